@@ -1,0 +1,1 @@
+"""Currencies, methods, banks, rates, and the settings an operator can change."""
