@@ -1,0 +1,34 @@
+"""Nostro: a payment gateway whose payments are settled by people."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from portal.core.db import db, engine_options
+from portal.settings import Settings, get_settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application: configuration, extensions, blueprints, error handlers. No logic."""
+    settings = settings or get_settings()
+    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        MAX_CONTENT_LENGTH=12 * 1024 * 1024,
+        MAX_FORM_MEMORY_SIZE=256 * 1024,
+        MAX_FORM_PARTS=40,
+        TESTING=settings.environment == "test",
+    )
+    app.extensions["nostro_settings"] = settings
+    db.init_app(app)
+
+    from flask_migrate import Migrate
+
+    from portal import cli, tables
+
+    tables.load()
+    Migrate(app, db, directory=str(__path__[0]) + "/../migrations", compare_type=True)
+    cli.register(app)
+    return app

@@ -1,0 +1,34 @@
+"""Who is acting: an argument of every verb, never a global."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActorKind(StrEnum):
+    CUSTOMER = "customer"
+    MERCHANT = "merchant"
+    TRADER = "trader"
+    LEAD = "lead"
+    SUPPORT = "support"
+    ADMIN = "admin"
+    SYSTEM = "system"
+    OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person (by user, trader or store id), a customer on the payment page, or the system itself."""
+
+    kind: ActorKind
+    id: uuid.UUID | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS, ActorKind.SYSTEM}
+
+
+SYSTEM = Actor(ActorKind.SYSTEM)
+CUSTOMER = Actor(ActorKind.CUSTOMER)

@@ -1,0 +1,80 @@
+"""Encryption of single fields, blind indexes and derived tokens.
+
+A field is AES-256-GCM with a key id in front and the table, column and row bound as associated data,
+so that a ciphertext moved to another row does not decrypt.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import uuid
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from portal.settings import get_settings
+
+_NONCE = 12
+
+
+class DecryptionFailed(Exception):
+    """The value was written with a key that is not configured, or for another row."""
+
+
+@lru_cache(maxsize=4)
+def _keys(configured: tuple[str, ...]) -> dict[str, AESGCM]:
+    keys = {}
+    for pair in configured:
+        key_id, secret = pair.split(":", 1)
+        keys[key_id] = AESGCM(hashlib.sha256(b"nostro field key\0" + secret.encode()).digest())
+    return keys
+
+
+def _bound_to(table: str, column: str, row_id: uuid.UUID) -> bytes:
+    return f"{table}\0{column}\0{row_id}".encode()
+
+
+def encrypt(table: str, column: str, row_id: uuid.UUID, plain: str) -> bytes:
+    """Encrypt a text for one column of one row with the newest key."""
+    keys = _keys(get_settings().field_keys)
+    key_id = next(iter(keys))
+    nonce = os.urandom(_NONCE)
+    sealed = keys[key_id].encrypt(nonce, plain.encode(), _bound_to(table, column, row_id))
+    return key_id.encode() + b"\0" + nonce + sealed
+
+
+def decrypt(table: str, column: str, row_id: uuid.UUID, stored: bytes) -> str:
+    """The text behind `encrypt`. Raises DecryptionFailed."""
+    key_id, _, body = bytes(stored).partition(b"\0")
+    key = _keys(get_settings().field_keys).get(key_id.decode("ascii", "replace"))
+    if key is None:
+        raise DecryptionFailed(f"no key {key_id!r} is configured")
+    try:
+        return key.decrypt(body[:_NONCE], body[_NONCE:], _bound_to(table, column, row_id)).decode()
+    except InvalidTag:
+        raise DecryptionFailed("the value does not belong to this row or is damaged") from None
+
+
+def blind_index(purpose: str, text: str) -> bytes:
+    """A keyed hash by which an encrypted value can be found and kept unique (HMAC-SHA256)."""
+    key = get_settings().blind_index_key.get_secret_value().encode()
+    return hmac.digest(key, f"{purpose}\0{text}".encode(), "sha256")
+
+
+def derived_token(purpose: str, row_id: uuid.UUID) -> str:
+    """A 128-bit token that only the holder of SECRET_KEY can compute: 26 base32 characters.
+
+    Kept nowhere: the database has its hash alone, so a copy of the database opens no page.
+    """
+    key = get_settings().secret_key.get_secret_value().encode()
+    digest = hmac.digest(key, f"{purpose}\0{row_id}".encode(), "sha256")[:16]
+    return base64.b32encode(digest).decode().rstrip("=").lower()
+
+
+def token_hash(token: str) -> bytes:
+    """How a random token is stored: SHA-256, since it cannot be guessed in the first place."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,170 @@
+"""The database: one session, one commit, and constant SQL on the session's own connection."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import psycopg
+from flask_sqlalchemy import SQLAlchemy
+from psycopg.rows import dict_row
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase
+
+from portal.core.errors import Unavailable
+from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# Serialization failure, deadlock, lock timeout: the same transaction may well succeed a moment later.
+RETRIED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+# Unique indexes whose violation only says that a race was lost to a neighbour.
+RETRIED_CONSTRAINTS = frozenset({"uq_orders_requisite_open_amount"})
+MAX_TRIES = 5
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    session_options={"expire_on_commit": False, "autoflush": False},
+)
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Pool and session parameters: bounded waits everywhere, durable commits, UTC."""
+    guc = {
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "default_transaction_isolation": "read\\ committed",
+        "lock_timeout": f"{settings.db_lock_timeout_ms}ms",
+        "statement_timeout": f"{settings.db_statement_timeout_ms}ms",
+        "idle_in_transaction_session_timeout": "10s",
+    }
+    return {
+        "pool_size": settings.db_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.db_pool_timeout_s,
+        "pool_use_lifo": True,
+        "connect_args": {
+            "options": " ".join(f"-c {key}={value}" for key, value in guc.items()),
+            "prepare_threshold": 2,
+            "connect_timeout": 5,
+            "application_name": "nostro",
+        },
+    }
+
+
+def _state() -> dict[str, Any]:
+    return cast(dict[str, Any], db.session().info)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commit at the end or roll back all of it. The only commit there is; a nested use joins the outer one."""
+    state = _state()
+    if state.get("depth", 0):
+        state["depth"] += 1
+        try:
+            yield
+        finally:
+            state["depth"] -= 1
+        return
+    state["depth"] = 1
+    state["after_commit"] = []
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        state["after_commit"] = []
+        raise
+    finally:
+        state["depth"] = 0
+        callbacks, state["after_commit"] = state["after_commit"], []
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            # A lost nudge costs latency: whatever must happen is a row that was just committed.
+            log.warning("a callback after the commit failed", exc_info=True)
+
+
+def after_commit(callback: Callable[[], object]) -> None:
+    """Run once the outermost transaction is durable; dropped with it when it rolls back."""
+    state = _state()
+    if not state.get("depth", 0):
+        raise RuntimeError("after_commit() belongs inside transaction()")
+    state["after_commit"].append(callback)
+
+
+def release() -> None:
+    """Give the connection back to the pool (before streaming or waiting)."""
+    db.session.remove()
+
+
+def run_in_transaction(work: Callable[[], T]) -> T:
+    """Run `work` in one transaction and again from the start when it lost a race.
+
+    `work` must be free of effects outside the database. Raises Unavailable (503) when the database
+    stays busy or the pool stays empty; other errors pass through.
+    """
+    for attempt in range(MAX_TRIES):
+        try:
+            with transaction():
+                return work()
+        except (DBAPIError, psycopg.Error) as error:
+            if not is_worth_retrying(error):
+                raise
+            log.info("transaction retried", extra={"attempt": attempt + 1, "sqlstate": sqlstate_of(error)})
+        except PoolTimeout:
+            raise Unavailable("All database connections are busy.") from None
+        time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
+    raise Unavailable("The database is busy. Repeat the request with the same Idempotency-Key.")
+
+
+def _driver_error(error: BaseException) -> psycopg.Error | None:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return origin if isinstance(origin, psycopg.Error) else None
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    origin = _driver_error(error)
+    return origin.sqlstate if origin else None
+
+
+def constraint_of(error: BaseException) -> str | None:
+    """Name of the violated constraint or unique index, if that is what the error is about."""
+    origin = _driver_error(error)
+    return origin.diag.constraint_name if origin else None
+
+
+def is_worth_retrying(error: BaseException) -> bool:
+    return sqlstate_of(error) in RETRIED_SQLSTATES or constraint_of(error) in RETRIED_CONSTRAINTS
+
+
+def hot(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Run one statement of constant text on the session's own connection, prepared by the driver.
+
+    For the hot paths only: no statement building, no identity map. Placeholders are psycopg's (%(name)s).
+    """
+    connection = db.session.connection().connection.dbapi_connection
+    with cast(Any, connection).cursor(row_factory=dict_row) as cursor:
+        cursor.execute(sql, params)
+        return cast(list[dict[str, Any]], cursor.fetchall()) if cursor.description else []

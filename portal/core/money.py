@@ -1,0 +1,79 @@
+"""Amounts: integers of minor units inside, decimal strings at the edges. No float anywhere."""
+
+from __future__ import annotations
+
+import re
+
+MAX_MINOR = 10**15
+_SHAPE = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,18}))?", re.ASCII)
+RATE_SCALE = 10**6
+BPS = 10_000
+
+
+class AmountError(ValueError):
+    """The text is not an amount of this currency. `code` says why, the message says it in words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def parse_amount(text: object, exponent: int) -> int:
+    """Minor units of a decimal string such as "1500.00"; never rounds.
+
+    Raises AmountError: not_a_string, malformed (sign, exponent, blanks, NaN ...), too_many_decimals,
+    not_positive, too_large.
+    """
+    if not isinstance(text, str):
+        raise AmountError("not_a_string", 'Give the amount as a string, such as "1500.00".')
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise AmountError("malformed", 'Write digits with an optional decimal point, such as "1500.00".')
+    fraction = match[2] or ""
+    if len(fraction) > exponent:
+        raise AmountError("too_many_decimals", f"This currency has {exponent} decimals.")
+    minor = int(match[1]) * 10**exponent + int(fraction.ljust(exponent, "0") or "0")
+    if minor == 0:
+        raise AmountError("not_positive", "The amount must be greater than zero.")
+    if minor > MAX_MINOR:
+        raise AmountError("too_large", "The amount is too large.")
+    return minor
+
+
+def format_amount(minor: int, exponent: int) -> str:
+    """The decimal string of minor units, with all decimals of the currency: 150000, 2 -> "1500.00"."""
+    sign = "-" if minor < 0 else ""
+    if exponent == 0:
+        return f"{minor}"
+    digits = str(abs(minor)).rjust(exponent + 1, "0")
+    return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}"
+
+
+def format_rate(micros: int) -> str:
+    """A rate (quote units per one base unit, x 10^6) with six decimals: 95000000 -> "95.000000"."""
+    return format_amount(micros, 6)
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """numerator / denominator rounded half to even, exactly (integers, denominator > 0)."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient % 2):
+        return quotient + 1
+    return quotient
+
+
+def settlement_minor(amount_minor: int, exponent: int, settlement_exponent: int, rate_micros: int) -> int:
+    """Settlement minor units of a fiat amount at a rate (fiat units per settlement unit, x 10^6), half-even.
+
+    Formula: amount / 10^exponent / (rate / 10^6) x 10^settlement_exponent.
+    """
+    return divide_half_even(
+        amount_minor * RATE_SCALE * 10**settlement_exponent, rate_micros * 10**exponent
+    )
+
+
+def share_half_up(amount_minor: int, bps: int) -> int:
+    """`bps` ten-thousandths of a non-negative amount, in minor units, rounded half up."""
+    return (amount_minor * bps * 2 + BPS) // (2 * BPS)
+

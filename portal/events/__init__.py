@@ -1,0 +1,1 @@
+"""The outbox: what happened, told once it is committed."""

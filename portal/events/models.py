@@ -1,0 +1,65 @@
+"""The outbox."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import DateTime, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
+from portal.core.db import db
+from portal.core.modes import Mode
+
+
+class EventState(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class Event(db.Model):
+    """Something that happened, written in the transaction in which it happened.
+
+    `data` is the object as the API gives it, but without the requisite's full number: that is filled in
+    from `requisite_id` when the event is sent. `id` is the webhook's id on every attempt.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        one_of("state", EventState),
+        one_of("mode", Mode),
+        UniqueConstraint("subject_id", "version", "type", name="uq_event_subject_version_type"),
+        Index("ix_event_next_at", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_event_store", "store_id", "mode", "id"),
+        {
+            "postgresql_with": {
+                "fillfactor": "80",
+                "autovacuum_vacuum_scale_factor": "0.02",
+                "autovacuum_vacuum_threshold": "1000",
+            }
+        },
+    )
+
+    id: Mapped[UuidKey]
+    type: Mapped[str] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    store_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
+    trader_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    subject_kind: Mapped[str] = mapped_column(Text)
+    subject_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
+    version: Mapped[int] = mapped_column(Integer)
+    requisite_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[CreatedAt]
+    state: Mapped[str] = mapped_column(Text, server_default=EventState.PENDING.value)
+    next_at: Mapped[Moment] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_token: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    last_error: Mapped[str | None] = mapped_column(Text)
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

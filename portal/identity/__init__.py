@@ -1,0 +1,1 @@
+"""People's accounts, sessions, API keys and tokens."""

@@ -1,0 +1,138 @@
+"""Logins and what proves who somebody is."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import CIDR, INET
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
+from portal.core.db import db
+from portal.core.modes import Mode
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    SUPPORT = "support"
+    LEAD = "lead"
+    TRADER = "trader"
+    MERCHANT = "merchant"
+
+
+class Scope(StrEnum):
+    """What a store's API key may do."""
+
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+    PAYOUTS_WRITE = "payouts:write"
+    BALANCES_READ = "balances:read"
+    WITHDRAWALS_WRITE = "withdrawals:write"
+    WEBHOOKS_WRITE = "webhooks:write"
+
+
+class User(db.Model):
+    """A login. `email` is kept in lower case; the password as an argon2id hash or not at all."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("email = lower(email)", name="email_lower"),)
+
+    id: Mapped[UuidKey]
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str] = mapped_column(Text, server_default="en")
+    timezone: Mapped[str] = mapped_column(Text, server_default="UTC")
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[CreatedAt]
+    roles: Mapped[list[UserRole]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+    def has_role(self, role: Role) -> bool:
+        return any(held.role == role for held in self.roles)
+
+
+class UserRole(db.Model):
+    __tablename__ = "user_role"
+    __table_args__ = (one_of("role", Role),)
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class UserSession(db.Model):
+    """A signed-in browser. Found by the SHA-256 of the cookie's token; revoked at once by one update."""
+
+    __tablename__ = "user_session"
+    __table_args__ = (Index("ix_user_session_user_id", "user_id"),)
+
+    id: Mapped[UuidKey]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    ip: Mapped[str | None] = mapped_column(INET)
+    user_agent: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    last_seen_at: Mapped[Moment]
+    expires_at: Mapped[Moment]
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class SignInAttempt(db.Model):
+    """Counted here and not in Redis, so that a wiped Redis opens nothing."""
+
+    __tablename__ = "sign_in_attempt"
+    __table_args__ = (
+        Index("ix_sign_in_attempt_email_at", "email", "at"),
+        Index("ix_sign_in_attempt_ip_at", "ip", "at"),
+    )
+
+    id: Mapped[BigKey]
+    email: Mapped[str] = mapped_column(Text)
+    ip: Mapped[str | None] = mapped_column(INET)
+    succeeded: Mapped[bool]
+    at: Mapped[CreatedAt]
+
+
+class ApiKey(db.Model):
+    """A store's key. Only its SHA-256 is stored; `prefix` and `last4` let its owner recognise it."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (one_of("mode", Mode), Index("ix_api_key_store_id", "store_id"))
+
+    id: Mapped[UuidKey]
+    store_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("store.id"))
+    mode: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    last4: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    allowed_networks: Mapped[list[str]] = mapped_column(ARRAY(CIDR), server_default="{}")
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+
+
+class RefreshToken(db.Model):
+    """One link of a rotating chain. Using a link twice revokes its whole family."""
+
+    __tablename__ = "refresh_token"
+    __table_args__ = (
+        CheckConstraint("(user_id IS NULL) <> (api_key_id IS NULL)", name="one_owner"),
+        UniqueConstraint("token_hash"),
+        Index("ix_refresh_token_family_id", "family_id"),
+    )
+
+    id: Mapped[UuidKey]
+    family_id: Mapped[uuid.UUID]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_key.id"))
+    store_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("store.id"))
+    mode: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Moment]
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

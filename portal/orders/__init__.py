@@ -1,0 +1,1 @@
+"""Payins and payouts: lifecycle, payment sessions, receipts, expiry."""

@@ -1,0 +1,252 @@
+"""Orders (payins and payouts), their timeline, receipts, and requisites they had before."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INET, JSONB, UUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.actors import ActorKind
+from portal.core.columns import BigKey, CreatedAt, Minor, Moment, UuidKey, one_of
+from portal.core.db import db
+from portal.core.modes import Mode
+
+
+class Direction(StrEnum):
+    PAYIN = "payin"
+    PAYOUT = "payout"
+
+
+class Status(StrEnum):
+    REVIEW = "review"
+    MATCHING = "matching"
+    AWAITING_PAYMENT = "awaiting_payment"
+    AWAITING_PAYOUT = "awaiting_payout"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    DISPUTED = "disputed"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+FINAL = frozenset({Status.COMPLETED, Status.CANCELLED, Status.FAILED})
+# A requisite works on the order: its limits are taken, and no other order of the same amount may join it.
+ASSIGNED = frozenset(
+    {Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION, Status.DISPUTED}
+)
+_LISTED_OPEN = (
+    "status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
+)
+
+
+class Order(db.Model):
+    """One payin or payout. Everything its price depends on is frozen at creation.
+
+    `amount_minor` is fiat in minor units of `currency`; `settlement_minor`, `fee_minor` and the
+    commissions are minor units of `settlement_currency` at `rate_micros` (fiat units per settlement unit
+    x 10^6). For a payin `hold_minor` is what the trader's deposit holds now, for a payout what the
+    store's balance holds. `due_at` is the one deadline the clock acts on in the present status.
+    `round` counts assignments; `version` counts changes and orders the webhooks.
+
+    There is no foreign key to store, requisite, trader or reference rows: checking one would lock a row
+    that all payments share. Those rows are never deleted (the database refuses it), which is what the key
+    would guarantee.
+    """
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        one_of("direction", Direction),
+        one_of("status", Status),
+        one_of("mode", Mode),
+        CheckConstraint("amount_minor > 0 AND amount_minor <= 1000000000000000", name="amount"),
+        CheckConstraint("amount_received_minor > 0", name="amount_received"),
+        CheckConstraint("settlement_minor > 0 AND fee_minor >= 0 AND rate_micros > 0", name="settlement"),
+        CheckConstraint("hold_minor >= 0", name="hold"),
+        CheckConstraint(
+            "status NOT IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')"
+            " OR requisite_id IS NOT NULL",
+            name="assigned",
+        ),
+        CheckConstraint(
+            "status NOT IN ('completed', 'cancelled', 'failed') OR (due_at IS NULL AND hold_minor = 0)",
+            name="final",
+        ),
+        Index(
+            "uq_orders_external_id", "store_id", "mode", "external_id",
+            unique=True, postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_orders_requisite_open_amount", "requisite_id", "amount_minor",
+            unique=True,
+            postgresql_where=text(
+                "direction = 'payin'"
+                " AND status IN ('awaiting_payment', 'awaiting_confirmation', 'disputed')"
+                " AND requisite_id IS NOT NULL"
+            ),
+        ),
+        Index("ix_orders_store", "store_id", "mode", "id"),
+        Index("ix_orders_store_status", "store_id", "mode", "status", "id"),
+        Index("ix_orders_trader", "trader_id", "id", postgresql_where=text("trader_id IS NOT NULL")),
+        Index("ix_orders_open_trader", "trader_id", postgresql_where=text(f"trader_id IS NOT NULL AND {_LISTED_OPEN}")),
+        Index("ix_orders_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_orders_retry_at", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
+        Index("ix_orders_window_leaves_at", "window_leaves_at", postgresql_where=text("window_leaves_at IS NOT NULL")),
+        Index("ix_orders_customer", "store_id", "customer_ref", "id", postgresql_where=text("customer_ref IS NOT NULL")),
+        Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
+        Index("ix_orders_status", "status", postgresql_where=text("status IN ('review', 'disputed', 'matching')")),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    id: Mapped[UuidKey]
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
+    mode: Mapped[str] = mapped_column(Text)
+    direction: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    status_reason: Mapped[str | None] = mapped_column(Text)
+    store_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
+    external_id: Mapped[str | None] = mapped_column(Text)
+
+    amount_minor: Mapped[Minor]
+    amount_received_minor: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(Text)
+    method: Mapped[str | None] = mapped_column(Text)
+    bank: Mapped[str | None] = mapped_column(Text)
+
+    settlement_currency: Mapped[str] = mapped_column(Text)
+    settlement_minor: Mapped[Minor]
+    fee_minor: Mapped[Minor]
+    rate_micros: Mapped[Minor]
+    rate_source: Mapped[str] = mapped_column(Text)
+    rate_at: Mapped[Moment]
+    store_fee_bps: Mapped[int] = mapped_column(SmallInteger)
+    fixed_fee_minor: Mapped[Minor]
+    trader_commission_bps: Mapped[int] = mapped_column(SmallInteger)
+    lead_commission_bps: Mapped[int] = mapped_column(SmallInteger)
+
+    requisite_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    trader_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    round: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    hold_minor: Mapped[Minor] = mapped_column(server_default="0")
+    assigned_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Calendar day whose counters this order uses on its requisite; None once they are given back.
+    counted_day: Mapped[date | None] = mapped_column(Date)
+    window_leaves_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    recipient_number_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    recipient_number_index: Mapped[bytes | None] = mapped_column(LargeBinary)
+    recipient_masked: Mapped[str | None] = mapped_column(Text)
+    recipient_holder: Mapped[str | None] = mapped_column(Text)
+
+    customer_ref: Mapped[str | None] = mapped_column(Text)
+    customer_ip: Mapped[str | None] = mapped_column(INET)
+    customer_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    payer_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    return_url: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str | None] = mapped_column(Text)
+    order_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default="{}")
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+
+    match_by: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pay_by: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    confirm_by: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    retry_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    status_before_dispute: Mapped[str | None] = mapped_column(Text)
+    match_trace: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+    claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_payin(self) -> bool:
+        return self.direction == Direction.PAYIN
+
+
+class OrderEvent(db.Model):
+    """One step in the life of an order: the timeline that every portal shows. Append-only."""
+
+    __tablename__ = "order_event"
+    __table_args__ = (one_of("actor_kind", ActorKind), Index("ix_order_event_order_id", "order_id", "id"))
+
+    id: Mapped[BigKey]
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    event: Mapped[str] = mapped_column(Text)
+    from_status: Mapped[str | None] = mapped_column(Text)
+    to_status: Mapped[str] = mapped_column(Text)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    reason: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[CreatedAt]
+
+
+class PastAssignment(db.Model):
+    """A requisite that had the order and lost it; the order never comes back to it."""
+
+    __tablename__ = "past_assignment"
+
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    requisite_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("requisite.id"), primary_key=True)
+    trader_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trader.id"))
+    assigned_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[CreatedAt]
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class ReceiptKind(StrEnum):
+    PAYMENT = "payment"  # from the customer of a payin
+    PAYOUT_PROOF = "payout_proof"  # from the trader of a payout
+
+
+class Receipt(db.Model):
+    """A proof of payment: a re-encoded image or a PDF. It moves no money."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        one_of("kind", ReceiptKind),
+        one_of("actor_kind", ActorKind),
+        CheckConstraint("size_bytes > 0", name="size"),
+        UniqueConstraint("file_key"),
+        Index("ix_receipt_order_id", "order_id"),
+        Index("ix_receipt_sha256", "sha256"),
+        Index("ix_receipt_look", "look", postgresql_where=text("look IS NOT NULL")),
+    )
+
+    id: Mapped[UuidKey]
+    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
+    kind: Mapped[str] = mapped_column(Text)
+    file_key: Mapped[str] = mapped_column(Text)
+    content_type: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    # SHA-256 of the bytes as uploaded; `look` is a 64-bit difference hash of an image.
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    look: Mapped[int | None] = mapped_column(BigInteger)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    created_at: Mapped[CreatedAt]

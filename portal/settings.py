@@ -1,0 +1,135 @@
+"""Environment and `.env` -> one typed object. Nothing else in Nostro reads the environment."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEVELOPMENT_SECRET = "development-only-not-for-production"  # noqa: S105 - refused in production below
+
+
+class SettingsError(SystemExit):
+    """The start stops here, with one sentence for each value that is missing or malformed."""
+
+
+class Settings(BaseSettings):
+    """What one process needs to know before it can talk to anything."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    environment: Literal["development", "test", "production"] = "development"
+    database_url: SecretStr
+    redis_url: SecretStr
+    public_url: str = "http://localhost:8000"
+    secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    # Field encryption: "id:secret" pairs, the first one encrypts, all decrypt.
+    field_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
+    blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    uploads_dir: Path = Path("var/uploads")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    sentry_dsn: SecretStr | None = None
+    trusted_proxies: int = Field(default=0, ge=0, le=5)
+    db_pool_size: int = Field(default=4, ge=1, le=200)
+    db_pool_timeout_s: float = Field(default=2.0, gt=0)
+    db_statement_timeout_ms: int = Field(default=5000, ge=100)
+    db_lock_timeout_ms: int = Field(default=2000, ge=50)
+    redis_timeout_s: float = Field(default=0.3, gt=0)
+    webhooks_allow_http: bool = False
+    egress_ports: Annotated[tuple[int, ...], NoDecode] = (443,)
+    # Networks that outgoing calls may reach although they are not public.
+    egress_allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+
+    @field_validator("field_keys", "egress_ports", "egress_allow_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("field_keys")
+    @classmethod
+    def _keys_have_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(":" not in key or not key.split(":", 1)[1] for key in value):
+            raise ValueError("must be one or more 'id:secret' pairs, separated by commas")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr) -> SecretStr:
+        """Accept the common spellings; SQLAlchemy needs to be told which driver to use."""
+        scheme, _, rest = value.get_secret_value().partition("://")
+        if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not rest:
+            raise ValueError("must be a postgresql:// address")
+        return SecretStr(f"postgresql+psycopg://{rest}")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("must be a redis://, rediss:// or unix:// address")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _http_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("must be an http(s) origin such as https://pay.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _production_has_its_own_secrets(self) -> Settings:
+        if self.environment != "production":
+            return self
+        secrets = {
+            "SECRET_KEY": self.secret_key.get_secret_value(),
+            "BLIND_INDEX_KEY": self.blind_index_key.get_secret_value(),
+            "FIELD_KEYS": ",".join(key.split(":", 1)[1] for key in self.field_keys),
+        }
+        for name, secret in secrets.items():
+            if DEVELOPMENT_SECRET in secret or len(secret) < 32:
+                raise ValueError(f"{name} must be a secret of your own of 32 characters or more in production")
+        if not self.is_https:
+            raise ValueError("PUBLIC_URL must be https in production")
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        return self.public_url.startswith("https://")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the settings once. Raises SettingsError with a sentence that names each bad value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_sentences(error)) from None
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+        if problem["type"] == "missing":
+            lines.append(f"{name} is not set; set it in the environment or in .env (see .env.example).")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{name} {message}." if name else f"{message}.")
+    return "Nostro cannot start:\n  " + "\n  ".join(lines)
+
+
+def exit_if_malformed() -> None:
+    """Stop the process with the sentences on stderr and exit code 2 (for entry points)."""
+    try:
+        get_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None

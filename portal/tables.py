@@ -1,0 +1,23 @@
+"""Imports every table, so that the metadata is complete before Alembic or a query looks at it."""
+
+from importlib import import_module
+
+_MODULES = (
+    "portal.core.heartbeat",
+    "portal.core.idempotency",
+    "portal.identity.models",
+    "portal.reference.models",
+    "portal.ledger.models",
+    "portal.merchants.models",
+    "portal.traders.models",
+    "portal.risk.models",
+    "portal.orders.models",
+    "portal.disputes.models",
+    "portal.events.models",
+    "portal.webhooks.models",
+)
+
+
+def load() -> None:
+    for name in _MODULES:
+        import_module(name)

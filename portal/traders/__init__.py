@@ -1,0 +1,1 @@
+"""Traders, teams and requisites."""

@@ -1,0 +1,104 @@
+"""Where a store wants to be told, and what became of the telling."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
+from portal.core.db import db
+from portal.core.modes import Mode
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class WebhookEndpoint(db.Model):
+    """A store's endpoint. Its secret is encrypted; during a rotation the former one signs too."""
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (
+        one_of("mode", Mode),
+        Index(
+            "uq_webhook_endpoint_store_mode", "store_id", "mode",
+            unique=True, postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UuidKey]
+    store_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("store.id"))
+    mode: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text)
+    event_types: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    secret_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
+    former_secret_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    former_secret_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    failing_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    disabled_reason: Mapped[str | None] = mapped_column(Text)
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+
+
+class WebhookDelivery(db.Model):
+    """One event for one endpoint, until it is delivered or given up."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        one_of("state", DeliveryState),
+        UniqueConstraint("endpoint_id", "event_id", name="uq_webhook_delivery_endpoint_event"),
+        Index("ix_webhook_delivery_next_at", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_webhook_delivery_event_id", "event_id"),
+        {
+            "postgresql_with": {
+                "fillfactor": "80",
+                "autovacuum_vacuum_scale_factor": "0.02",
+                "autovacuum_vacuum_threshold": "1000",
+            }
+        },
+    )
+
+    id: Mapped[UuidKey]
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_endpoint.id"))
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("event.id"))
+    state: Mapped[str] = mapped_column(Text, server_default=DeliveryState.PENDING.value)
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[Moment] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    lease_token: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    created_at: Mapped[CreatedAt]
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class WebhookAttempt(db.Model):
+    """One request that was sent (or refused by the guard), kept for the merchant to see."""
+
+    __tablename__ = "webhook_attempt"
+    __table_args__ = (Index("ix_webhook_attempt_delivery_id", "delivery_id", "id"),)
+
+    id: Mapped[BigKey]
+    delivery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("webhook_delivery.id"))
+    at: Mapped[CreatedAt]
+    status_code: Mapped[int | None] = mapped_column(SmallInteger)
+    latency_ms: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
