@@ -1,0 +1,330 @@
+"""Settings that an operator changes while Nostro runs: a typed registry here, overrides in a table.
+
+`get(MATCH_WINDOW_S)` is typed by its setting. Reads come from memory, are heard by other processes within a
+second or two, and a value is checked against its bounds when it is written and when it is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast, overload
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, func, select, text
+
+from portal.core.actors import Actor
+from portal.core.db import db
+from portal.core.errors import FieldProblem
+from portal.reference.errors import SettingRefused, UnknownSetting
+from portal.reference.models import ConfigSetting, ConfigSettingHistory
+from portal.reference.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+T = TypeVar("T", int, bool, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One setting: its type is that of `default`; bounds are inclusive."""
+
+    key: str
+    default: T
+    sentence: str
+    minimum: int | None = None
+    maximum: int | None = None
+    is_timezone: bool = False
+
+    @property
+    def type_name(self) -> str:
+        if self.is_timezone:
+            return "time zone"
+        return {bool: "yes/no", int: "whole number", str: "text"}[type(self.default)]
+
+
+REGISTRY: dict[str, Setting[Any]] = {}
+
+
+def _setting(
+    key: str,
+    default: T,
+    sentence: str,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    *,
+    is_timezone: bool = False,
+) -> Setting[T]:
+    setting = Setting(key, default, sentence, minimum, maximum, is_timezone)
+    REGISTRY[key] = setting
+    return setting
+
+
+_DAY = 86400
+
+# Deadlines of orders
+MATCH_WINDOW_S = _setting(
+    "match_window_s", 600, "Seconds in which a trader must be found for an order.", 10, _DAY
+)
+PAY_WINDOW_S = _setting(
+    "pay_window_s", 900, "Seconds a customer has to pay after the requisite is shown.", 60, _DAY
+)
+CONFIRM_WINDOW_S = _setting(
+    "confirm_window_s",
+    1800,
+    "Seconds a trader has to confirm after the customer says they paid.",
+    60,
+    7 * _DAY,
+)
+PAYOUT_PAY_WINDOW_S = _setting(
+    "payout_pay_window_s", 900, "Seconds a trader has to pay a payout after accepting it.", 60, _DAY
+)
+PAYOUT_QUIET_PERIOD_S = _setting(
+    "payout_quiet_period_s",
+    3600,
+    "Seconds after the proof of a payout in which nobody objects, before it counts as confirmed.",
+    0,
+    7 * _DAY,
+)
+LATE_COMPLETION_WINDOW_S = _setting(
+    "late_completion_window_s",
+    _DAY,
+    "Seconds after expiry in which a late payment can be confirmed.",
+    0,
+    30 * _DAY,
+)
+OUTAGE_THRESHOLD_S = _setting(
+    "outage_threshold_s",
+    60,
+    "Silence of the clock, in seconds, that counts as an outage and moves deadlines by its length.",
+    10,
+    _DAY,
+)
+DAY_TIMEZONE = _setting(
+    "day_timezone", "Europe/Moscow", "Time zone in which a day of limits begins and ends.", is_timezone=True
+)
+
+# Orders, requisites, receipts
+IDEMPOTENCY_RETENTION_H = _setting(
+    "idempotency_retention_h", 72, "Hours for which an Idempotency-Key is remembered.", 24, 720
+)
+MAX_OPEN_ORDERS_DEFAULT = _setting(
+    "max_open_orders_default", 3, "Open orders a new requisite may have at once.", 1, 1000
+)
+RECEIPTS_MAX_PER_ORDER = _setting(
+    "receipts_max_per_order", 5, "Receipts that can be attached to one order by each side.", 1, 20
+)
+RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.", 1, 25)
+
+# Caches
+REFERENCE_CACHE_TTL_S = _setting(
+    "reference_cache_ttl_s",
+    5,
+    "Seconds that currencies, methods, banks and rates stay in memory when Redis can't tell of changes.",
+    1,
+    60,
+)
+RISK_CACHE_TTL_S = _setting(
+    "risk_cache_ttl_s",
+    5,
+    "Seconds that risk rules and lists stay in memory when Redis can't tell of changes.",
+    1,
+    60,
+)
+API_KEY_CACHE_TTL_S = _setting(
+    "api_key_cache_ttl_s", 5, "Seconds for which a store's API key is kept in memory.", 1, 60
+)
+
+# Signing in
+SESSION_IDLE_S = _setting(
+    "session_idle_s", 8 * 3600, "Seconds without a request after which a session ends.", 300, 7 * _DAY
+)
+SESSION_ABSOLUTE_S = _setting(
+    "session_absolute_s", 7 * _DAY, "Seconds after which a session ends in any case.", 3600, 90 * _DAY
+)
+SIGN_IN_ATTEMPTS_PER_EMAIL = _setting(
+    "sign_in_attempts_per_email", 10, "Failed sign-ins of one email within the window before a pause.", 3, 100
+)
+SIGN_IN_ATTEMPTS_PER_IP = _setting(
+    "sign_in_attempts_per_ip",
+    50,
+    "Failed sign-ins from one address within the window before a pause.",
+    3,
+    10000,
+)
+SIGN_IN_WINDOW_S = _setting(
+    "sign_in_window_s", 900, "Seconds over which failed sign-ins are counted.", 60, _DAY
+)
+ACCESS_TOKEN_TTL_S = _setting(
+    "access_token_ttl_s", 900, "Seconds for which an access token is valid.", 60, 3600
+)
+REFRESH_TOKEN_TTL_S = _setting(
+    "refresh_token_ttl_s", 30 * _DAY, "Seconds for which a refresh token is valid.", 3600, 90 * _DAY
+)
+
+# Limits of requests
+API_REQUESTS_PER_MINUTE = _setting(
+    "api_requests_per_minute", 6000, "API requests of one key in a minute.", 10, 1_000_000
+)
+API_PUBLIC_REQUESTS_PER_MINUTE = _setting(
+    "api_public_requests_per_minute",
+    120,
+    "API requests without a key from one address in a minute.",
+    10,
+    1_000_000,
+)
+PAY_PAGE_REQUESTS_PER_MINUTE = _setting(
+    "pay_page_requests_per_minute",
+    120,
+    "Requests of one payment page from one address in a minute.",
+    10,
+    100_000,
+)
+
+# Webhooks
+WEBHOOKS_DISABLE_AFTER_S = _setting(
+    "webhooks_disable_after_s",
+    3 * _DAY,
+    "Seconds of nothing but failures after which a webhook endpoint is switched off.",
+    3600,
+    30 * _DAY,
+)
+WEBHOOK_TIMEOUT_S = _setting("webhook_timeout_s", 15, "Seconds one delivery of a webhook may take.", 1, 60)
+
+# Rates
+RATE_FETCH_TIMEOUT_S = _setting(
+    "rate_fetch_timeout_s", 10, "Seconds one request to a rate feed may take.", 1, 60
+)
+
+# Settings are kept in memory this long when Redis can't tell of changes.
+_MAX_AGE_S = 5.0
+
+
+def _load(connection: Connection) -> dict[str, Any]:
+    rows = connection.execute(text("SELECT key, value FROM config_setting"))
+    return {key: value for key, value in rows}  # noqa: C416 - rows are not pairs to mypy
+
+
+snapshot: Snapshot[dict[str, Any]] = Snapshot("settings", _load, lambda: _MAX_AGE_S, copy_in_redis=True)
+
+
+@overload
+def get(setting: Setting[T]) -> T: ...
+@overload
+def get(setting: str) -> Any: ...
+def get(setting: Setting[Any] | str) -> Any:
+    """The value of a setting: the operator's, or its default. Raises UnknownSetting for an unknown key."""
+    known = _find(setting) if isinstance(setting, str) else setting
+    overrides = snapshot.get()
+    if known.key not in overrides:
+        return known.default
+    problem = _problem(known, overrides[known.key])
+    if problem:
+        log.error("setting %s is ignored, its default is used: %s", known.key, problem)
+        return known.default
+    return overrides[known.key]
+
+
+def _find(key: str) -> Setting[Any]:
+    try:
+        return REGISTRY[key]
+    except KeyError:
+        raise UnknownSetting(f"There is no setting {key[:64]!r}.") from None
+
+
+def _problem(setting: Setting[Any], value: object) -> str | None:
+    """What is wrong with a value, in words; None when nothing is."""
+    if type(value) is not type(setting.default):
+        return f"{setting.key} is a {setting.type_name}."
+    if isinstance(value, int) and not isinstance(value, bool):
+        if setting.minimum is not None and value < setting.minimum:
+            return f"{setting.key} is at least {setting.minimum}."
+        if setting.maximum is not None and value > setting.maximum:
+            return f"{setting.key} is at most {setting.maximum}."
+    if setting.is_timezone and not _is_timezone(cast("str", value)):
+        return f"{setting.key} is the name of a time zone, such as Europe/Moscow."
+    return None
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def parse(setting: Setting[Any], written: str) -> Any:
+    """The value of a text such as "900" or "yes". Raises SettingRefused with a sentence."""
+    value: object = written.strip()
+    if isinstance(setting.default, bool):
+        value = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}.get(
+            str(value).lower(), value
+        )
+    elif isinstance(setting.default, int):
+        with suppress(ValueError):
+            value = int(str(value)) if str(value).isascii() else value
+    _refuse_unless_possible(setting, value)
+    return value
+
+
+def _refuse_unless_possible(setting: Setting[Any], value: object) -> None:
+    problem = _problem(setting, value)
+    if problem:
+        raise SettingRefused(problem, errors=[FieldProblem("value", "invalid", problem)])
+
+
+@dataclass(frozen=True, slots=True)
+class SettingState:
+    setting: Setting[Any]
+    value: Any
+    is_default: bool
+    updated_at: datetime | None
+
+
+def list_settings() -> Iterator[SettingState]:
+    """All settings by their place in the registry, with the stored values (not the cached ones)."""
+    stored = {row.key: row for row in db.session.scalars(select(ConfigSetting))}
+    for key, setting in REGISTRY.items():
+        row = stored.get(key)
+        value = setting.default if row is None else row.value
+        yield SettingState(setting, value, row is None, row.updated_at if row else None)
+
+
+def set_value(key: str, value: int | bool | str, actor: Actor) -> None:
+    """Override a setting; `value` has the setting's type. In force everywhere within seconds of the commit.
+
+    Raises UnknownSetting, SettingRefused. Leaves a row of history. Needs transaction().
+    """
+    setting = _find(key)
+    _refuse_unless_possible(setting, value)
+    row = db.session.get(ConfigSetting, key, with_for_update=True)
+    old = None if row is None else row.value
+    if row is None:
+        row = ConfigSetting(key=key)
+        db.session.add(row)
+    row.value, row.updated_at = value, func.clock_timestamp()
+    row.actor_kind, row.actor_id = actor.kind.value, actor.id
+    _remember(key, old, value, actor)
+
+
+def reset(key: str, actor: Actor) -> None:
+    """Back to the default. Raises UnknownSetting. Leaves a row of history. Needs transaction()."""
+    _find(key)
+    row = db.session.get(ConfigSetting, key, with_for_update=True)
+    if row is None:
+        return
+    db.session.delete(row)
+    _remember(key, row.value, None, actor)
+
+
+def _remember(key: str, old: object, new: object, actor: Actor) -> None:
+    db.session.add(
+        ConfigSettingHistory(
+            key=key, old_value=old, new_value=new, actor_kind=actor.kind.value, actor_id=actor.id
+        )
+    )
+    db.session.flush()
+    snapshot.changed()
