@@ -1,0 +1,106 @@
+"""Reading balances and statements. All amounts are minor units."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal.core.db import hot
+from portal.core.modes import Mode
+from portal.ledger.models import AccountKind, OwnerKind
+
+_BALANCES = """
+SELECT a.id, a.kind, a.currency, a.owner_kind, a.owner_id, a.mode,
+       CASE WHEN a.keeps_balance THEN a.balance
+            ELSE coalesce((SELECT r.balance FROM ledger_rollup r WHERE r.account_id = a.id), 0)
+               + coalesce((SELECT sum(u.amount) FROM ledger_unfolded u WHERE u.account_id = a.id), 0)::bigint
+       END AS balance
+  FROM ledger_account a
+ WHERE a.owner_kind = %(owner_kind)s AND a.owner_id IS NOT DISTINCT FROM %(owner_id)s AND a.mode = %(mode)s
+ ORDER BY a.currency, a.kind
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    account_id: int
+    kind: AccountKind
+    currency: str
+    minor: int
+
+
+def list_balances(owner_kind: OwnerKind, owner_id: uuid.UUID | None, mode: Mode) -> list[Balance]:
+    """Exact balances of all accounts of an owner (roll-up plus newer postings in one snapshot)."""
+    rows = hot(_BALANCES, {"owner_kind": owner_kind.value, "owner_id": owner_id, "mode": mode.value})
+    return [
+        Balance(row["id"], AccountKind(row["kind"]), row["currency"], int(row["balance"])) for row in rows
+    ]
+
+
+def balance_minor(
+    owner_kind: OwnerKind, owner_id: uuid.UUID | None, kind: AccountKind, currency: str, mode: Mode
+) -> int:
+    """The exact balance of one account; 0 when it was never opened."""
+    for balance in list_balances(owner_kind, owner_id, mode):
+        if balance.kind == kind and balance.currency == currency:
+            return balance.minor
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One posting as its owner sees it. `balance_after_minor` is None where no running balance is kept."""
+
+    posting_id: int
+    entry_kind: str
+    subject_kind: str
+    subject_id: uuid.UUID
+    account_kind: AccountKind
+    currency: str
+    amount_minor: int
+    balance_after_minor: int | None
+    at: datetime
+    reason: str | None
+
+
+_STATEMENT = """
+SELECT p.id, p.amount, p.currency, p.balance_after, e.kind AS entry_kind, e.subject_kind, e.subject_id,
+       e.created_at, e.reason, a.kind AS account_kind
+  FROM ledger_account a
+  JOIN LATERAL (
+    SELECT * FROM ledger_posting p
+     WHERE p.account_id = a.id AND p.id < %(before)s
+     ORDER BY p.id DESC LIMIT %(limit)s
+  ) p ON true
+  JOIN ledger_entry e ON e.id = p.entry_id
+ WHERE a.owner_kind = %(owner_kind)s AND a.owner_id IS NOT DISTINCT FROM %(owner_id)s AND a.mode = %(mode)s
+   AND a.kind = ANY(%(kinds)s)
+ ORDER BY p.id DESC LIMIT %(limit)s
+"""
+NEWEST = 2**62
+
+
+def list_statement(
+    owner_kind: OwnerKind,
+    owner_id: uuid.UUID | None,
+    mode: Mode,
+    kinds: Sequence[AccountKind],
+    *,
+    before: int = NEWEST,
+    limit: int = 50,
+) -> list[StatementLine]:
+    """Newest postings first, those with an id below `before` (keyset; the last line's id is the cursor)."""
+    params = {
+        "owner_kind": owner_kind.value, "owner_id": owner_id, "mode": mode.value,
+        "kinds": [kind.value for kind in kinds], "before": before, "limit": limit,
+    }
+    return [
+        StatementLine(
+            row["id"], row["entry_kind"], row["subject_kind"], row["subject_id"],
+            AccountKind(row["account_kind"]), row["currency"], row["amount"], row["balance_after"],
+            row["created_at"], row["reason"],
+        )
+        for row in hot(_STATEMENT, params)
+    ]

@@ -1,0 +1,119 @@
+"""Stores as orders need them: whole, immutable, and without a query on a hot request."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text
+
+from portal.core.db import db
+from portal.core.errors import NotFound
+from portal.merchants.models import MerchantMember, Store
+from portal.reference.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What an order costs: basis points of its settlement amount, and a fixed part in settlement minor units."""
+
+    store_fee_bps: int
+    fixed_minor: int
+    trader_commission_bps: int
+    lead_commission_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficTerms:
+    """Which traders may serve the store: only `pinned` if there are any, never `excluded`, shares of `split`."""
+
+    pinned: tuple[uuid.UUID, ...] = ()
+    excluded: tuple[uuid.UUID, ...] = ()
+    split: tuple[tuple[uuid.UUID, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTerms:
+    """A store with its plans and traffic rules, as one immutable value."""
+
+    id: uuid.UUID
+    merchant_id: uuid.UUID
+    name: str
+    settlement_currency: str
+    is_active: bool
+    payin_enabled: bool
+    payout_enabled: bool
+    receipt_required: bool
+    return_origins: tuple[str, ...]
+    accent_colour: str
+    support_contact: str | None
+    logo_key: str | None
+    plans: Mapping[tuple[str, str | None], PlanTerms]
+    traffic: TrafficTerms
+
+    def plan(self, direction: str, method: str | None) -> PlanTerms | None:
+        """The plan of this direction for this method, or the one for all methods."""
+        return self.plans.get((direction, method)) or self.plans.get((direction, None))
+
+
+_STORES = text(
+    "SELECT s.*, m.is_active AS merchant_active FROM store s JOIN merchant m ON m.id = s.merchant_id"
+)
+_PLANS = text("SELECT * FROM fee_plan")
+_TRAFFIC = text("SELECT * FROM store_traffic ORDER BY store_id, trader_id")
+
+
+def _load(connection: Connection) -> Mapping[uuid.UUID, StoreTerms]:
+    plans: dict[uuid.UUID, dict[tuple[str, str | None], PlanTerms]] = {}
+    for row in connection.execute(_PLANS):
+        terms = PlanTerms(
+            row.store_fee_bps, row.fixed_minor, row.trader_commission_bps, row.lead_commission_bps
+        )
+        plans.setdefault(row.store_id, {})[row.direction, row.method] = terms
+    rules: dict[uuid.UUID, dict[str, list[tuple[uuid.UUID, int]]]] = {}
+    for row in connection.execute(_TRAFFIC):
+        rules.setdefault(row.store_id, {}).setdefault(row.rule, []).append((row.trader_id, row.percent or 0))
+    return {
+        row.id: StoreTerms(
+            row.id, row.merchant_id, row.name, row.settlement_currency,
+            row.is_active and row.merchant_active, row.payin_enabled, row.payout_enabled,
+            row.receipt_required, tuple(row.return_origins), row.accent_colour, row.support_contact,
+            row.logo_key, plans.get(row.id, {}), _traffic(rules.get(row.id, {})),
+        )
+        for row in connection.execute(_STORES)
+    }
+
+
+def _traffic(rules: Mapping[str, list[tuple[uuid.UUID, int]]]) -> TrafficTerms:
+    return TrafficTerms(
+        tuple(trader for trader, _ in rules.get("pin", ())),
+        tuple(trader for trader, _ in rules.get("exclude", ())),
+        tuple(rules.get("split", ())),
+    )
+
+
+stores = Snapshot("stores", _load, lambda: 10.0)
+
+
+def find_store(store_id: uuid.UUID) -> StoreTerms | None:
+    return stores.get().get(store_id)
+
+
+def get_store(store_id: uuid.UUID) -> StoreTerms:
+    """The store, or NotFound."""
+    store = find_store(store_id)
+    if store is None:
+        raise NotFound()
+    return store
+
+
+def list_stores_of_member(user_id: uuid.UUID) -> list[StoreTerms]:
+    """Stores of the merchants this person works for, oldest first."""
+    query = (
+        select(Store.id)
+        .join(MerchantMember, MerchantMember.merchant_id == Store.merchant_id)
+        .where(MerchantMember.user_id == user_id)
+        .order_by(Store.id)
+    )
+    return [get_store(store_id) for store_id in db.session.scalars(query)]

@@ -1,0 +1,125 @@
+"""Opening merchants and stores, and saving what they pay."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete
+
+from portal.core.db import db
+from portal.core.errors import ValidationFailed
+from portal.merchants.models import FeePlan, Merchant, MerchantMember, Store, StoreTraffic
+from portal.merchants.queries import PlanTerms, stores
+
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    name: str
+    return_origins: Sequence[str] = ()
+    settlement_currency: str = "USDT"
+    accent_colour: str = "#0b5fff"
+    support_contact: str | None = None
+    receipt_required: bool = False
+    plans: Sequence[tuple[str, str | None, PlanTerms]] = field(default_factory=tuple)
+
+
+def create_merchant(name: str, members: Sequence[uuid.UUID] = ()) -> Merchant:
+    merchant = Merchant(name=name)
+    db.session.add(merchant)
+    db.session.flush()
+    db.session.add_all(MerchantMember(merchant_id=merchant.id, user_id=user_id) for user_id in members)
+    db.session.flush()
+    return merchant
+
+
+def create_store(merchant_id: uuid.UUID, new: NewStore) -> Store:
+    """Open a store with its fee plans. Raises ValidationFailed for an origin, a colour or a plan."""
+    if not _COLOUR.fullmatch(new.accent_colour):
+        raise ValidationFailed.of("accent_colour", "malformed", "Give a colour such as #0b5fff.")
+    store = Store(
+        merchant_id=merchant_id,
+        name=new.name,
+        return_origins=[normalised_origin(origin) for origin in new.return_origins],
+        settlement_currency=new.settlement_currency,
+        accent_colour=new.accent_colour,
+        support_contact=new.support_contact,
+        receipt_required=new.receipt_required,
+    )
+    db.session.add(store)
+    db.session.flush()
+    for direction, method, terms in new.plans:
+        save_fee_plan(store.id, direction, method, terms)
+    stores.changed()
+    return store
+
+
+def normalised_origin(text: str) -> str:
+    """`scheme://host[:port]` of a registered origin; http only for this machine itself."""
+    parts = urlsplit(text)
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query:
+        raise ValidationFailed.of("return_origins", "malformed", "Give an origin such as https://shop.example.")
+    if parts.path not in {"", "/"} or (parts.scheme == "http" and not local):
+        raise ValidationFailed.of("return_origins", "malformed", "Give an https origin without a path.")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def save_fee_plan(
+    store_id: uuid.UUID,
+    direction: str,
+    method: str | None,
+    terms: PlanTerms,
+    *,
+    allows_negative_margin: bool = False,
+) -> FeePlan:
+    """Replace the plan of this direction and method. Orders that exist keep theirs.
+
+    Raises ValidationFailed when the commissions exceed the store's fee and nobody has allowed that.
+    """
+    margin = terms.store_fee_bps - terms.trader_commission_bps - terms.lead_commission_bps
+    if margin < 0 and not allows_negative_margin:
+        raise ValidationFailed.of(
+            "store_fee_bps", "negative_margin", "The commissions are higher than the store's fee."
+        )
+    values = (terms.store_fee_bps, terms.fixed_minor, terms.trader_commission_bps, terms.lead_commission_bps)
+    if min(values) < 0 or max(terms.store_fee_bps, terms.trader_commission_bps, terms.lead_commission_bps) > 5000:
+        raise ValidationFailed.of("store_fee_bps", "out_of_range", "Shares go from 0 to 50 percent.")
+    db.session.execute(
+        delete(FeePlan).where(
+            FeePlan.store_id == store_id,
+            FeePlan.direction == direction,
+            FeePlan.method.is_not_distinct_from(method),
+        )
+    )
+    plan = FeePlan(
+        store_id=store_id, direction=direction, method=method, store_fee_bps=terms.store_fee_bps,
+        fixed_minor=terms.fixed_minor, trader_commission_bps=terms.trader_commission_bps,
+        lead_commission_bps=terms.lead_commission_bps, allows_negative_margin=allows_negative_margin,
+    )
+    db.session.add(plan)
+    db.session.flush()
+    stores.changed()
+    return plan
+
+
+def set_traffic_rule(store_id: uuid.UUID, trader_id: uuid.UUID, rule: str | None, percent: int | None = None) -> None:
+    """Pin, exclude or split by percent; None takes the rule away. The shares of a store sum to 100 at most."""
+    db.session.execute(
+        delete(StoreTraffic).where(StoreTraffic.store_id == store_id, StoreTraffic.trader_id == trader_id)
+    )
+    if rule is not None:
+        taken = sum(
+            row.percent or 0
+            for row in db.session.query(StoreTraffic).filter_by(store_id=store_id, rule="split")
+        )
+        if rule == "split" and taken + (percent or 0) > 100:
+            raise ValidationFailed.of("percent", "too_large", f"{100 - taken} percent are left.")
+        db.session.add(StoreTraffic(store_id=store_id, trader_id=trader_id, rule=rule, percent=percent))
+    db.session.flush()
+    stores.changed()

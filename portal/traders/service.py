@@ -1,0 +1,195 @@
+"""Opening teams, traders and requisites, and every switch that decides whether they get orders."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal.core.crypto import blind_index, encrypt
+from portal.core.db import constraint_of, db
+from portal.core.errors import Conflict, FieldProblem, ValidationFailed
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.ledger.accounts import account_id, trader_account
+from portal.ledger.models import AccountKind
+from portal.reference.queries import find_bank, get_method, method_terms
+from portal.reference.requisite_numbers import normalise
+from portal.traders.models import Requisite, RequisiteStatus, Team, Trader, TraderStatus
+from portal.traders.queries import get_requisite, get_trader, traders
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequisite:
+    """Amounts are minor units of `currency`. A limit of None is no limit."""
+
+    method: str
+    currency: str
+    number: str
+    holder: str
+    bank: str | None = None
+    min_amount: int = 1
+    max_amount: int = 10**12
+    max_open_orders: int = 5
+    day_amount_limit: int | None = None
+    day_count_limit: int | None = None
+    window_s: int | None = None
+    window_amount_limit: int | None = None
+    total_amount_limit: int | None = None
+    tier: int = 5
+    weight: int = 1
+
+
+def create_team(name: str, lead_id: uuid.UUID) -> Team:
+    team = Team(name=name, lead_id=lead_id)
+    db.session.add(team)
+    db.session.flush()
+    return team
+
+
+def create_trader(
+    name: str,
+    *,
+    user_id: uuid.UUID | None = None,
+    team_id: uuid.UUID | None = None,
+    mode: Mode = Mode.LIVE,
+    settlement_currency: str = "USDT",
+) -> Trader:
+    """A new trader, not verified yet, with their settlement accounts opened."""
+    trader = Trader(name=name, user_id=user_id, team_id=team_id, mode=mode.value)
+    db.session.add(trader)
+    db.session.flush()
+    for kind in (AccountKind.AVAILABLE, AccountKind.HELD):
+        account_id(trader_account(trader.id, kind, settlement_currency, mode))
+    traders.changed()
+    return trader
+
+
+def verify_trader(trader_id: uuid.UUID) -> None:
+    _set_trader(trader_id, status=TraderStatus.VERIFIED.value)
+
+
+def set_working(trader_id: uuid.UUID, is_working: bool) -> None:
+    """The trader's own big switch. Open orders are not touched by it."""
+    _set_trader(trader_id, is_working=is_working)
+
+
+def block_trader(trader_id: uuid.UUID, reason: str) -> None:
+    _set_trader(trader_id, is_blocked=True, blocked_reason=reason)
+
+
+def unblock_trader(trader_id: uuid.UUID) -> None:
+    _set_trader(trader_id, is_blocked=False, blocked_reason=None)
+
+
+def set_lead_switches(trader_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
+    _set_trader(trader_id, lead_payin_on=payin_on, lead_payout_on=payout_on)
+
+
+def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
+    """The lead's switches for the whole team."""
+    db.session.execute(update(Team).where(Team.id == team_id).values(payin_on=payin_on, payout_on=payout_on))
+    for trader_id in db.session.scalars(select(Trader.id).where(Trader.team_id == team_id).order_by(Trader.id)):
+        refresh_readiness(trader_id)
+
+
+def _set_trader(trader_id: uuid.UUID, **values: object) -> None:
+    trader = get_trader(trader_id, lock=True)
+    for name, value in values.items():
+        setattr(trader, name, value)
+    db.session.flush()
+    refresh_readiness(trader_id)
+
+
+def refresh_readiness(trader_id: uuid.UUID) -> None:
+    """Repeat on the trader's requisites whether the trader may get orders at all.
+
+    Everything that changes the answer ends here, in its own transaction, so that matching reads one row.
+    """
+    trader = get_trader(trader_id)
+    team = db.session.get(Team, trader.team_id, populate_existing=True) if trader.team_id else None
+    ready = trader.status == TraderStatus.VERIFIED and trader.is_working and not trader.is_blocked
+    db.session.execute(
+        update(Requisite)
+        .where(Requisite.trader_id == trader_id)
+        .values(
+            trader_payin_on=ready and trader.lead_payin_on and (team is None or team.payin_on),
+            trader_payout_on=ready and trader.lead_payout_on and (team is None or team.payout_on),
+        )
+    )
+
+
+def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currency: str = "USDT") -> Requisite:
+    """A requisite that waits for approval. The number is checked by its method and stored encrypted.
+
+    Raises ValidationFailed (number, bank, limits, method not of this currency) and Conflict
+    `duplicate_requisite` when the number is in use.
+    """
+    trader = get_trader(trader_id)
+    mode = Mode(trader.mode)
+    method = get_method(new.method)
+    if method_terms(new.method, new.currency) is None:
+        raise ValidationFailed.of("method", "unknown", "This method does not exist in this currency.")
+    if new.bank is not None and find_bank(new.bank) is None:
+        raise ValidationFailed.of("bank", "unknown", "There is no such bank.")
+    _check_limits(new)
+    number = normalise(method.requisite_kind, new.number, new.currency)
+    requisite_id = new_id()
+    requisite = Requisite(
+        id=requisite_id, trader_id=trader_id, mode=mode.value, method=new.method, currency=new.currency,
+        bank=new.bank, holder=new.holder.strip(),
+        number_encrypted=encrypt("requisite", "number", requisite_id, number.number),
+        number_index=blind_index("requisite", number.number),
+        number_masked=number.masked, number_last4=number.last4,
+        available_account_id=account_id(
+            trader_account(trader_id, AccountKind.AVAILABLE, settlement_currency, mode)
+        ),
+        held_account_id=account_id(trader_account(trader_id, AccountKind.HELD, settlement_currency, mode)),
+        tier=new.tier, weight=new.weight, min_amount=new.min_amount, max_amount=new.max_amount,
+        max_open_orders=new.max_open_orders, day_amount_limit=new.day_amount_limit,
+        day_count_limit=new.day_count_limit, window_s=new.window_s,
+        window_amount_limit=new.window_amount_limit, total_amount_limit=new.total_amount_limit,
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(requisite)
+            db.session.flush()
+    except IntegrityError as error:
+        if constraint_of(error) == "uq_requisite_number":
+            raise Conflict("This number is in use already.", code="duplicate_requisite") from None
+        raise
+    refresh_readiness(trader_id)
+    return requisite
+
+
+def _check_limits(new: NewRequisite) -> None:
+    problems = []
+    if not 0 < new.min_amount <= new.max_amount:
+        problems.append(FieldProblem("min_amount", "out_of_range", "The least amount exceeds the greatest."))
+    if not 1 <= new.weight <= 100 or not 1 <= new.tier <= 9 or not 1 <= new.max_open_orders <= 1000:
+        problems.append(FieldProblem("weight", "out_of_range", "Weight, tier or open orders are out of range."))
+    if (new.window_s is None) != (new.window_amount_limit is None):
+        problems.append(FieldProblem("window_s", "incomplete", "A window needs both a length and an amount."))
+    limits = (new.day_amount_limit, new.day_count_limit, new.window_amount_limit, new.total_amount_limit)
+    if any(limit is not None and limit <= 0 for limit in limits):
+        problems.append(FieldProblem("day_amount_limit", "out_of_range", "A limit must be greater than zero."))
+    if problems:
+        raise ValidationFailed(problems[0].message, errors=problems)
+
+
+def approve_requisite(requisite_id: uuid.UUID) -> None:
+    db.session.execute(
+        update(Requisite)
+        .where(Requisite.id == requisite_id)
+        .values(status=RequisiteStatus.APPROVED.value, approved_at=db.func.clock_timestamp())
+    )
+
+
+def switch_requisite(requisite_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
+    """What the trader wants this requisite to do. Raises NotFound."""
+    requisite = get_requisite(requisite_id)
+    requisite.payin_on = payin_on
+    requisite.payout_on = payout_on
+    db.session.flush()
