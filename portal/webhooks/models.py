@@ -39,8 +39,11 @@ class WebhookEndpoint(db.Model):
     __table_args__ = (
         one_of("mode", Mode),
         Index(
-            "uq_webhook_endpoint_store_mode", "store_id", "mode",
-            unique=True, postgresql_where=text("deleted_at IS NULL"),
+            "uq_webhook_endpoint_store_mode",
+            "store_id",
+            "mode",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
         ),
     )
 
@@ -66,7 +69,12 @@ class WebhookDelivery(db.Model):
     __table_args__ = (
         one_of("state", DeliveryState),
         UniqueConstraint("endpoint_id", "event_id", name="uq_webhook_delivery_endpoint_event"),
-        Index("ix_webhook_delivery_next_at", "next_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_webhook_delivery_endpoint_next_at",
+            "endpoint_id",
+            "next_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
         Index("ix_webhook_delivery_event_id", "event_id"),
         {
             "postgresql_with": {

@@ -1,0 +1,141 @@
+"""The relay: takes committed events out of the outbox and hands them on, at least once each.
+
+An event is claimed with a lease and a token, handled, and marked done in the transaction of what the
+handler wrote. A relay that dies leaves a lease that runs out; a relay that was frozen finds that its
+token no longer counts and its work is rolled back.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from portal.core.db import hot, run_in_transaction
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+LEASE_S = 30
+MAX_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedEvent:
+    """What a handler needs to know; `data` stays in the table."""
+
+    id: uuid.UUID
+    type: str
+    mode: str
+    store_id: uuid.UUID
+    trader_id: uuid.UUID | None
+    subject_kind: str
+    subject_id: uuid.UUID
+    attempts: int
+
+
+Handler = Callable[[Sequence[RelayedEvent]], None]
+
+
+class LeaseLost(Exception):
+    """Somebody else has claimed these events meanwhile; what was done with them is rolled back."""
+
+
+_CLAIM = """
+WITH picked AS (
+    SELECT id FROM event
+    WHERE state = 'pending' AND next_at <= clock_timestamp()
+      AND (lease_until IS NULL OR lease_until < clock_timestamp())
+    ORDER BY next_at LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE event
+SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), lease_token = %(token)s,
+    attempts = attempts + 1
+FROM picked WHERE event.id = picked.id
+RETURNING event.id, type, mode, store_id, trader_id, subject_kind, subject_id, attempts
+"""
+
+_DONE = """
+UPDATE event
+SET state = 'done', done_at = clock_timestamp(), lease_until = NULL, lease_token = NULL, last_error = NULL
+WHERE id = ANY(%(ids)s::uuid[]) AND lease_token = %(token)s AND state = 'pending'
+RETURNING id
+"""
+
+_FAILED = """
+UPDATE event
+SET state = CASE WHEN attempts >= %(max)s THEN 'dead' ELSE 'pending' END,
+    done_at = CASE WHEN attempts >= %(max)s THEN clock_timestamp() END,
+    next_at = clock_timestamp() + make_interval(secs => least(2 ^ attempts, 300)),
+    lease_until = NULL, lease_token = NULL, last_error = %(error)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = 'pending'
+RETURNING state
+"""
+
+_REPLAY = """
+UPDATE event SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
+WHERE state = 'dead' RETURNING id
+"""
+
+_OLDEST = """
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s
+FROM event WHERE state = 'pending'
+"""
+
+
+def relay_events(handle: Handler, *, limit: int = BATCH) -> int:
+    """Claim a batch, handle it, mark it done; returns how many events were claimed.
+
+    Opens its own transactions. `handle` runs inside one, writes rows that are safe to write twice, and
+    must not call the network. When a batch fails, its events are handled one by one, so that a poisoned
+    one only holds up itself: it is tried again later and is `dead` after MAX_ATTEMPTS.
+    """
+    token = uuid.uuid4()
+    claimed = run_in_transaction(lambda: _claim(token, limit))
+    if not claimed:
+        return 0
+    try:
+        run_in_transaction(lambda: _handle(handle, claimed, token))
+    except LeaseLost:
+        log.warning("lease of a batch of events was lost", extra={"events": len(claimed)})
+    except Exception:
+        log.exception("a batch of events could not be handled at once")
+        for event in claimed:
+            _handle_alone(handle, event, token)
+    return len(claimed)
+
+
+def _claim(token: uuid.UUID, limit: int) -> list[RelayedEvent]:
+    rows = hot(_CLAIM, {"limit": limit, "lease_s": LEASE_S, "token": token})
+    return [RelayedEvent(**row) for row in rows]
+
+
+def _handle(handle: Handler, events: Sequence[RelayedEvent], token: uuid.UUID) -> None:
+    handle(events)
+    done = hot(_DONE, {"ids": [event.id for event in events], "token": token})
+    if len(done) != len(events):
+        raise LeaseLost
+
+
+def _handle_alone(handle: Handler, event: RelayedEvent, token: uuid.UUID) -> None:
+    try:
+        run_in_transaction(lambda: _handle(handle, [event], token))
+    except LeaseLost:
+        log.warning("lease of an event was lost", extra={"event": str(event.id)})
+    except Exception as error:
+        failure = {"id": event.id, "token": token, "max": MAX_ATTEMPTS, "error": repr(error)[:500]}
+        after = run_in_transaction(lambda: hot(_FAILED, failure))
+        if after and after[0]["state"] == "dead":
+            log.exception("event given up", extra={"event": str(event.id), "type": event.type})
+
+
+def replay_dead_events() -> int:
+    """Make every dead event pending again; returns how many. Call inside `transaction()`."""
+    return len(hot(_REPLAY))
+
+
+def oldest_pending_age_s() -> float:
+    """Age in seconds of the oldest event that was not handed on yet, 0 when there is none."""
+    return float(hot(_OLDEST)[0]["age_s"])

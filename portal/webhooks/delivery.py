@@ -1,0 +1,268 @@
+"""Deliveries as the sender sees them: claim what is due, record what became of it, give back the rest.
+
+Each claim carries a lease and a token. Whoever holds the token may record an outcome; once a lease ran
+out and somebody else claimed the delivery, the former holder's outcome is discarded.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portal.core.crypto import DecryptionFailed, decrypt
+from portal.core.db import hot
+from portal.core.errors import NotFound
+from portal.core.ids import public_id
+from portal.webhooks.body import event_body
+from portal.webhooks.models import DeliveryState
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 15
+LEASE_S = 40  # more than twice the timeout
+DISABLE_AFTER_DAYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One delivery to attempt now. `attempts` have been made before; `secrets` are plain, newest first.
+
+    `is_broken`: its secret or requisite can't be decrypted, so there is nothing that could be sent.
+    """
+
+    id: uuid.UUID
+    token: uuid.UUID
+    endpoint_id: uuid.UUID
+    is_failing: bool
+    attempts: int
+    url: str
+    mode: str
+    message_id: str
+    body: bytes
+    secrets: tuple[str, ...]
+    is_broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt. `retry_in_s` is set while the delivery stays pending."""
+
+    claim: Claim
+    state: DeliveryState
+    retry_in_s: float | None
+    latency_ms: int
+    status_code: int | None = None
+    error: str | None = None
+    answer: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status_code == 410
+
+
+# Endpoints come in random order: when there is more due than room, nobody waits behind the same neighbour.
+_CLAIM = """
+WITH picked AS (
+    SELECT due.id
+    FROM (
+        SELECT id FROM webhook_endpoint
+        WHERE disabled_at IS NULL AND deleted_at IS NULL AND (failing_since IS NOT NULL) = %(failing)s
+        ORDER BY random()
+    ) e
+    LEFT JOIN unnest(%(busy)s::uuid[], %(counts)s::int[]) AS busy(endpoint_id, n) ON busy.endpoint_id = e.id
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM webhook_delivery d
+        WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_at <= clock_timestamp()
+          AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())
+        ORDER BY d.next_at
+        LIMIT greatest(%(per_endpoint)s - coalesce(busy.n, 0), 0)
+        FOR UPDATE SKIP LOCKED
+    ) due
+    LIMIT %(limit)s
+), claimed AS (
+    UPDATE webhook_delivery d
+    SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), lease_token = %(token)s
+    FROM picked WHERE d.id = picked.id
+    RETURNING d.id, d.endpoint_id, d.event_id, d.attempts, d.next_at
+)
+SELECT c.id, c.endpoint_id, c.event_id, c.attempts, e.url, e.secret_encrypted, e.former_secret_encrypted,
+       e.former_secret_until > clock_timestamp() AS former_is_valid,
+       v.type, v.mode, v.created_at, v.data, v.requisite_id
+FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id JOIN event v ON v.id = c.event_id
+ORDER BY c.next_at
+"""
+
+_RECORD = """
+WITH outcome AS (
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::text[], %(delays)s::float8[],
+        %(statuses)s::int[], %(latencies)s::int[], %(errors)s::text[], %(answers)s::text[]
+    ) AS o(id, token, state, delay_s, status_code, latency_ms, error, answer)
+), recorded AS (
+    UPDATE webhook_delivery d
+    SET state = o.state, attempts = d.attempts + 1, lease_until = NULL, lease_token = NULL,
+        next_at = clock_timestamp() + make_interval(secs => coalesce(o.delay_s, 0)),
+        done_at = CASE WHEN o.state = 'pending' THEN NULL ELSE clock_timestamp() END
+    FROM outcome o
+    WHERE d.id = o.id AND d.lease_token = o.token AND d.state = 'pending'
+    RETURNING d.id, d.endpoint_id, o.state, o.status_code, o.latency_ms, o.error, o.answer
+), kept AS (
+    INSERT INTO webhook_attempt (delivery_id, status_code, latency_ms, error, answer)
+    SELECT id, status_code, latency_ms, error, answer FROM recorded
+), recovered AS (
+    UPDATE webhook_endpoint e SET failing_since = NULL
+    WHERE failing_since IS NOT NULL
+      AND e.id IN (SELECT endpoint_id FROM recorded WHERE state = 'delivered')
+), started_failing AS (
+    UPDATE webhook_endpoint e SET failing_since = clock_timestamp()
+    WHERE failing_since IS NULL
+      AND e.id IN (SELECT endpoint_id FROM recorded WHERE state <> 'delivered')
+      AND e.id NOT IN (SELECT endpoint_id FROM recorded WHERE state = 'delivered')
+)
+SELECT id, endpoint_id FROM recorded
+"""
+
+_DISABLE = """
+UPDATE webhook_endpoint
+SET disabled_at = clock_timestamp(),
+    disabled_reason = CASE WHEN id = ANY(%(gone)s::uuid[]) THEN 'gone' ELSE 'failing' END
+WHERE disabled_at IS NULL AND deleted_at IS NULL
+  AND (id = ANY(%(gone)s::uuid[])
+       OR id = ANY(%(failed)s::uuid[])
+          AND failing_since < clock_timestamp() - make_interval(days => %(days)s))
+RETURNING id, store_id, mode, disabled_reason
+"""
+
+_GIVE_UP = """
+UPDATE webhook_delivery
+SET state = 'dead', done_at = clock_timestamp(), lease_until = NULL, lease_token = NULL
+WHERE endpoint_id = ANY(%(endpoints)s::uuid[]) AND state = 'pending'
+"""
+
+_RELEASE = """
+UPDATE webhook_delivery d SET lease_until = NULL, lease_token = NULL
+FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS r(id, token)
+WHERE d.id = r.id AND d.lease_token = r.token
+"""
+
+
+def claim_deliveries(
+    *, limit: int, per_endpoint: int, failing: bool, busy: Mapping[uuid.UUID, int]
+) -> list[Claim]:
+    """Lease up to `limit` due deliveries for LEASE_S seconds, oldest first within an endpoint.
+
+    `busy` counts what the caller already has in flight: together with it no endpoint gets more than
+    `per_endpoint`. Only endpoints that fail (`failing`) or only those that don't. Rows locked by another
+    sender are passed over.
+    """
+    token = uuid.uuid4()
+    rows = hot(
+        _CLAIM,
+        {
+            "failing": failing,
+            "busy": list(busy),
+            "counts": list(busy.values()),
+            "per_endpoint": per_endpoint,
+            "limit": limit,
+            "lease_s": LEASE_S,
+            "token": token,
+        },
+    )
+    return [_claim(row, token, is_failing=failing) for row in rows]
+
+
+def _claim(row: dict[str, Any], token: uuid.UUID, *, is_failing: bool) -> Claim:
+    try:
+        secrets, body, is_broken = _secrets(row), event_body(row), False
+    except (DecryptionFailed, NotFound):
+        # One damaged row must not stop the others; it fails on the schedule, for everybody to see.
+        log.exception("a delivery has nothing to send", extra={"delivery": str(row["id"])})
+        secrets, body, is_broken = (), b"", True
+    return Claim(
+        id=row["id"],
+        token=token,
+        endpoint_id=row["endpoint_id"],
+        is_failing=is_failing,
+        attempts=row["attempts"],
+        url=row["url"],
+        mode=row["mode"],
+        message_id=public_id("evt", row["event_id"]),
+        body=body,
+        secrets=secrets,
+        is_broken=is_broken,
+    )
+
+
+def _secrets(row: dict[str, Any]) -> tuple[str, ...]:
+    endpoint_id = row["endpoint_id"]
+    newest = decrypt("webhook_endpoint", "secret", endpoint_id, row["secret_encrypted"])
+    if not row["former_is_valid"]:
+        return (newest,)
+    former = decrypt("webhook_endpoint", "former_secret", endpoint_id, row["former_secret_encrypted"])
+    return (newest, former)
+
+
+def record_outcomes(outcomes: Sequence[Outcome]) -> int:
+    """Write attempts and results in one statement; returns how many counted.
+
+    Outcomes whose lease went to somebody else meanwhile are discarded. An endpoint that answered 410, or
+    has had nothing but failures for three days, is disabled and its pending deliveries are given up
+    (they can be redelivered).
+    """
+    if not outcomes:
+        return 0
+    recorded = hot(
+        _RECORD,
+        {
+            "ids": [o.claim.id for o in outcomes],
+            "tokens": [o.claim.token for o in outcomes],
+            "states": [o.state.value for o in outcomes],
+            "delays": [o.retry_in_s for o in outcomes],
+            "statuses": [o.status_code for o in outcomes],
+            "latencies": [o.latency_ms for o in outcomes],
+            "errors": [o.error for o in outcomes],
+            "answers": [o.answer for o in outcomes],
+        },
+    )
+    counted = {row["id"] for row in recorded}
+    failed = [o for o in outcomes if o.claim.id in counted and o.state is not DeliveryState.DELIVERED]
+    if failed:
+        _disable_hopeless(failed)
+    return len(counted)
+
+
+def _disable_hopeless(failed: Sequence[Outcome]) -> None:
+    disabled = hot(
+        _DISABLE,
+        {
+            "gone": [o.claim.endpoint_id for o in failed if o.is_gone],
+            "failed": [o.claim.endpoint_id for o in failed],
+            "days": DISABLE_AFTER_DAYS,
+        },
+    )
+    if disabled:
+        give_up_pending([row["id"] for row in disabled])
+    for row in disabled:
+        log.warning(
+            "webhook endpoint disabled",
+            extra={
+                "endpoint": public_id("whe", row["id"]),
+                "store": public_id("st", row["store_id"]),
+                "mode": row["mode"],
+                "reason": row["disabled_reason"],
+            },
+        )
+
+
+def give_up_pending(endpoint_ids: Sequence[uuid.UUID]) -> None:
+    """Stop trying everything that is pending for these endpoints. It can be replayed."""
+    hot(_GIVE_UP, {"endpoints": list(endpoint_ids)})
+
+
+def release_deliveries(claims: Sequence[Claim]) -> None:
+    """Give leases back unused: another sender may claim these at once. Counts as no attempt."""
+    if claims:
+        hot(_RELEASE, {"ids": [c.id for c in claims], "tokens": [c.token for c in claims]})

@@ -1,0 +1,113 @@
+"""Reading endpoints, deliveries and attempts, always by the store they belong to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from portal.core.db import db, hot
+from portal.core.errors import NotFound
+from portal.core.modes import Mode
+from portal.events.models import Event
+from portal.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+
+_OLDEST_DUE = """
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(d.next_at)), 0)::float8 AS age_s
+FROM webhook_endpoint e JOIN webhook_delivery d ON d.endpoint_id = e.id
+WHERE e.disabled_at IS NULL AND e.deleted_at IS NULL AND e.failing_since IS NULL
+  AND d.state = 'pending' AND d.next_at <= clock_timestamp()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """One delivery as its owner sees it."""
+
+    id: uuid.UUID
+    event_id: uuid.UUID
+    event_type: str
+    subject_id: uuid.UUID
+    state: str
+    attempts: int
+    next_at: datetime
+    created_at: datetime
+    done_at: datetime | None
+
+
+def find_endpoint(store_id: uuid.UUID, mode: Mode, *, lock: bool = False) -> WebhookEndpoint | None:
+    """The store's endpoint for this mode, if it has one. `lock` takes its row until the end."""
+    query = select(WebhookEndpoint).where(
+        WebhookEndpoint.store_id == store_id,
+        WebhookEndpoint.mode == mode.value,
+        WebhookEndpoint.deleted_at.is_(None),
+    )
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return db.session.execute(query).scalar_one_or_none()
+
+
+def get_endpoint(store_id: uuid.UUID, mode: Mode, *, lock: bool = False) -> WebhookEndpoint:
+    """As `find_endpoint`. Raises NotFound."""
+    endpoint = find_endpoint(store_id, mode, lock=lock)
+    if endpoint is None:
+        raise NotFound("This store has no webhook endpoint in this mode.")
+    return endpoint
+
+
+def list_deliveries(
+    store_id: uuid.UUID,
+    mode: Mode,
+    *,
+    state: DeliveryState | None = None,
+    before: uuid.UUID | None = None,
+    limit: int = 50,
+) -> list[DeliveryLine]:
+    """The store's deliveries by event, newest event first; `before` is the event id of the last line seen."""
+    query = (
+        select(
+            WebhookDelivery.id,
+            WebhookDelivery.event_id,
+            Event.type,
+            Event.subject_id,
+            WebhookDelivery.state,
+            WebhookDelivery.attempts,
+            WebhookDelivery.next_at,
+            WebhookDelivery.created_at,
+            WebhookDelivery.done_at,
+        )
+        .join(Event, Event.id == WebhookDelivery.event_id)
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .where(
+            WebhookEndpoint.store_id == store_id,
+            WebhookEndpoint.mode == mode.value,
+            Event.store_id == store_id,
+            Event.mode == mode.value,
+        )
+        .order_by(WebhookDelivery.event_id.desc())
+        .limit(limit)
+    )
+    if state is not None:
+        query = query.where(WebhookDelivery.state == state.value)
+    if before is not None:
+        query = query.where(WebhookDelivery.event_id < before)
+    return [DeliveryLine(*row) for row in db.session.execute(query)]
+
+
+def list_attempts(store_id: uuid.UUID, delivery_id: uuid.UUID) -> Sequence[WebhookAttempt]:
+    """The attempts of one of the store's deliveries, oldest first; empty for a stranger's."""
+    return db.session.scalars(
+        select(WebhookAttempt)
+        .join(WebhookDelivery, WebhookDelivery.id == WebhookAttempt.delivery_id)
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .where(WebhookAttempt.delivery_id == delivery_id, WebhookEndpoint.store_id == store_id)
+        .order_by(WebhookAttempt.id)
+    ).all()
+
+
+def oldest_due_age_s() -> float:
+    """Seconds by which the sender is late with its most overdue delivery to a healthy endpoint; 0 if not."""
+    return float(hot(_OLDEST_DUE)[0]["age_s"])

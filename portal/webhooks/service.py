@@ -1,0 +1,174 @@
+"""Endpoints and their deliveries, as their owner or an operator changes them.
+
+Every function here is called inside `transaction()`, except `check_endpoint_url`, which asks a name
+server and therefore must be called before one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NewType
+
+from sqlalchemy import func, select
+
+from portal.core.crypto import decrypt, encrypt
+from portal.core.db import db, hot
+from portal.core.egress import EgressRefused, check_url
+from portal.core.errors import Conflict, NotFound, ValidationFailed
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.webhooks.attempt import policy_for
+from portal.webhooks.delivery import give_up_pending
+from portal.webhooks.event_types import EVENT_TYPES
+from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from portal.webhooks.queries import find_endpoint, get_endpoint
+from portal.webhooks.signing import new_secret
+
+EndpointUrl = NewType("EndpointUrl", str)
+
+ROTATION_OVERLAP = timedelta(hours=24)
+
+_REPLAY_MISSED = """
+INSERT INTO webhook_delivery (id, endpoint_id, event_id)
+SELECT gen_random_uuid(), e.id, v.id
+FROM event v JOIN webhook_endpoint e ON e.store_id = v.store_id AND e.mode = v.mode
+WHERE e.id = %(endpoint)s AND v.created_at >= %(since)s AND v.state = 'done'
+  AND (e.event_types IS NULL OR v.type = ANY(e.event_types))
+ON CONFLICT (endpoint_id, event_id) DO UPDATE
+SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
+WHERE webhook_delivery.state = 'dead'
+RETURNING id
+"""
+
+
+def check_endpoint_url(url: str, mode: Mode) -> EndpointUrl:
+    """Resolve and check an address as a delivery would. Asks a name server: call outside a transaction.
+
+    Raises ValidationFailed. Passing here promises nothing later: every attempt checks again.
+    """
+    try:
+        check_url(url, policy_for(mode))
+    except EgressRefused as refusal:
+        raise ValidationFailed.of("url", refusal.code, str(refusal)) from None
+    return EndpointUrl(url)
+
+
+def set_endpoint(
+    store_id: uuid.UUID, mode: Mode, url: EndpointUrl, event_types: Iterable[str] | None = None
+) -> tuple[WebhookEndpoint, str | None]:
+    """Create the store's endpoint for this mode, or point the existing one elsewhere and switch it on.
+
+    `event_types` None means all. Returns the endpoint and, only when it was created, its secret in
+    plain: it is not shown again. Raises ValidationFailed for an unknown event type.
+    """
+    types = _known_types(event_types)
+    endpoint = find_endpoint(store_id, mode, lock=True)
+    if endpoint is None:
+        endpoint = WebhookEndpoint(
+            id=new_id(), store_id=store_id, mode=mode.value, url=url, event_types=types
+        )
+        secret = new_secret()
+        endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
+        db.session.add(endpoint)
+        db.session.flush()
+        return endpoint, secret
+    endpoint.url, endpoint.event_types = url, types
+    enable_endpoint(endpoint)
+    return endpoint, None
+
+
+def _known_types(event_types: Iterable[str] | None) -> list[str] | None:
+    if event_types is None:
+        return None
+    types = sorted(set(event_types))
+    unknown = [name for name in types if name not in EVENT_TYPES]
+    if unknown or not types:
+        known = ", ".join(sorted(EVENT_TYPES))
+        raise ValidationFailed.of("event_types", "unknown_event_type", f"Choose among: {known}.")
+    return types
+
+
+def rotate_secret(store_id: uuid.UUID, mode: Mode) -> tuple[WebhookEndpoint, str]:
+    """Give the endpoint a new secret, shown once. The former one signs too for ROTATION_OVERLAP.
+
+    A second rotation inside the overlap drops the oldest secret. Raises NotFound.
+    """
+    endpoint = get_endpoint(store_id, mode, lock=True)
+    former = reveal_secret(endpoint)
+    secret = new_secret()
+    endpoint.former_secret_encrypted = encrypt("webhook_endpoint", "former_secret", endpoint.id, former)
+    endpoint.former_secret_until = _now() + ROTATION_OVERLAP
+    endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
+    db.session.flush()
+    return endpoint, secret
+
+
+def reveal_secret(endpoint: WebhookEndpoint) -> str:
+    """The secret in plain. For signing, and for the operator of a demo; never for a page or a log."""
+    return decrypt("webhook_endpoint", "secret", endpoint.id, endpoint.secret_encrypted)
+
+
+def disable_endpoint(endpoint: WebhookEndpoint, reason: str = "owner") -> None:
+    """Stop sending. What was pending is given up and can be replayed."""
+    if endpoint.disabled_at is None:
+        endpoint.disabled_at, endpoint.disabled_reason = _now(), reason
+    db.session.flush()
+    give_up_pending([endpoint.id])
+
+
+def enable_endpoint(endpoint: WebhookEndpoint) -> None:
+    """Send again, with a clean record. What was missed stays missed until `replay_since`."""
+    endpoint.disabled_at = endpoint.disabled_reason = endpoint.failing_since = None
+    db.session.flush()
+
+
+def delete_endpoint(endpoint: WebhookEndpoint) -> None:
+    """Forget the endpoint; its deliveries and attempts are kept."""
+    endpoint.deleted_at = _now()
+    db.session.flush()
+    give_up_pending([endpoint.id])
+
+
+def request_redelivery(store_id: uuid.UUID, mode: Mode, delivery_id: uuid.UUID) -> WebhookDelivery:
+    """Send one delivery again at once, under the same webhook-id, on the whole schedule.
+
+    Raises NotFound for another store's delivery, Conflict while the endpoint is disabled or deleted.
+    """
+    row = db.session.execute(
+        select(WebhookDelivery, WebhookEndpoint)
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .where(
+            WebhookDelivery.id == delivery_id,
+            WebhookEndpoint.store_id == store_id,
+            WebhookEndpoint.mode == mode.value,
+        )
+        .with_for_update(of=WebhookDelivery)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such delivery.")
+    delivery, endpoint = row
+    if endpoint.disabled_at is not None or endpoint.deleted_at is not None:
+        raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
+    if delivery.state != DeliveryState.PENDING.value:
+        delivery.state, delivery.attempts, delivery.done_at = DeliveryState.PENDING.value, 0, None
+    delivery.next_at = _now()
+    db.session.flush()
+    return delivery
+
+
+def replay_since(endpoint: WebhookEndpoint, since: datetime) -> int:
+    """Send everything that happened since then and did not arrive; returns how many deliveries that is.
+
+    Revives what was given up, and adds what happened while the endpoint was disabled. Raises Conflict.
+    """
+    if endpoint.disabled_at is not None:
+        raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
+    return len(hot(_REPLAY_MISSED, {"endpoint": endpoint.id, "since": since}))
+
+
+def _now() -> datetime:
+    now: datetime = db.session.execute(select(func.clock_timestamp())).scalar_one()
+    return now
