@@ -751,7 +751,7 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.02', 'autovacuum_vacuum_threshold': '1000'}
     )
     op.create_index('ix_webhook_delivery_event_id', 'webhook_delivery', ['event_id'], unique=False)
-    op.create_index('ix_webhook_delivery_next_at', 'webhook_delivery', ['next_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
+    op.create_index('ix_webhook_delivery_endpoint_next_at', 'webhook_delivery', ['endpoint_id', 'next_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
     op.create_table('past_assignment',
     sa.Column('order_id', sa.UUID(), nullable=False),
     sa.Column('requisite_id', sa.UUID(), nullable=False),
