@@ -216,7 +216,7 @@ def get(setting: Setting[T]) -> T: ...
 def get(setting: str) -> Any: ...
 def get(setting: Setting[Any] | str) -> Any:
     """The value of a setting: the operator's, or its default. Raises UnknownSetting for an unknown key."""
-    known = _find(setting) if isinstance(setting, str) else setting
+    known = find(setting) if isinstance(setting, str) else setting
     overrides = snapshot.get()
     if known.key not in overrides:
         return known.default
@@ -227,7 +227,8 @@ def get(setting: Setting[Any] | str) -> Any:
     return overrides[known.key]
 
 
-def _find(key: str) -> Setting[Any]:
+def find(key: str) -> Setting[Any]:
+    """The setting of a key. Raises UnknownSetting."""
     try:
         return REGISTRY[key]
     except KeyError:
@@ -298,7 +299,7 @@ def set_value(key: str, value: int | bool | str, actor: Actor) -> None:
 
     Raises UnknownSetting, SettingRefused. Leaves a row of history. Needs transaction().
     """
-    setting = _find(key)
+    setting = find(key)
     _refuse_unless_possible(setting, value)
     row = db.session.get(ConfigSetting, key, with_for_update=True)
     old = None if row is None else row.value
@@ -312,7 +313,7 @@ def set_value(key: str, value: int | bool | str, actor: Actor) -> None:
 
 def reset(key: str, actor: Actor) -> None:
     """Back to the default. Raises UnknownSetting. Leaves a row of history. Needs transaction()."""
-    _find(key)
+    find(key)
     row = db.session.get(ConfigSetting, key, with_for_update=True)
     if row is None:
         return

@@ -137,7 +137,7 @@ def _remember(pair: RatePair, seen: Observation, actor: Actor, refusal: str | No
 
 
 def _now() -> datetime:
-    now: datetime = db.session.scalar(select(func.clock_timestamp()))
+    now: datetime = db.session.execute(select(func.clock_timestamp())).scalar_one()
     return now
 
 
