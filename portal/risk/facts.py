@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from portal.core.db import hot
 from portal.reference import configuration as config
+from portal.reference.queries import get_currency
 
 # A count that stops here answers every sensible rule, and bounds what a rule can cost.
 COUNT_CAP = 10_000
@@ -52,7 +53,7 @@ FACTS = {
         Fact("method", FactType.TEXT, "Method, if it was chosen at creation."),
         Fact("bank", FactType.TEXT, "Bank, if it was chosen at creation."),
         Fact("hour", FactType.NUMBER, "Hour of the day, 0 to 23, in the operator's time zone."),
-        Fact("store_age_days", FactType.NUMBER, "Whole days since the store was created."),
+        Fact("store_age_days", FactType.NUMBER, "Whole days since the store was created.", is_queried=True),
         Fact("has_customer", FactType.FLAG, "The shop named the customer."),
         Fact("has_ip", FactType.FLAG, "The shop named the customer's address."),
         Fact("ip", FactType.ADDRESS, "The customer's address."),
@@ -74,26 +75,34 @@ FACTS = {
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """What the caller knows about an order at its creation. `amount_minor` is in minor units of `currency`.
+    """What the caller knows about an order at its creation (`at`, by the database's clock).
 
-    `recipient_number_index` is the blind index of a payout's recipient number, `recipient_bin` the first six
-    digits when it is a card.
+    `amount_minor` is in minor units of `currency`. `requisite_index` is the blind index of a payout's
+    recipient number, `recipient_bin` its first six digits when it is a card.
     """
 
+    order_id: uuid.UUID
     store_id: uuid.UUID
     mode: str
     direction: str
     amount_minor: int
     currency: str
-    exponent: int
+    at: datetime
     method: str | None = None
     bank: str | None = None
     customer_ref: str | None = None
     customer_ip: str | None = None
     customer_email: str | None = None
-    recipient_number_index: bytes | None = None
+    requisite_index: bytes | None = None
     recipient_bin: str | None = None
-    store_created_at: datetime | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        return self.in_units(self.amount_minor)
+
+    def in_units(self, minor: int) -> Decimal:
+        """Minor units of the order's currency as a decimal."""
+        return Decimal(minor).scaleb(-get_currency(self.currency).exponent)
 
     @property
     def email_domain(self) -> str | None:
@@ -142,6 +151,8 @@ SELECT count(*) AS orders,
          ORDER BY id DESC LIMIT %(cap)s) recent
 """
 
+_STORE = "SELECT created_at FROM store WHERE id = %(store_id)s"
+
 
 def lowest_id(moment: datetime) -> uuid.UUID:
     """No id made after `moment` sorts below this one, clocks being a few minutes apart at most."""
@@ -152,14 +163,13 @@ def lowest_id(moment: datetime) -> uuid.UUID:
 class FactBook:
     """The facts of one order, each found out at most once. None: the order does not tell.
 
-    `as_of` looks at the past as it was then (for trying a rule); without it, now.
+    An order of the past (`is_past`) is judged by what had been before it; a new one also by its neighbours
+    of the same moment, whatever the clocks say.
     """
 
-    def __init__(self, order: OrderFacts, as_of: datetime | None = None) -> None:
+    def __init__(self, order: OrderFacts, *, is_past: bool = False) -> None:
         self._order = order
-        self._until = as_of or datetime.now(UTC)
-        # A neighbour's order created this very moment counts too, whatever the clocks say.
-        self._window_ends = as_of or self._until + _MAX_CLOCK_SKEW
+        self._until = order.at if is_past else order.at + _MAX_CLOCK_SKEW
         self._rows: dict[tuple[str, int], dict[str, Any]] = {}
         self.used: dict[str, str | int | bool | None] = {}
 
@@ -172,19 +182,21 @@ class FactBook:
 
     def _find(self, name: str, minutes: int | None) -> Any:
         if name in _OWN:
-            return _OWN[name](self._order, self._until)
+            return _OWN[name](self._order)
         if name == "customer_unpaid_streak":
             return self._streak()
+        if name == "store_age_days":
+            return self._store_age_days()
         row_name, column = _COUNTED[name]
         row = self._customer(minutes or 0) if row_name == "customer" else self._address(minutes or 0)
         if row is None:
             return None
         if name == "customer_amount":
-            return Decimal(row[column]).scaleb(-self._order.exponent)
+            return self._order.in_units(row[column])
         return row[column]
 
     def _params(self, minutes: int) -> dict[str, Any]:
-        since = self._until - timedelta(minutes=minutes)
+        since = self._order.at - timedelta(minutes=minutes)
         return {
             "store_id": self._order.store_id,
             "customer_ref": self._order.customer_ref,
@@ -192,7 +204,7 @@ class FactBook:
             "currency": self._order.currency,
             "from_id": lowest_id(since),
             "since": since,
-            "until": self._window_ends,
+            "until": self._until,
             "cap": COUNT_CAP,
         }
 
@@ -224,6 +236,12 @@ class FactBook:
         streak: int = self._rows[key]["streak"]
         return streak
 
+    def _store_age_days(self) -> int:
+        key = ("store", 0)
+        if key not in self._rows:
+            self._rows[key] = hot(_STORE, {"store_id": self._order.store_id})[0]
+        return int((self._order.at - self._rows[key]["created_at"]).days)
+
 
 _COUNTED = {
     "customer_orders": ("customer", "orders"),
@@ -232,19 +250,16 @@ _COUNTED = {
     "ip_orders": ("address", "orders"),
     "ip_customers": ("address", "customers"),
 }
-_OWN: dict[str, Callable[[OrderFacts, datetime], Any]] = {
-    "amount": lambda order, _: Decimal(order.amount_minor).scaleb(-order.exponent),
-    "currency": lambda order, _: order.currency,
-    "direction": lambda order, _: order.direction,
-    "method": lambda order, _: order.method,
-    "bank": lambda order, _: order.bank,
-    "hour": lambda _, now: now.astimezone(_zone(config.get(config.DAY_TIMEZONE))).hour,
-    "store_age_days": lambda order, now: (
-        (now - order.store_created_at).days if order.store_created_at is not None else None
-    ),
-    "has_customer": lambda order, _: order.customer_ref is not None,
-    "has_ip": lambda order, _: order.address is not None,
-    "ip": lambda order, _: order.address,
-    "email_domain": lambda order, _: order.email_domain,
-    "card_bin": lambda order, _: order.recipient_bin,
+_OWN: dict[str, Callable[[OrderFacts], Any]] = {
+    "amount": lambda order: order.amount,
+    "currency": lambda order: order.currency,
+    "direction": lambda order: order.direction,
+    "method": lambda order: order.method,
+    "bank": lambda order: order.bank,
+    "hour": lambda order: order.at.astimezone(_zone(config.get(config.DAY_TIMEZONE))).hour,
+    "has_customer": lambda order: order.customer_ref is not None,
+    "has_ip": lambda order: order.address is not None,
+    "ip": lambda order: order.address,
+    "email_domain": lambda order: order.email_domain,
+    "card_bin": lambda order: order.recipient_bin,
 }

@@ -110,7 +110,7 @@ class RiskDecision(db.Model):
     )
 
     id: Mapped[UuidKey]
-    order_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    order_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
     store_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
     mode: Mapped[str] = mapped_column(Text)
     decision: Mapped[str] = mapped_column(Text)

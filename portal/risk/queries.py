@@ -58,14 +58,14 @@ class RuleBook:
     def is_empty(self) -> bool:
         return not (self.rules or self.listed or self.networks)
 
-    def entries_about(self, order: OrderFacts, now: datetime) -> Iterator[Listed]:
+    def entries_about(self, order: OrderFacts) -> Iterator[Listed]:
         """The list entries in force that name this order's customer, address, number or email domain."""
         for key in _keys(order):
-            yield from (entry for entry in self.listed.get(key, ()) if entry.is_in_force(now))
+            yield from (entry for entry in self.listed.get(key, ()) if entry.is_in_force(order.at))
         address = order.address
         if address is not None:
             for entry in self.networks:
-                if entry.network is not None and address in entry.network and entry.is_in_force(now):
+                if entry.network is not None and address in entry.network and entry.is_in_force(order.at):
                     yield entry
 
 
@@ -74,8 +74,8 @@ def _keys(order: OrderFacts) -> Iterator[tuple[ListKind, str]]:
         yield ListKind.CUSTOMER, f"{order.store_id}:{order.customer_ref}"
     if order.address is not None:
         yield ListKind.IP, str(order.address)
-    if order.recipient_number_index is not None:
-        yield ListKind.REQUISITE_NUMBER, order.recipient_number_index.hex()
+    if order.requisite_index is not None:
+        yield ListKind.REQUISITE_NUMBER, order.requisite_index.hex()
     if order.email_domain is not None:
         yield ListKind.EMAIL_DOMAIN, order.email_domain
 

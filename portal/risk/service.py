@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from portal.core.db import db, is_worth_retrying
 from portal.risk.facts import FactBook, OrderFacts
 from portal.risk.models import ListName, RiskAction, RiskDecision
-from portal.risk.queries import ActiveRule, Listed, RuleBook, rule_book
+from portal.risk.queries import ActiveRule, Listed, rule_book
 from portal.risk.rules import all_hold, as_json
 
 log = logging.getLogger(__name__)
@@ -23,17 +23,15 @@ _SEVERITY = {RiskAction.ALLOW: 0, RiskAction.REVIEW: 1, RiskAction.DENY: 2}
 class Decision:
     """`fired` names rules and list entries that applied (rules in shadow too), `errors` rules not judged.
 
-    `was_asked` is False when there was nothing to judge by: then there is nothing to record either.
+    `is_recorded` is False when there was nothing to judge by: then there is nothing to keep.
     """
 
     action: RiskAction
+    order: OrderFacts
     fired: tuple[dict[str, Any], ...] = ()
     errors: tuple[dict[str, Any], ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
-    was_asked: bool = True
-
-
-_NOTHING_TO_ASK = Decision(RiskAction.ALLOW, was_asked=False)
+    is_recorded: bool = True
 
 
 def decide(order: OrderFacts) -> Decision:
@@ -45,25 +43,22 @@ def decide(order: OrderFacts) -> Decision:
     """
     book = rule_book()
     if book.is_empty:
-        return _NOTHING_TO_ASK
-    return judge(order, book)
-
-
-def judge(order: OrderFacts, book: RuleBook, as_of: datetime | None = None) -> Decision:
-    """`decide` by a given rule book, with the past as it was `as_of`."""
-    now = as_of or datetime.now(UTC)
-    entries = list(book.entries_about(order, now))
+        return Decision(RiskAction.ALLOW, order, is_recorded=False)
+    entries = list(book.entries_about(order))
     if entries:
-        action = RiskAction.ALLOW
-        if any(entry.list is ListName.BLOCK for entry in entries):
-            action = RiskAction.DENY
-        return Decision(action, tuple(_listed(entry) for entry in entries))
-    facts = FactBook(order, as_of)
+        is_blocked = any(entry.list is ListName.BLOCK for entry in entries)
+        action = RiskAction.DENY if is_blocked else RiskAction.ALLOW
+        return Decision(action, order, tuple(_listed(entry) for entry in entries))
+    return _judge(order, book.rules)
+
+
+def _judge(order: OrderFacts, rules: Sequence[ActiveRule]) -> Decision:
+    facts = FactBook(order)
     fired: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     decided: RiskAction | None = None
     review_at_least = False
-    for rule in book.rules:
+    for rule in rules:
         if decided is not None and not rule.is_shadow:
             continue
         holds = _holds(rule, facts, errors)
@@ -76,7 +71,7 @@ def judge(order: OrderFacts, book: RuleBook, as_of: datetime | None = None) -> D
     action = decided or RiskAction.ALLOW
     if review_at_least:
         action = max(action, RiskAction.REVIEW, key=_SEVERITY.__getitem__)
-    return Decision(action, tuple(fired), tuple(errors), facts.used)
+    return Decision(action, order, tuple(fired), tuple(errors), facts.used)
 
 
 def _holds(rule: ActiveRule, facts: FactBook, errors: list[dict[str, Any]]) -> bool | None:
@@ -113,15 +108,15 @@ def _listed(entry: Listed) -> dict[str, Any]:
     return {"list_entry": str(entry.id), "list": entry.list.value, "kind": entry.kind.value}
 
 
-def record_decision(order_id: uuid.UUID | None, order: OrderFacts, decision: Decision) -> None:
+def record_decision(order_id: uuid.UUID, decision: Decision) -> None:
     """Keep a decision with its reasons, in the caller's transaction. Nothing asked: nothing kept."""
-    if not decision.was_asked:
+    if not decision.is_recorded:
         return
     db.session.add(
         RiskDecision(
             order_id=order_id,
-            store_id=order.store_id,
-            mode=order.mode,
+            store_id=decision.order.store_id,
+            mode=decision.order.mode,
             decision=decision.action.value,
             fired=list(decision.fired),
             errors=list(decision.errors),

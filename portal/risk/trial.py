@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal.core.db import hot
-from portal.reference.queries import get_currency
 from portal.risk.facts import FactBook, OrderFacts, lowest_id
 from portal.risk.rules import Condition, all_hold
 
@@ -23,9 +22,8 @@ UNKNOWN_LATER = frozenset({"email_domain", "card_bin"})
 
 _PAST = """
 SELECT o.id, o.store_id, o.mode, o.direction, o.amount_minor, o.currency, o.method, o.bank, o.customer_ref,
-       host(o.customer_ip) AS customer_ip, o.recipient_number_index, o.status, o.created_at,
-       s.created_at AS store_created_at
-  FROM orders o JOIN store s ON s.id = o.store_id
+       host(o.customer_ip) AS customer_ip, o.recipient_number_index, o.status, o.created_at
+  FROM orders o
  WHERE o.mode = 'live' AND o.id >= %(from_id)s AND o.id < %(before)s AND o.created_at >= %(since)s
  ORDER BY o.id DESC LIMIT %(limit)s
 """
@@ -59,7 +57,7 @@ def try_rule(conditions: Sequence[Condition], progress: Callable[[int], object] 
             break
         trial.looked_at += 1
         progress(1)
-        if not all_hold(conditions, FactBook(_facts(row), row["created_at"])):
+        if not all_hold(conditions, FactBook(_facts(row), is_past=True)):
             continue
         trial.fired += 1
         trial.fired_by_status[row["status"]] += 1
@@ -82,16 +80,16 @@ def _past_orders() -> Iterator[dict[str, Any]]:
 
 def _facts(row: dict[str, Any]) -> OrderFacts:
     return OrderFacts(
+        order_id=row["id"],
         store_id=row["store_id"],
         mode=row["mode"],
         direction=row["direction"],
         amount_minor=row["amount_minor"],
         currency=row["currency"],
-        exponent=get_currency(row["currency"]).exponent,
+        at=row["created_at"],
         method=row["method"],
         bank=row["bank"],
         customer_ref=row["customer_ref"],
         customer_ip=row["customer_ip"],
-        recipient_number_index=row["recipient_number_index"],
-        store_created_at=row["store_created_at"],
+        requisite_index=row["recipient_number_index"],
     )
