@@ -132,7 +132,7 @@ SET disabled_at = clock_timestamp(),
 WHERE disabled_at IS NULL AND deleted_at IS NULL
   AND (id = ANY(%(gone)s::uuid[])
        OR id = ANY(%(failed)s::uuid[])
-          AND failing_since < clock_timestamp() - make_interval(days => %(days)s))
+          AND failing_since < clock_timestamp() - make_interval(days => %(days)s::int))
 RETURNING id, store_id, mode, disabled_reason
 """
 

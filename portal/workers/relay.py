@@ -1,0 +1,103 @@
+"""`flask relay`: the outbox's relay in a thread and the sender of webhooks in an asyncio loop.
+
+They share a process because one feeds the other: the relay wakes the sender without a detour, and a
+small machine runs one process less. Both claim rows with leases, so any number of these may run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event, Thread
+
+import redis
+from flask import Flask
+
+from portal.core.db import after_commit
+from portal.core.live import PREFIX, nudge
+from portal.events.relay import BATCH, RelayedEvent, relay_events
+from portal.settings import get_settings
+from portal.webhooks.fanout import create_deliveries
+from portal.workers.sender import Sender
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+
+
+def handle_events(events: Sequence[RelayedEvent]) -> None:
+    """What follows from events: deliveries to write, pages to refresh once that is committed."""
+    create_deliveries(events)
+    channels = {f"{event.subject_kind}:{event.subject_id}" for event in events}
+    channels |= {f"trader:{event.trader_id}" for event in events if event.trader_id}
+    after_commit(partial(nudge, *sorted(channels)))
+
+
+def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None]) -> None:
+    """Drain the outbox until `stop`; wakes when `hint` is set, and every POLL_S in any case."""
+    while not stop.is_set():
+        hint.clear()
+        try:
+            with app.app_context():
+                count = relay_events(handle_events)
+        except Exception:
+            log.exception("the relay could not reach the database")
+            count = 0
+        if count:
+            relayed()
+        if count < BATCH:
+            hint.wait(POLL_S)
+
+
+def hint_until(stop: Event, hint: Event, redis_url: str) -> None:
+    """Set `hint` whenever something happened to an order. Without Redis there are no hints, only polls."""
+    while not stop.is_set():
+        try:
+            with (
+                redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client,
+                client.pubsub() as listening,
+            ):
+                listening.psubscribe(f"{PREFIX}order:*")
+                while not stop.is_set():
+                    if listening.get_message(ignore_subscribe_messages=True, timeout=POLL_S):
+                        hint.set()
+        except redis.RedisError:
+            stop.wait(POLL_S)
+
+
+def run_relay(app: Flask) -> None:
+    """Run until SIGTERM or SIGINT; then stop within 5 seconds and give back what was claimed."""
+    asyncio.run(_run(app))
+
+
+async def _run(app: Flask) -> None:
+    loop = asyncio.get_running_loop()
+    stop, stop_threads, hint = asyncio.Event(), Event(), Event()
+    sender = Sender(app)
+
+    def stop_all() -> None:
+        stop.set()
+        stop_threads.set()
+        hint.set()
+        sender.wake()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_all)
+    redis_url = get_settings().redis_url.get_secret_value()
+    threads = [
+        Thread(target=relay_until, args=(app, stop_threads, hint, sender.wake), name="relay"),
+        Thread(target=hint_until, args=(stop_threads, hint, redis_url), name="relay-hints", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("relay started")
+    try:
+        await sender.run(stop)
+    finally:
+        stop_all()
+        for thread in threads:
+            thread.join(2)
+    log.info("relay stopped")

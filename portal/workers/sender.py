@@ -1,0 +1,144 @@
+"""The sender of webhooks: one asyncio loop, many requests in flight, few of them for one endpoint.
+
+The network is never waited for inside a transaction: claim (short transaction), send, record (short
+transaction). An endpoint gets at most PER_ENDPOINT requests at once, one that fails gets one, and all
+that fail together get at most FAILING_IN_FLIGHT, so that the dead never take the place of the living.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import aiohttp
+from flask import Flask
+
+from portal.core.db import run_in_transaction
+from portal.core.egress import EgressPolicy, open_session
+from portal.core.modes import Mode
+from portal.webhooks.attempt import attempt, policy_for
+from portal.webhooks.delivery import (
+    TIMEOUT_S,
+    Claim,
+    Outcome,
+    claim_deliveries,
+    record_outcomes,
+    release_deliveries,
+)
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IN_FLIGHT = 128
+PER_ENDPOINT = 4
+FAILING_IN_FLIGHT = 64
+POLL_S = 1.0
+COALESCE_S = 0.02  # outcomes that come within this are recorded together
+PATIENCE_AT_STOP_S = 3.0
+
+
+class Sender:
+    """Sends until told to stop. `wake` may be called from any thread; `run` belongs to one loop."""
+
+    def __init__(
+        self, app: Flask, *, timeout_s: float = TIMEOUT_S, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self._app = app
+        self._timeout_s = timeout_s
+        self._ssl_context = ssl_context
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="sender-db")
+        self._in_flight: dict[asyncio.Task[None], Claim] = {}
+        self._finished: list[Outcome] = []
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """There may be something to send: don't wait for the next poll."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim, send and record until `stop` is set; then finish or give back what is in flight."""
+        self._loop = asyncio.get_running_loop()
+        # Whether http is allowed is decided per delivery; the connections share one address rule.
+        async with open_session(_widest_policy(), ssl_context=self._ssl_context) as session:
+            while not stop.is_set():
+                try:
+                    await self._turn(session)
+                except Exception:
+                    # The database is away: keep the outcomes, try again, and let /readyz tell.
+                    log.exception("the sender could not reach the database")
+                    await asyncio.sleep(POLL_S)
+            await self._finish()
+        self._database.shutdown()
+
+    async def _turn(self, session: aiohttp.ClientSession) -> None:
+        self._news.clear()
+        await self._record()
+        for claim in await self._claim():
+            task = asyncio.create_task(self._deliver(session, claim))
+            self._in_flight[task] = claim
+            task.add_done_callback(self._landed)
+        try:
+            await asyncio.wait_for(self._news.wait(), POLL_S)
+            await asyncio.sleep(COALESCE_S)
+        except TimeoutError:
+            pass
+
+    async def _claim(self) -> list[Claim]:
+        busy = Counter(claim.endpoint_id for claim in self._in_flight.values())
+        room = IN_FLIGHT - len(self._in_flight)
+        room_for_failing = FAILING_IN_FLIGHT - sum(claim.is_failing for claim in self._in_flight.values())
+
+        def work() -> list[Claim]:
+            healthy = claim_deliveries(limit=room, per_endpoint=PER_ENDPOINT, failing=False, busy=busy)
+            left = min(room - len(healthy), room_for_failing)
+            return healthy + claim_deliveries(limit=left, per_endpoint=1, failing=True, busy=busy)
+
+        return await self._in_database(work) if room > 0 else []
+
+    async def _deliver(self, session: aiohttp.ClientSession, claim: Claim) -> None:
+        self._finished.append(await attempt(session, claim, timeout_s=self._timeout_s))
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        claim = self._in_flight.pop(task)
+        if not task.cancelled() and task.exception() is not None:
+            # A defect of ours: the lease runs out and the delivery is tried again.
+            log.error(
+                "a delivery could not be attempted",
+                exc_info=task.exception(),
+                extra={"delivery": str(claim.id)},
+            )
+        self._news.set()
+
+    async def _record(self) -> None:
+        outcomes = list(self._finished)
+        if outcomes:
+            await self._in_database(lambda: record_outcomes(outcomes))
+            del self._finished[: len(outcomes)]
+
+    async def _finish(self) -> None:
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight), timeout=PATIENCE_AT_STOP_S)
+        abandoned = dict(self._in_flight)
+        for task in abandoned:
+            task.cancel()
+        await asyncio.gather(*abandoned, return_exceptions=True)
+        await self._record()
+        await self._in_database(lambda: release_deliveries(list(abandoned.values())))
+
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        def within_app() -> T:
+            with self._app.app_context():
+                return run_in_transaction(work)
+
+        return await asyncio.get_running_loop().run_in_executor(self._database, within_app)
+
+
+def _widest_policy() -> EgressPolicy:
+    return policy_for(Mode.TEST)
