@@ -95,7 +95,9 @@ class Settings(BaseSettings):
         }
         for name, secret in secrets.items():
             if DEVELOPMENT_SECRET in secret or len(secret) < 32:
-                raise ValueError(f"{name} must be a secret of your own of 32 characters or more in production")
+                raise ValueError(
+                    f"{name} must be a secret of your own of 32 characters or more in production"
+                )
         if not self.is_https:
             raise ValueError("PUBLIC_URL must be https in production")
         return self

@@ -49,12 +49,12 @@ begin
 end $$;
 
 -- Walk the candidates of one bucket (mode, method, currency): by tier, within a tier around the ring from
--- `p_start`. At most 64 rows before and after the start are looked at that way; whoever sits further is found
+-- `p_starts[tier]`. At most 64 rows before and after the start are looked at that way; whoever sits further is found
 -- by the index over amounts, so that "nobody fits" costs no more than a hit. With `p_only` just those traders
 -- are asked. A row that is locked this millisecond is passed over, and looked at again when nobody else fits.
 create function match_requisite(
   p_order uuid, p_round integer, p_mode text, p_method text, p_bank text, p_currency text, p_amount bigint,
-  p_hold bigint, p_day date, p_start integer, p_only uuid[], p_never uuid[], p_reserve boolean
+  p_hold bigint, p_day date, p_starts integer[], p_only uuid[], p_never uuid[], p_reserve boolean
 ) returns table (chosen uuid, trace jsonb) language plpgsql as $$
 declare
   candidates refcursor;
@@ -79,12 +79,12 @@ begin
         open candidates for
           select q.id, q.bank, q.amounts, q.trader_id, q.available_account_id from requisite q
            where q.mode = p_mode and q.method = p_method and q.currency = p_currency and q.can_take_payin
-             and q.tier = this_tier and q.ring >= p_start order by q.ring limit 64;
+             and q.tier = this_tier and q.ring >= p_starts[this_tier] order by q.ring limit 64;
       elsif source = 'before' then
         open candidates for
           select q.id, q.bank, q.amounts, q.trader_id, q.available_account_id from requisite q
            where q.mode = p_mode and q.method = p_method and q.currency = p_currency and q.can_take_payin
-             and q.tier = this_tier and q.ring < p_start order by q.ring limit 64;
+             and q.tier = this_tier and q.ring < p_starts[this_tier] order by q.ring limit 64;
       elsif source = 'amounts' then
         open candidates for
           select f.* from (
@@ -98,7 +98,7 @@ begin
           select q.id, q.bank, q.amounts, q.trader_id, q.available_account_id from requisite q
            where q.trader_id = any (p_only) and q.mode = p_mode and q.method = p_method
              and q.currency = p_currency and q.can_take_payin
-           order by q.tier, (q.ring < p_start), q.ring limit 256;
+           order by q.tier, (q.ring < p_starts[q.tier]), q.ring limit 256;
       end if;
       loop
         fetch candidates into c;

@@ -188,6 +188,9 @@ def upgrade() -> None:
     sa.Column('lead_commission_bps', sa.SmallInteger(), nullable=False),
     sa.Column('requisite_id', sa.UUID(), nullable=True),
     sa.Column('trader_id', sa.UUID(), nullable=True),
+    sa.Column('requisite_bank', sa.Text(), nullable=True),
+    sa.Column('requisite_masked', sa.Text(), nullable=True),
+    sa.Column('requisite_holder', sa.Text(), nullable=True),
     sa.Column('round', sa.SmallInteger(), server_default='0', nullable=False),
     sa.Column('hold_minor', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('assigned_at', sa.DateTime(timezone=True), nullable=True),
@@ -241,10 +244,10 @@ def upgrade() -> None:
     op.create_index('ix_orders_trader', 'orders', ['trader_id', 'id'], unique=False, postgresql_where=sa.text('trader_id IS NOT NULL'))
     op.create_index('ix_orders_window_leaves_at', 'orders', ['window_leaves_at'], unique=False, postgresql_where=sa.text('window_leaves_at IS NOT NULL'))
     op.create_index('uq_orders_external_id', 'orders', ['store_id', 'mode', 'external_id'], unique=True, postgresql_where=sa.text('external_id IS NOT NULL'))
-    op.create_index('uq_orders_requisite_open_amount', 'orders', ['requisite_id', 'amount_minor'], unique=True, postgresql_where=sa.text("direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation', 'disputed') AND requisite_id IS NOT NULL"))
+    op.create_index('uq_orders_requisite_open_amount', 'orders', ['requisite_id', 'amount_minor'], unique=True, postgresql_where=sa.text("direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation')"))
     op.create_table('risk_decision',
     sa.Column('id', sa.UUID(), nullable=False),
-    sa.Column('order_id', sa.UUID(), nullable=True),
+    sa.Column('order_id', sa.UUID(), nullable=False),
     sa.Column('store_id', sa.UUID(), nullable=False),
     sa.Column('mode', sa.Text(), nullable=False),
     sa.Column('decision', sa.Text(), nullable=False),
@@ -750,8 +753,8 @@ def upgrade() -> None:
     sa.UniqueConstraint('endpoint_id', 'event_id', name='uq_webhook_delivery_endpoint_event'),
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.02', 'autovacuum_vacuum_threshold': '1000'}
     )
-    op.create_index('ix_webhook_delivery_event_id', 'webhook_delivery', ['event_id'], unique=False)
     op.create_index('ix_webhook_delivery_endpoint_next_at', 'webhook_delivery', ['endpoint_id', 'next_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
+    op.create_index('ix_webhook_delivery_event_id', 'webhook_delivery', ['event_id'], unique=False)
     op.create_table('past_assignment',
     sa.Column('order_id', sa.UUID(), nullable=False),
     sa.Column('requisite_id', sa.UUID(), nullable=False),
@@ -777,7 +780,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_webhook_attempt_delivery_id', 'webhook_attempt', ['delivery_id', 'id'], unique=False)
     # ### end Alembic commands ###
-    for name in ("0001_ledger_rules.sql", "0001_order_rules.sql", "0001_matching.sql"):
+    for name in ("0001_ledger_rules.sql", "0001_order_rules.sql", "0001_matching.sql", "0001_reference_rules.sql"):
         run_sql(name)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.rows import dict_row
+from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,6 +20,9 @@ from sqlalchemy.orm import DeclarativeBase
 
 from portal.core.errors import Unavailable
 from portal.settings import Settings
+
+# One wire type for every int: otherwise a statement is prepared anew for each mix of small and large values.
+psycopg.adapters.register_dumper(int, Int8Dumper)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,7 +37,7 @@ NAMING = {
 # Serialization failure, deadlock, lock timeout: the same transaction may well succeed a moment later.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 # Unique indexes whose violation only says that a race was lost to a neighbour.
-RETRIED_CONSTRAINTS = frozenset({"uq_orders_requisite_open_amount"})
+RETRIED_CONSTRAINTS = frozenset({"uq_orders_requisite_open_amount", "pk_idempotency_key"})
 MAX_TRIES = 5
 
 
@@ -159,7 +163,7 @@ def is_worth_retrying(error: BaseException) -> bool:
     return sqlstate_of(error) in RETRIED_SQLSTATES or constraint_of(error) in RETRIED_CONSTRAINTS
 
 
-def hot(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
+def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Run one statement of constant text on the session's own connection, prepared by the driver.
 
     For the hot paths only: no statement building, no identity map. Placeholders are psycopg's (%(name)s).

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Index, LargeBinary, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, one_of
 from portal.core.crypto import decrypt, encrypt
-from portal.core.db import db
+from portal.core.db import db, hot
+from portal.core.errors import Conflict, ValidationFailed
 from portal.core.modes import Mode
 
 
@@ -56,3 +59,59 @@ class IdempotentCall:
 
     def unseal(self, stored: bytes) -> str:
         return decrypt("idempotency_key", f"{self.path}\0{self.key}", self.store_id, stored)
+
+
+class IdempotencyKeyReused(ValidationFailed):
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used with another request"
+
+
+class IdempotencyInProgress(Conflict):
+    code, title = "idempotency_in_progress", "A request with this Idempotency-Key is still running"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    status: int
+    body: str
+
+
+# One round trip: is a twin running, what was answered before, and what time is it for this transaction.
+_BEGIN = """
+SELECT now() AS now, pg_try_advisory_xact_lock(%(lock)s) AS is_ours, k.fingerprint, k.status, k.body_encrypted
+  FROM (SELECT 1) one LEFT JOIN idempotency_key k
+    ON k.store_id = %(store_id)s AND k.mode = %(mode)s AND k.path = %(path)s AND k.key = %(key)s
+"""
+_NOW = "SELECT now() AS now"
+# Appended to the statement that writes the effect, or run alone for a refusal that must stay one.
+STORE_COLUMNS = "store_id, mode, path, key, fingerprint, status, body_encrypted"
+_STORE = f"""
+INSERT INTO idempotency_key ({STORE_COLUMNS})
+VALUES (%(store_id)s, %(mode)s, %(path)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s)
+"""  # noqa: S608
+
+
+def begin_call(call: IdempotentCall | None) -> tuple[datetime, StoredAnswer | None]:
+    """The transaction's time, and the answer to replay if this call was made before.
+
+    Takes a transaction-level advisory lock on the key. Raises IdempotencyInProgress while a twin runs and
+    IdempotencyKeyReused for another body.
+    """
+    if call is None:
+        return hot(_NOW)[0]["now"], None
+    row = hot(_BEGIN, _scope(call) | {"lock": call.lock_key})[0]
+    if not row["is_ours"]:
+        raise IdempotencyInProgress(retry_after_s=1)
+    if row["status"] is None:
+        return row["now"], None
+    if not hmac.compare_digest(bytes(row["fingerprint"]), call.fingerprint):
+        raise IdempotencyKeyReused()
+    return row["now"], StoredAnswer(row["status"], call.unseal(row["body_encrypted"]))
+
+
+def store_answer(call: IdempotentCall, status: int, body: str) -> None:
+    """Keep an answer under its key, in the present transaction."""
+    hot(_STORE, _scope(call) | {"fingerprint": call.fingerprint, "status": status, "body": call.seal(body)})
+
+
+def _scope(call: IdempotentCall) -> dict[str, object]:
+    return {"store_id": call.store_id, "mode": call.mode.value, "path": call.path, "key": call.key}

@@ -68,12 +68,9 @@ def settlement_minor(amount_minor: int, exponent: int, settlement_exponent: int,
 
     Formula: amount / 10^exponent / (rate / 10^6) x 10^settlement_exponent.
     """
-    return divide_half_even(
-        amount_minor * RATE_SCALE * 10**settlement_exponent, rate_micros * 10**exponent
-    )
+    return divide_half_even(amount_minor * RATE_SCALE * 10**settlement_exponent, rate_micros * 10**exponent)
 
 
 def share_half_up(amount_minor: int, bps: int) -> int:
     """`bps` ten-thousandths of a non-negative amount, in minor units, rounded half up."""
     return (amount_minor * bps * 2 + BPS) // (2 * BPS)
-

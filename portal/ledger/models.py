@@ -81,12 +81,16 @@ class LedgerAccount(db.Model):
         one_of("mode", Mode),
         CheckConstraint("floor IS NULL OR balance >= floor", name="floor"),
         CheckConstraint("keeps_balance OR balance = 0", name="derived_balance"),
-        CheckConstraint(
-            "(owner_id IS NULL) = (owner_kind IN ('platform', 'world'))", name="owner"
-        ),
+        CheckConstraint("(owner_id IS NULL) = (owner_kind IN ('platform', 'world'))", name="owner"),
         Index(
-            "uq_ledger_account_owner", "owner_kind", "owner_id", "kind", "currency", "mode",
-            unique=True, postgresql_nulls_not_distinct=True,
+            "uq_ledger_account_owner",
+            "owner_kind",
+            "owner_id",
+            "kind",
+            "currency",
+            "mode",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
         ),
         {"postgresql_with": {"fillfactor": "50"}},
     )
@@ -162,7 +166,9 @@ class LedgerRollup(db.Model):
 
     account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_account.id"), primary_key=True)
     balance: Mapped[Minor] = mapped_column(server_default="0")
-    folded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    folded_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )
 
 
 class LedgerUnfolded(db.Model):

@@ -93,14 +93,25 @@ def list_statement(
 ) -> list[StatementLine]:
     """Newest postings first, those with an id below `before` (keyset; the last line's id is the cursor)."""
     params = {
-        "owner_kind": owner_kind.value, "owner_id": owner_id, "mode": mode.value,
-        "kinds": [kind.value for kind in kinds], "before": before, "limit": limit,
+        "owner_kind": owner_kind.value,
+        "owner_id": owner_id,
+        "mode": mode.value,
+        "kinds": [kind.value for kind in kinds],
+        "before": before,
+        "limit": limit,
     }
     return [
         StatementLine(
-            row["id"], row["entry_kind"], row["subject_kind"], row["subject_id"],
-            AccountKind(row["account_kind"]), row["currency"], row["amount"], row["balance_after"],
-            row["created_at"], row["reason"],
+            row["id"],
+            row["entry_kind"],
+            row["subject_kind"],
+            row["subject_id"],
+            AccountKind(row["account_kind"]),
+            row["currency"],
+            row["amount"],
+            row["balance_after"],
+            row["created_at"],
+            row["reason"],
         )
         for row in hot(_STATEMENT, params)
     ]

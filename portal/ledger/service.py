@@ -20,8 +20,8 @@ FLOOR_CONSTRAINT = "ck_ledger_account_floor"
 
 # For statements that post an entry together with what it belongs to, in one round trip.
 POST_SQL = (
-    "ledger_post(%(entry_kind)s, %(mode)s, %(entry_subject)s, %(entry_subject_id)s, %(entry_round)s::int,"
-    " %(actor_kind)s, %(actor_id)s, %(entry_reason)s, %(entry_reverses)s::bigint, %(entry_accounts)s::bigint[],"
+    "ledger_post(%(entry_kind)s, %(mode)s, %(entry_subject)s, %(entry_subject_id)s::uuid, %(entry_round)s::int,"
+    " %(actor_kind)s, %(actor_id)s::uuid, %(entry_reason)s::text, %(entry_reverses)s::bigint, %(entry_accounts)s::bigint[],"
     " %(entry_currencies)s::text[], %(entry_amounts)s::bigint[])"
 )
 _POST = f"SELECT {POST_SQL} AS entry_id"
@@ -132,8 +132,13 @@ def reverse_entry(entry_id: int, *, actor: Actor, reason: str) -> int:
     posting = Posting(EntryKind.REVERSAL, 0, movements)
     first = rows[0]
     return post_entry(
-        posting, Mode(first["mode"]), SubjectKind(first["subject_kind"]), first["subject_id"],
-        actor=actor, reason=reason, reverses=entry_id,
+        posting,
+        Mode(first["mode"]),
+        SubjectKind(first["subject_kind"]),
+        first["subject_id"],
+        actor=actor,
+        reason=reason,
+        reverses=entry_id,
     )
 
 

@@ -79,7 +79,9 @@ class FeePlan(db.Model):
         ),
         Index(
             "uq_fee_plan_store_direction_method",
-            "store_id", "direction", text("coalesce(method, '')"),
+            "store_id",
+            "direction",
+            text("coalesce(method, '')"),
             unique=True,
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, select, text
 
@@ -49,6 +50,7 @@ class StoreTerms:
     accent_colour: str
     support_contact: str | None
     logo_key: str | None
+    created_at: datetime
     plans: Mapping[tuple[str, str | None], PlanTerms]
     traffic: TrafficTerms
 
@@ -76,10 +78,21 @@ def _load(connection: Connection) -> Mapping[uuid.UUID, StoreTerms]:
         rules.setdefault(row.store_id, {}).setdefault(row.rule, []).append((row.trader_id, row.percent or 0))
     return {
         row.id: StoreTerms(
-            row.id, row.merchant_id, row.name, row.settlement_currency,
-            row.is_active and row.merchant_active, row.payin_enabled, row.payout_enabled,
-            row.receipt_required, tuple(row.return_origins), row.accent_colour, row.support_contact,
-            row.logo_key, plans.get(row.id, {}), _traffic(rules.get(row.id, {})),
+            row.id,
+            row.merchant_id,
+            row.name,
+            row.settlement_currency,
+            row.is_active and row.merchant_active,
+            row.payin_enabled,
+            row.payout_enabled,
+            row.receipt_required,
+            tuple(row.return_origins),
+            row.accent_colour,
+            row.support_contact,
+            row.logo_key,
+            row.created_at,
+            plans.get(row.id, {}),
+            _traffic(rules.get(row.id, {})),
         )
         for row in connection.execute(_STORES)
     }

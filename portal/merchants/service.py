@@ -64,7 +64,9 @@ def normalised_origin(text: str) -> str:
     parts = urlsplit(text)
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query:
-        raise ValidationFailed.of("return_origins", "malformed", "Give an origin such as https://shop.example.")
+        raise ValidationFailed.of(
+            "return_origins", "malformed", "Give an origin such as https://shop.example."
+        )
     if parts.path not in {"", "/"} or (parts.scheme == "http" and not local):
         raise ValidationFailed.of("return_origins", "malformed", "Give an https origin without a path.")
     return f"{parts.scheme}://{parts.netloc.lower()}"
@@ -88,7 +90,10 @@ def save_fee_plan(
             "store_fee_bps", "negative_margin", "The commissions are higher than the store's fee."
         )
     values = (terms.store_fee_bps, terms.fixed_minor, terms.trader_commission_bps, terms.lead_commission_bps)
-    if min(values) < 0 or max(terms.store_fee_bps, terms.trader_commission_bps, terms.lead_commission_bps) > 5000:
+    if (
+        min(values) < 0
+        or max(terms.store_fee_bps, terms.trader_commission_bps, terms.lead_commission_bps) > 5000
+    ):
         raise ValidationFailed.of("store_fee_bps", "out_of_range", "Shares go from 0 to 50 percent.")
     db.session.execute(
         delete(FeePlan).where(
@@ -98,9 +103,14 @@ def save_fee_plan(
         )
     )
     plan = FeePlan(
-        store_id=store_id, direction=direction, method=method, store_fee_bps=terms.store_fee_bps,
-        fixed_minor=terms.fixed_minor, trader_commission_bps=terms.trader_commission_bps,
-        lead_commission_bps=terms.lead_commission_bps, allows_negative_margin=allows_negative_margin,
+        store_id=store_id,
+        direction=direction,
+        method=method,
+        store_fee_bps=terms.store_fee_bps,
+        fixed_minor=terms.fixed_minor,
+        trader_commission_bps=terms.trader_commission_bps,
+        lead_commission_bps=terms.lead_commission_bps,
+        allows_negative_margin=allows_negative_margin,
     )
     db.session.add(plan)
     db.session.flush()
@@ -108,7 +118,9 @@ def save_fee_plan(
     return plan
 
 
-def set_traffic_rule(store_id: uuid.UUID, trader_id: uuid.UUID, rule: str | None, percent: int | None = None) -> None:
+def set_traffic_rule(
+    store_id: uuid.UUID, trader_id: uuid.UUID, rule: str | None, percent: int | None = None
+) -> None:
     """Pin, exclude or split by percent; None takes the rule away. The shares of a store sum to 100 at most."""
     db.session.execute(
         delete(StoreTraffic).where(StoreTraffic.store_id == store_id, StoreTraffic.trader_id == trader_id)

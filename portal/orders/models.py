@@ -53,9 +53,7 @@ FINAL = frozenset({Status.COMPLETED, Status.CANCELLED, Status.FAILED})
 ASSIGNED = frozenset(
     {Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION, Status.DISPUTED}
 )
-_LISTED_OPEN = (
-    "status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
-)
+_LISTED_OPEN = "status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
 
 
 class Order(db.Model):
@@ -91,28 +89,50 @@ class Order(db.Model):
             name="final",
         ),
         Index(
-            "uq_orders_external_id", "store_id", "mode", "external_id",
-            unique=True, postgresql_where=text("external_id IS NOT NULL"),
+            "uq_orders_external_id",
+            "store_id",
+            "mode",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
         ),
         Index(
-            "uq_orders_requisite_open_amount", "requisite_id", "amount_minor",
+            "uq_orders_requisite_open_amount",
+            "requisite_id",
+            "amount_minor",
             unique=True,
             postgresql_where=text(
-                "direction = 'payin'"
-                " AND status IN ('awaiting_payment', 'awaiting_confirmation', 'disputed')"
-                " AND requisite_id IS NOT NULL"
+                "direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation')"
             ),
         ),
         Index("ix_orders_store", "store_id", "mode", "id"),
         Index("ix_orders_store_status", "store_id", "mode", "status", "id"),
         Index("ix_orders_trader", "trader_id", "id", postgresql_where=text("trader_id IS NOT NULL")),
-        Index("ix_orders_open_trader", "trader_id", postgresql_where=text(f"trader_id IS NOT NULL AND {_LISTED_OPEN}")),
+        Index(
+            "ix_orders_open_trader",
+            "trader_id",
+            postgresql_where=text(f"trader_id IS NOT NULL AND {_LISTED_OPEN}"),
+        ),
         Index("ix_orders_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_orders_retry_at", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
-        Index("ix_orders_window_leaves_at", "window_leaves_at", postgresql_where=text("window_leaves_at IS NOT NULL")),
-        Index("ix_orders_customer", "store_id", "customer_ref", "id", postgresql_where=text("customer_ref IS NOT NULL")),
+        Index(
+            "ix_orders_window_leaves_at",
+            "window_leaves_at",
+            postgresql_where=text("window_leaves_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_orders_customer",
+            "store_id",
+            "customer_ref",
+            "id",
+            postgresql_where=text("customer_ref IS NOT NULL"),
+        ),
         Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
-        Index("ix_orders_status", "status", postgresql_where=text("status IN ('review', 'disputed', 'matching')")),
+        Index(
+            "ix_orders_status",
+            "status",
+            postgresql_where=text("status IN ('review', 'disputed', 'matching')"),
+        ),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
@@ -144,6 +164,10 @@ class Order(db.Model):
 
     requisite_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     trader_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    # What the requisite looked like when it was given: never the full number.
+    requisite_bank: Mapped[str | None] = mapped_column(Text)
+    requisite_masked: Mapped[str | None] = mapped_column(Text)
+    requisite_holder: Mapped[str | None] = mapped_column(Text)
     round: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     hold_minor: Mapped[Minor] = mapped_column(server_default="0")
     assigned_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -58,7 +58,11 @@ class Trader(db.Model):
     """Somebody vetted who receives and pays fiat. Serves orders of one mode only."""
 
     __tablename__ = "trader"
-    __table_args__ = (one_of("status", TraderStatus), one_of("mode", Mode), Index("ix_trader_team_id", "team_id"))
+    __table_args__ = (
+        one_of("status", TraderStatus),
+        one_of("mode", Mode),
+        Index("ix_trader_team_id", "team_id"),
+    )
 
     id: Mapped[UuidKey]
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"), unique=True)
@@ -111,19 +115,37 @@ class Requisite(db.Model):
         ),
         Index("ix_requisite_trader_id", "trader_id"),
         Index(
-            "uq_requisite_number", "mode", "method", "number_index",
-            unique=True, postgresql_where=text("status <> 'archived' AND status <> 'rejected'"),
+            "uq_requisite_number",
+            "mode",
+            "method",
+            "number_index",
+            unique=True,
+            postgresql_where=text("status <> 'archived' AND status <> 'rejected'"),
         ),
         Index(
-            "ix_requisite_ring", "mode", "method", "currency", "tier", "ring",
+            "ix_requisite_ring",
+            "mode",
+            "method",
+            "currency",
+            "tier",
+            "ring",
             postgresql_where=text("can_take_payin"),
         ),
         Index(
-            "ix_requisite_fit", "mode", "method", "currency", "amounts",
-            postgresql_using="gist", postgresql_where=text("can_take_payin"),
+            "ix_requisite_fit",
+            "mode",
+            "method",
+            "currency",
+            "amounts",
+            postgresql_using="gist",
+            postgresql_where=text("can_take_payin"),
         ),
         Index(
-            "ix_requisite_payout", "mode", "method", "currency", "trader_id",
+            "ix_requisite_payout",
+            "mode",
+            "method",
+            "currency",
+            "trader_id",
             postgresql_where=text("status = 'approved' AND payout_on AND trader_payout_on"),
         ),
         Index("ix_requisite_day", "day", postgresql_where=text("day_amount > 0 OR day_count > 0")),
@@ -151,9 +173,7 @@ class Requisite(db.Model):
     held_account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_account.id"))
     tier: Mapped[int] = mapped_column(SmallInteger, server_default="5")
     weight: Mapped[int] = mapped_column(SmallInteger, server_default="1")
-    ring: Mapped[int] = mapped_column(
-        Integer, server_default=text("floor(random() * 2147483647)::int")
-    )
+    ring: Mapped[int] = mapped_column(Integer, server_default=text("floor(random() * 2147483647)::int"))
     min_amount: Mapped[Minor]
     max_amount: Mapped[Minor]
     amounts: Mapped[Range[int]] = mapped_column(

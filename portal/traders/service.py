@@ -91,7 +91,9 @@ def set_lead_switches(trader_id: uuid.UUID, *, payin_on: bool, payout_on: bool) 
 def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
     """The lead's switches for the whole team."""
     db.session.execute(update(Team).where(Team.id == team_id).values(payin_on=payin_on, payout_on=payout_on))
-    for trader_id in db.session.scalars(select(Trader.id).where(Trader.team_id == team_id).order_by(Trader.id)):
+    for trader_id in db.session.scalars(
+        select(Trader.id).where(Trader.team_id == team_id).order_by(Trader.id)
+    ):
         refresh_readiness(trader_id)
 
 
@@ -138,19 +140,31 @@ def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currenc
     number = normalise(method.requisite_kind, new.number, new.currency)
     requisite_id = new_id()
     requisite = Requisite(
-        id=requisite_id, trader_id=trader_id, mode=mode.value, method=new.method, currency=new.currency,
-        bank=new.bank, holder=new.holder.strip(),
+        id=requisite_id,
+        trader_id=trader_id,
+        mode=mode.value,
+        method=new.method,
+        currency=new.currency,
+        bank=new.bank,
+        holder=new.holder.strip(),
         number_encrypted=encrypt("requisite", "number", requisite_id, number.number),
         number_index=blind_index("requisite", number.number),
-        number_masked=number.masked, number_last4=number.last4,
+        number_masked=number.masked,
+        number_last4=number.last4,
         available_account_id=account_id(
             trader_account(trader_id, AccountKind.AVAILABLE, settlement_currency, mode)
         ),
         held_account_id=account_id(trader_account(trader_id, AccountKind.HELD, settlement_currency, mode)),
-        tier=new.tier, weight=new.weight, min_amount=new.min_amount, max_amount=new.max_amount,
-        max_open_orders=new.max_open_orders, day_amount_limit=new.day_amount_limit,
-        day_count_limit=new.day_count_limit, window_s=new.window_s,
-        window_amount_limit=new.window_amount_limit, total_amount_limit=new.total_amount_limit,
+        tier=new.tier,
+        weight=new.weight,
+        min_amount=new.min_amount,
+        max_amount=new.max_amount,
+        max_open_orders=new.max_open_orders,
+        day_amount_limit=new.day_amount_limit,
+        day_count_limit=new.day_count_limit,
+        window_s=new.window_s,
+        window_amount_limit=new.window_amount_limit,
+        total_amount_limit=new.total_amount_limit,
     )
     try:
         with db.session.begin_nested():
@@ -169,12 +183,16 @@ def _check_limits(new: NewRequisite) -> None:
     if not 0 < new.min_amount <= new.max_amount:
         problems.append(FieldProblem("min_amount", "out_of_range", "The least amount exceeds the greatest."))
     if not 1 <= new.weight <= 100 or not 1 <= new.tier <= 9 or not 1 <= new.max_open_orders <= 1000:
-        problems.append(FieldProblem("weight", "out_of_range", "Weight, tier or open orders are out of range."))
+        problems.append(
+            FieldProblem("weight", "out_of_range", "Weight, tier or open orders are out of range.")
+        )
     if (new.window_s is None) != (new.window_amount_limit is None):
         problems.append(FieldProblem("window_s", "incomplete", "A window needs both a length and an amount."))
     limits = (new.day_amount_limit, new.day_count_limit, new.window_amount_limit, new.total_amount_limit)
     if any(limit is not None and limit <= 0 for limit in limits):
-        problems.append(FieldProblem("day_amount_limit", "out_of_range", "A limit must be greater than zero."))
+        problems.append(
+            FieldProblem("day_amount_limit", "out_of_range", "A limit must be greater than zero.")
+        )
     if problems:
         raise ValidationFailed(problems[0].message, errors=problems)
 

@@ -1,0 +1,227 @@
+"""Reading orders, always scoped by whose they are. A stranger's id is NotFound."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal.core.crypto import decrypt, token_hash
+from portal.core.db import hot
+from portal.core.errors import NotFound
+from portal.core.modes import Mode
+from portal.orders.models import Direction
+from portal.orders.record import COLUMNS, OrderRecord, record_of
+
+_BY_ID = f"SELECT {COLUMNS} FROM orders o WHERE o.id = %(id)s"  # noqa: S608
+_LOCK = " FOR NO KEY UPDATE OF o"
+_FOR_STORE = f"{_BY_ID} AND o.store_id = %(store_id)s AND o.mode = %(mode)s"
+_FOR_TRADER = f"{_BY_ID} AND o.trader_id = %(trader_id)s"
+_BY_TOKEN = f"SELECT {COLUMNS} FROM orders o WHERE o.token_hash = %(hash)s"  # noqa: S608
+
+
+def _one(sql: str, params: dict[str, Any], *, lock: bool) -> OrderRecord:
+    rows = hot(sql + _LOCK if lock else sql, params)
+    if not rows:
+        raise NotFound("There is no such order.")
+    return record_of(rows[0])
+
+
+def get_order(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
+    """Any order: for staff with the permission, and for the system. `lock` takes the row lock."""
+    return _one(_BY_ID, {"id": order_id}, lock=lock)
+
+
+def get_order_for_store(
+    store_id: uuid.UUID, mode: Mode, order_id: uuid.UUID, *, lock: bool = False
+) -> OrderRecord:
+    """An order of this store and mode. Raises NotFound."""
+    return _one(_FOR_STORE, {"id": order_id, "store_id": store_id, "mode": mode.value}, lock=lock)
+
+
+def get_order_for_trader(trader_id: uuid.UUID, order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
+    """An order that is this trader's now. Raises NotFound."""
+    return _one(_FOR_TRADER, {"id": order_id, "trader_id": trader_id}, lock=lock)
+
+
+def get_order_by_token(token: str, *, lock: bool = False) -> OrderRecord:
+    """The order behind a payment page. Raises NotFound."""
+    return _one(_BY_TOKEN, {"hash": token_hash(token)}, lock=lock)
+
+
+_NUMBER = "SELECT number_encrypted FROM requisite WHERE id = %(id)s"
+
+
+def requisite_number_of(order: OrderRecord) -> str | None:
+    """The full number of the order's requisite; None while there is none. Never log it."""
+    if order.requisite_id is None:
+        return None
+    rows = hot(_NUMBER, {"id": order.requisite_id})
+    return decrypt("requisite", "number", order.requisite_id, rows[0]["number_encrypted"])
+
+
+def recipient_number_of(order: OrderRecord) -> str | None:
+    """The full number a payout goes to. Never log it."""
+    if order.recipient_number_encrypted is None:
+        return None
+    return decrypt("orders", "recipient_number", order.id, order.recipient_number_encrypted)
+
+
+_FIRST = f"""
+SELECT {COLUMNS} FROM orders o
+ WHERE o.store_id = %(store_id)s AND o.mode = %(mode)s AND o.external_id = %(external_id)s
+"""  # noqa: S608
+
+
+def find_order_by_external_id(store_id: uuid.UUID, mode: Mode, external_id: str) -> OrderRecord | None:
+    rows = hot(_FIRST, {"store_id": store_id, "mode": mode.value, "external_id": external_id})
+    return record_of(rows[0]) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """What a list may be narrowed by; None does not narrow. `before` is the id after which the page starts."""
+
+    external_id: str | None = None
+    status: str | None = None
+    direction: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    before: uuid.UUID | None = None
+
+
+_CONDITIONS = (
+    ("external_id", "o.external_id = %(external_id)s"),
+    ("status", "o.status = %(status)s"),
+    ("direction", "o.direction = %(direction)s"),
+    ("created_from", "o.created_at >= %(created_from)s AND o.id >= %(id_from)s"),
+    ("created_to", "o.created_at < %(created_to)s AND o.id < %(id_to)s"),
+    ("before", "o.id < %(before)s"),
+)
+
+
+def list_orders_for_store(
+    store_id: uuid.UUID, mode: Mode, narrow: OrderFilter, limit: int
+) -> list[OrderRecord]:
+    """Newest first, at most `limit`, by keyset: the id of the last one is the next page's `before`.
+
+    Ids grow with time, so that a range of times is also a range of the index (with a minute to spare for
+    clocks that differ).
+    """
+    conditions = [sql for name, sql in _CONDITIONS if getattr(narrow, name) is not None]
+    sql = " AND ".join(["o.store_id = %(store_id)s", "o.mode = %(mode)s", *conditions])
+    params = {name: getattr(narrow, name) for name, _ in _CONDITIONS} | {
+        "store_id": store_id,
+        "mode": mode.value,
+        "id_from": _id_at(narrow.created_from, -60),
+        "id_to": _id_at(narrow.created_to, 60),
+        "limit": limit,
+    }
+    rows = hot(f"SELECT {COLUMNS} FROM orders o WHERE {sql} ORDER BY o.id DESC LIMIT %(limit)s", params)  # noqa: S608
+    return [record_of(row) for row in rows]
+
+
+def _id_at(moment: datetime | None, shift_s: int) -> uuid.UUID | None:
+    """The least UUIDv7 of a moment."""
+    if moment is None:
+        return None
+    milliseconds = max(int((moment.timestamp() + shift_s) * 1000), 0)
+    return uuid.UUID(int=milliseconds << 80)
+
+
+_QUEUE = f"""
+SELECT {COLUMNS} FROM orders o
+ WHERE o.trader_id = %(trader_id)s
+   AND o.status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')
+ ORDER BY o.due_at NULLS LAST, o.id LIMIT %(limit)s
+"""  # noqa: S608
+
+
+def list_queue_for_trader(trader_id: uuid.UUID, limit: int = 200) -> list[OrderRecord]:
+    """What the trader works on now, least time left first."""
+    return [record_of(row) for row in hot(_QUEUE, {"trader_id": trader_id, "limit": limit})]
+
+
+_OFFERS = f"""
+SELECT {COLUMNS} FROM orders o
+ WHERE o.status = 'matching' AND o.direction = 'payout' AND o.mode = %(mode)s AND o.due_at > now()
+   AND EXISTS (
+     SELECT 1 FROM requisite r
+      WHERE r.trader_id = %(trader_id)s AND r.mode = o.mode AND r.method = o.method AND r.currency = o.currency
+        AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
+        AND r.amounts @> o.amount_minor AND r.open_orders < r.max_open_orders)
+   AND NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = o.id AND a.trader_id = %(trader_id)s)
+   AND NOT EXISTS (SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.trader_id = %(trader_id)s
+                      AND x.rule = 'exclude')
+   AND (NOT EXISTS (SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.rule = 'pin')
+        OR EXISTS (SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.rule = 'pin'
+                      AND x.trader_id = %(trader_id)s))
+ ORDER BY o.due_at, o.id LIMIT %(limit)s
+"""  # noqa: S608
+
+
+def list_payout_offers(trader_id: uuid.UUID, mode: Mode, limit: int = 20) -> list[OrderRecord]:
+    """Payouts this trader could accept now, the most urgent first."""
+    params = {"trader_id": trader_id, "mode": mode.value, "limit": limit}
+    return [record_of(row) for row in hot(_OFFERS, params)]
+
+
+_ENDED = f"""
+SELECT {COLUMNS} FROM orders o
+ WHERE o.trader_id = %(trader_id)s AND o.status = ANY(%(statuses)s)
+   AND o.updated_at >= %(since)s AND o.id < %(before)s
+ ORDER BY o.id DESC LIMIT %(limit)s
+"""  # noqa: S608
+_LAST_ID = uuid.UUID(int=2**128 - 1)
+
+
+def list_ended_for_trader(
+    trader_id: uuid.UUID,
+    statuses: Sequence[str],
+    since: datetime,
+    *,
+    before: uuid.UUID | None = None,
+    limit: int = 20,
+) -> list[OrderRecord]:
+    """Orders of this trader in the given statuses that changed since then, newest first (keyset by id)."""
+    params = {
+        "trader_id": trader_id, "statuses": list(statuses), "since": since,
+        "before": before or _LAST_ID, "limit": limit,
+    }  # fmt: skip
+    return [record_of(row) for row in hot(_ENDED, params)]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStep:
+    """One step of an order's life, as the timeline shows it."""
+
+    event: str
+    from_status: str | None
+    to_status: str
+    actor_kind: str
+    actor_id: uuid.UUID | None
+    reason: str | None
+    at: datetime
+
+
+_TIMELINE = """
+SELECT event, from_status, to_status, actor_kind, actor_id, reason, at
+  FROM order_event WHERE order_id = %(id)s ORDER BY id
+"""
+
+
+def list_steps(order_id: uuid.UUID) -> list[TimelineStep]:
+    return [TimelineStep(**row) for row in hot(_TIMELINE, {"id": order_id})]
+
+
+_COUNT_OPEN = """
+SELECT count(*) AS n FROM orders
+ WHERE trader_id = %(trader_id)s AND direction = %(direction)s
+   AND status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')
+"""
+
+
+def count_open_for_trader(trader_id: uuid.UUID, direction: Direction) -> int:
+    return int(hot(_COUNT_OPEN, {"trader_id": trader_id, "direction": direction.value})[0]["n"])

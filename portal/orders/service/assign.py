@@ -1,0 +1,219 @@
+"""Giving orders to requisites: the search, the customer's choice of method, payouts that are accepted."""
+
+from __future__ import annotations
+
+import uuid
+from copy import copy
+from datetime import datetime, timedelta
+
+import orjson
+
+from portal.core.actors import SYSTEM, Actor
+from portal.core.crypto import decrypt
+from portal.core.db import hot, transaction
+from portal.core.errors import Conflict, NotFound, ValidationFailed
+from portal.matching.service import MatchResult, Taken, Wanted, match
+from portal.merchants.queries import StoreTerms, get_store
+from portal.orders.models import Status
+from portal.orders.queries import get_order
+from portal.orders.record import COLUMNS, OrderRecord, record_of
+from portal.orders.service.apply import apply
+from portal.orders.transitions import Step, find_transition
+from portal.reference import configuration as config
+from portal.reference.queries import method_terms
+
+_NOW = "SELECT now() AS now"
+RETRY_EVERY_S = 2
+
+
+class NothingFree(Conflict):
+    """This trader has no requisite that could pay the payout."""
+
+    code, title = "no_requisite", "None of your requisites can serve this order now"
+
+
+def database_now() -> datetime:
+    """The transaction's time by the database's clock (UTC)."""
+    moment: datetime = hot(_NOW)[0]["now"]
+    return moment
+
+
+def search(order: OrderRecord, store: StoreTerms) -> MatchResult:
+    """Look for a requisite and reserve its limits. Locks it and the trader's deposit."""
+    assert order.method is not None
+    wanted = Wanted(
+        order.id, order.round, order.mode, order.method, order.bank, order.currency, order.amount_minor,
+        order.settlement_minor, store.traffic,
+    )  # fmt: skip
+    return match(wanted)
+
+
+def give_requisite(order: OrderRecord, taken: Taken, now: datetime) -> str:
+    """Write the reserved requisite into the order and start the time to pay; the number to be shown."""
+    order.requisite_id, order.trader_id = taken.requisite_id, taken.trader_id
+    order.requisite_bank, order.requisite_holder = taken.bank, taken.holder
+    order.requisite_masked = taken.number_masked
+    order.round += 1
+    order.assigned_at, order.counted_day = now, taken.counted_day
+    order.window_leaves_at = now + timedelta(seconds=taken.window_s) if taken.window_s else None
+    order.pay_by = order.due_at = now + timedelta(seconds=config.get(config.PAY_WINDOW_S))
+    order.retry_at = None
+    return decrypt("requisite", "number", taken.requisite_id, taken.number_encrypted)
+
+
+def take_requisite_away(order: OrderRecord) -> None:
+    """The order has no requisite any more (its limits are given back by the transition)."""
+    order.requisite_id = order.trader_id = None
+    order.requisite_bank = order.requisite_holder = order.requisite_masked = None
+    order.assigned_at = order.counted_day = order.window_leaves_at = order.pay_by = order.confirm_by = None
+
+
+def assign_payin(order: OrderRecord, *, actor: Actor) -> OrderRecord:
+    """Try to match a waiting payin whose row is locked; it stays as it is when nobody is free."""
+    row = find_transition(order.direction, order.status, Step.MATCHED, actor)
+    result = search(order, get_store(order.store_id))
+    now = database_now()
+    if result.taken is None:
+        _wait(order, now, result)
+        return order
+    before = copy(order)
+    give_requisite(order, result.taken, now)
+    return apply(order, row, actor=actor, before=before, match_trace=result.trace)
+
+
+_WAIT = """
+UPDATE orders SET retry_at = %(retry_at)s, match_trace = %(trace)s::jsonb WHERE id = %(id)s
+"""
+
+
+def _wait(order: OrderRecord, now: datetime, result: MatchResult) -> None:
+    order.retry_at = now + timedelta(seconds=RETRY_EVERY_S)
+    trace = orjson.dumps(result.trace).decode()
+    hot(_WAIT, {"id": order.id, "retry_at": order.retry_at, "trace": trace})
+
+
+_CHOOSE = """
+UPDATE orders SET method = %(method)s, bank = %(bank)s, version = version + 1, updated_at = now()
+ WHERE id = %(id)s AND status = 'matching' AND method IS NULL
+"""
+_CHOSEN = """
+INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id, reason)
+VALUES (%(id)s, 'method_chosen', 'matching', 'matching', %(actor_kind)s, %(actor_id)s, NULL)
+"""
+
+
+def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: Actor) -> OrderRecord:
+    """Set the method (and bank) that was left open, and match at once.
+
+    Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one, and
+    ValidationFailed for a method this currency or the store's fee plan does not have.
+    """
+    if order.method is not None:
+        if (order.method, order.bank) == (method, bank):
+            return order
+        raise Conflict("The method has been chosen already.", code="method_already_chosen")
+    if order.status != Status.MATCHING:
+        raise Conflict(f"The order is {order.status.replace('_', ' ')}.", code="invalid_transition")
+    terms = method_terms(method, order.currency)
+    if terms is None:
+        raise ValidationFailed.of("method", "unknown", "This method can't be used for this currency.")
+    if terms.bank_required and bank is None:
+        raise ValidationFailed.of("bank", "missing", "Choose a bank.")
+    hot(_CHOOSE, {"id": order.id, "method": method, "bank": bank})
+    hot(_CHOSEN, {"id": order.id, "actor_kind": actor.kind.value, "actor_id": actor.id})
+    return assign_payin(get_order(order.id, lock=True), actor=actor)
+
+
+_WAITING = f"""
+SELECT {COLUMNS} FROM orders o
+ WHERE o.retry_at <= now() AND o.status = 'matching' AND o.direction = 'payin' AND o.method IS NOT NULL
+ ORDER BY o.retry_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+
+def match_waiting_orders(limit: int = 100) -> int:
+    """Try again for payins that wait for a trader, one transaction each; how many found one."""
+    matched = 0
+    for _ in range(limit):
+        with transaction():
+            rows = hot(_WAITING)
+            if not rows:
+                break
+            order = assign_payin(record_of(rows[0]), actor=SYSTEM)
+            matched += order.status == Status.AWAITING_PAYMENT
+    return matched
+
+
+_RESERVE_PAYOUT = """
+WITH pick AS (
+  SELECT r.id FROM requisite r, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
+   WHERE r.trader_id = %(trader_id)s AND r.mode = %(mode)s AND r.method = %(method)s
+     AND r.currency = %(currency)s AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
+     AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
+     AND coalesce(CASE WHEN r.day = d.day THEN r.day_amount ELSE 0 END + %(amount)s <= r.day_amount_limit, true)
+     AND coalesce(CASE WHEN r.day = d.day THEN r.day_count ELSE 0 END < r.day_count_limit, true)
+     AND coalesce(r.window_amount + %(amount)s <= r.window_amount_limit, true)
+     AND coalesce(r.total_amount + %(amount)s <= r.total_amount_limit, true)
+   ORDER BY r.bank IS NOT DISTINCT FROM %(bank)s DESC, r.tier, r.open_orders, r.id
+   LIMIT 1 FOR NO KEY UPDATE OF r
+)
+UPDATE requisite q SET
+       open_orders = q.open_orders + 1,
+       day_amount = CASE WHEN q.day = d.day THEN q.day_amount ELSE 0 END + %(amount)s,
+       day_count = CASE WHEN q.day = d.day THEN q.day_count ELSE 0 END + 1,
+       day = d.day,
+       window_amount = CASE WHEN q.window_s IS NULL THEN 0 ELSE q.window_amount + %(amount)s END,
+       total_amount = q.total_amount + %(amount)s
+  FROM pick, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
+ WHERE q.id = pick.id
+RETURNING q.id, q.trader_id, q.bank, q.holder, q.number_encrypted, q.number_masked, q.window_s, d.day
+"""
+_OFFERED = """
+SELECT NOT EXISTS (SELECT 1 FROM past_assignment WHERE order_id = %(id)s AND trader_id = %(trader_id)s) AS fresh
+"""
+
+
+def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) -> OrderRecord:
+    """A trader takes a payout that is offered. The first one gets it; the others get 409.
+
+    Locks the order, then one of the trader's requisites, whose limits are taken. Raises NotFound,
+    InvalidTransition, NothingFree.
+    """
+    order = get_order(order_id, lock=True)
+    store = get_store(order.store_id)
+    _check_offered(order, store, trader_id)
+    if order.trader_id == trader_id and order.status == Status.AWAITING_PAYOUT:
+        return order
+    row = find_transition(order.direction, order.status, Step.MATCHED, actor)
+    rows = hot(
+        _RESERVE_PAYOUT,
+        {
+            "trader_id": trader_id, "mode": order.mode, "method": order.method, "bank": order.bank,
+            "currency": order.currency, "amount": order.amount_minor,
+            "day_timezone": config.get(config.DAY_TIMEZONE),
+        },
+    )  # fmt: skip
+    if not rows:
+        raise NothingFree()
+    found = rows[0]
+    now = database_now()
+    before = copy(order)
+    taken = Taken(
+        found["id"], found["trader_id"], found["bank"], found["holder"], found["number_encrypted"],
+        found["number_masked"], found["day"], found["window_s"],
+    )  # fmt: skip
+    give_requisite(order, taken, now)
+    order.pay_by = order.due_at = now + timedelta(seconds=config.get(config.PAYOUT_PAY_WINDOW_S))
+    return apply(order, row, actor=actor, before=before)
+
+
+def _check_offered(order: OrderRecord, store: StoreTerms, trader_id: uuid.UUID) -> None:
+    """Only a payout that this trader was offered; anything else is not there for them."""
+    traffic = store.traffic
+    is_excluded = trader_id in traffic.excluded or (traffic.pinned and trader_id not in traffic.pinned)
+    if (
+        order.is_payin
+        or is_excluded
+        or not hot(_OFFERED, {"id": order.id, "trader_id": trader_id})[0]["fresh"]
+    ):
+        raise NotFound("There is no such order.")

@@ -1,0 +1,141 @@
+"""What the clock does: every deadline is a row that is due, acted on once, by whoever sees it first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from datetime import timedelta
+
+from portal.core.actors import SYSTEM
+from portal.core.db import hot, transaction
+from portal.orders.models import Direction, Status
+from portal.orders.record import COLUMNS, OrderRecord, record_of
+from portal.orders.service.apply import apply
+from portal.orders.service.assign import database_now
+from portal.orders.service.confirm import confirm_payout
+from portal.orders.service.decline import back_to_matching
+from portal.orders.transitions import Step, find_transition
+
+_DUE = f"""
+SELECT {COLUMNS} FROM orders o WHERE o.due_at <= now()
+ ORDER BY o.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608
+
+
+def act_on_due_orders(
+    limit: int = 200, *, open_case: Callable[[OrderRecord], OrderRecord] | None = None
+) -> int:
+    """Act on orders whose deadline has passed, one transaction each; how many were acted on.
+
+    Many may run: a row that another one works on is passed over, and a row that has moved on is not due.
+    `open_case` opens the dispute of a payin that nobody confirmed.
+    """
+    acted = 0
+    for _ in range(limit):
+        with transaction():
+            rows = hot(_DUE)
+            if not rows:
+                break
+            act_on_deadline(record_of(rows[0]), open_case)
+            acted += 1
+    return acted
+
+
+def act_on_deadline(
+    order: OrderRecord, open_case: Callable[[OrderRecord], OrderRecord] | None = None
+) -> OrderRecord:
+    """What follows when the deadline of a locked order's present status has passed."""
+    match (order.direction, order.status):
+        case (_, Status.MATCHING | Status.REVIEW):
+            return _end(order, Step.MATCH_RAN_OUT, "nobody_free")
+        case (Direction.PAYIN, Status.AWAITING_PAYMENT):
+            return _end(order, Step.PAY_RAN_OUT, "not_paid_in_time")
+        case (Direction.PAYIN, Status.AWAITING_CONFIRMATION):
+            assert open_case is not None
+            return open_case(order)
+        case (Direction.PAYOUT, Status.AWAITING_PAYOUT):
+            row = find_transition(order.direction, order.status, Step.PAY_RAN_OUT, SYSTEM)
+            return back_to_matching(order, row, "not_paid_in_time", actor=SYSTEM)
+        case (Direction.PAYOUT, Status.AWAITING_CONFIRMATION):
+            return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
+    raise AssertionError(f"{order.direction} {order.status} has no deadline")
+
+
+def _end(order: OrderRecord, step: Step, reason: str) -> OrderRecord:
+    row = find_transition(order.direction, order.status, step, SYSTEM)
+    before = copy(order)
+    order.due_at = order.retry_at = None
+    order.ended_at = database_now()
+    return apply(order, row, actor=SYSTEM, reason=reason, before=before)
+
+
+_LEAVE_WINDOW = """
+WITH due AS (
+  SELECT id, requisite_id, amount_minor FROM orders
+   WHERE window_leaves_at <= now() ORDER BY window_leaves_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+), left_window AS (
+  UPDATE orders o SET window_leaves_at = NULL FROM due WHERE o.id = due.id RETURNING o.id
+), sums AS (
+  SELECT requisite_id, sum(amount_minor) AS amount FROM due GROUP BY requisite_id
+), locked AS (
+  SELECT r.id FROM requisite r JOIN sums ON sums.requisite_id = r.id ORDER BY r.id FOR NO KEY UPDATE OF r
+)
+UPDATE requisite r SET window_amount = greatest(r.window_amount - sums.amount, 0)
+  FROM sums, locked WHERE r.id = sums.requisite_id AND locked.id = r.id
+RETURNING r.id
+"""
+_NEW_DAY = """
+UPDATE requisite SET day = d.day, day_amount = 0, day_count = 0
+  FROM (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
+ WHERE requisite.id IN (
+   SELECT id FROM requisite WHERE requisite.day < (now() AT TIME ZONE %(day_timezone)s)::date
+      AND (day_amount > 0 OR day_count > 0)
+    ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING requisite.id
+"""
+
+
+def free_limits(day_timezone: str, limit: int = 500) -> int:
+    """Give back what left a rolling window, and start the operator's new day; how many requisites changed."""
+    with transaction():
+        freed = len(hot(_LEAVE_WINDOW, {"limit": limit}))
+    with transaction():
+        freed += len(hot(_NEW_DAY, {"day_timezone": day_timezone, "limit": limit}))
+    return freed
+
+
+_EXTEND = """
+WITH moved AS (
+  UPDATE orders SET due_at = due_at + %(gap)s, version = version + 1, updated_at = now(),
+         match_by = CASE WHEN match_by = due_at THEN match_by + %(gap)s ELSE match_by END,
+         pay_by = CASE WHEN pay_by = due_at THEN pay_by + %(gap)s ELSE pay_by END,
+         confirm_by = CASE WHEN confirm_by = due_at THEN confirm_by + %(gap)s ELSE confirm_by END
+   WHERE due_at > %(last_beat)s
+     AND status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')
+  RETURNING id, status
+)
+INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
+SELECT id, 'deadline_extended', status, status, 'system', 'outage' FROM moved
+"""
+_BEAT = """
+INSERT INTO heartbeat (role) VALUES ('clock')
+ON CONFLICT (role) DO UPDATE SET beat_at = clock_timestamp()
+"""
+_LAST = """
+SELECT beat_at, clock_timestamp() - beat_at AS gap FROM heartbeat WHERE role = 'clock' FOR NO KEY UPDATE
+"""
+
+
+def beat(outage_threshold_s: int) -> timedelta | None:
+    """Say that the clock runs. After a longer silence every deadline that was open then moves by its length.
+
+    Nobody is penalised for our outage. Returns the length of the outage, None when there was none.
+    """
+    with transaction():
+        rows = hot(_LAST)
+        gap: timedelta | None = rows[0]["gap"] if rows else None
+        outage = gap if gap is not None and gap.total_seconds() > outage_threshold_s else None
+        if outage is not None:
+            hot(_EXTEND, {"gap": outage, "last_beat": rows[0]["beat_at"]})
+        hot(_BEAT)
+    return outage

@@ -1,0 +1,37 @@
+"""An order goes into dispute, and out of it by a decision. The case itself is portal.disputes'."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from portal.core.actors import Actor
+from portal.orders.models import Status
+from portal.orders.record import OrderRecord
+from portal.orders.service.apply import apply
+from portal.orders.service.assign import database_now
+from portal.orders.service.confirm import settle
+from portal.orders.transitions import Step, find_transition
+
+
+def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRecord:
+    """Stop the clock of a locked order: only a decision moves it now. Money stays where it is."""
+    if order.status == Status.DISPUTED:
+        return order
+    row = find_transition(order.direction, order.status, Step.DISPUTED, actor)
+    before = copy(order)
+    order.status_before_dispute = before.status
+    order.due_at = order.retry_at = order.ended_at = None
+    return apply(order, row, actor=actor, reason=reason, before=before)
+
+
+def decide_dispute(
+    order: OrderRecord, *, completed: bool, received_minor: int | None, reason: str, actor: Actor
+) -> OrderRecord:
+    """Complete a locked disputed order (a payin with what was received) or cancel it."""
+    step = Step.DECIDED_COMPLETED if completed else Step.DECIDED_CANCELLED
+    row = find_transition(order.direction, order.status, step, actor)
+    if completed:
+        return settle(order, row, received_minor if order.is_payin else None, actor=actor, reason=reason)
+    before = copy(order)
+    order.ended_at = database_now()
+    return apply(order, row, actor=actor, reason=reason, before=before)

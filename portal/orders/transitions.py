@@ -1,0 +1,143 @@
+"""The life of an order: the one table of what may happen, to what, by whom, and what it does.
+
+The database refuses every other change of status as well (see the first migration).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from portal.core.actors import Actor, ActorKind
+from portal.core.errors import Forbidden, InvalidTransition
+from portal.orders.models import Direction, Status
+
+
+class Step(StrEnum):
+    """What happens to an order."""
+
+    CREATED = "created"
+    METHOD_CHOSEN = "method_chosen"
+    RELEASED = "released"
+    REFUSED = "refused"
+    MATCHED = "matched"
+    MATCH_RAN_OUT = "match_ran_out"
+    CLAIMED = "claimed"
+    PAY_RAN_OUT = "pay_ran_out"
+    DECLINED = "declined"
+    CONFIRMED = "confirmed"
+    CONFIRMED_LATE = "confirmed_late"
+    CANCELLED = "cancelled"
+    DISPUTED = "disputed"
+    DECIDED_COMPLETED = "decided_completed"
+    DECIDED_CANCELLED = "decided_cancelled"
+
+
+class Money(StrEnum):
+    """What a transition posts."""
+
+    NOTHING = "nothing"
+    HOLD = "hold"  # payin: trader.available -> trader.held
+    RELEASE = "release"  # what is held goes back
+    SETTLE = "settle"  # the hold pays everybody
+    HOLD_AND_SETTLE = "hold_and_settle"  # late: as matched and completed, one entry each
+
+
+class Limits(StrEnum):
+    """What a transition does to the requisite's limits."""
+
+    KEEP = "keep"
+    TAKE = "take"  # an open order more, the amount counted
+    GIVE_BACK = "give_back"  # as if the order had never been there
+    CLOSE = "close"  # an open order less, the amount stays counted
+    COUNT = "count"  # late: the amount counted, no open order
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    step: Step
+    sources: frozenset[Status]
+    target: Status
+    actors: frozenset[ActorKind]
+    money: Money = Money.NOTHING
+    limits: Limits = Limits.KEEP
+    event: str | None = None
+
+
+_S, _A = Status, ActorKind
+_STAFF = {_A.SUPPORT, _A.ADMIN, _A.OPS}
+
+
+def _row(
+    step: Step,
+    sources: set[Status],
+    target: Status,
+    actors: set[ActorKind],
+    money: Money = Money.NOTHING,
+    limits: Limits = Limits.KEEP,
+    event: str | None = None,
+) -> Transition:
+    return Transition(step, frozenset(sources), target, frozenset(actors), money, limits, event)
+
+
+# fmt: off
+PAYIN = (
+    # step                  from                                          to                        who                                                             money                  limits            told as
+    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              _STAFF),
+    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                _STAFF,                                                         Money.NOTHING,         Limits.KEEP,      "order.failed"),
+    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYMENT,      {_A.SYSTEM, _A.CUSTOMER, _A.MERCHANT, *_STAFF},                 Money.HOLD,            Limits.TAKE,      "order.matched"),
+    _row(Step.MATCH_RAN_OUT, {_S.MATCHING, _S.REVIEW},                    _S.FAILED,                {_A.SYSTEM},                                                    Money.NOTHING,         Limits.KEEP,      "order.failed"),
+    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *_STAFF},                            Money.NOTHING,         Limits.KEEP,      "order.cancelled"),
+    _row(Step.CANCELLED,    {_S.AWAITING_PAYMENT},                        _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *_STAFF},                            Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
+    _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYMENT},                        _S.EXPIRED,               {_A.SYSTEM},                                                    Money.RELEASE,         Limits.GIVE_BACK, "order.expired"),
+    _row(Step.DECLINED,     {_S.AWAITING_PAYMENT},                        _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.RELEASE,         Limits.GIVE_BACK),
+    _row(Step.CLAIMED,      {_S.AWAITING_PAYMENT},                        _S.AWAITING_CONFIRMATION, {_A.CUSTOMER, _A.MERCHANT},                                     Money.NOTHING,         Limits.KEEP,      "order.claimed"),
+    _row(Step.CONFIRMED,    {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.COMPLETED,          {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.SETTLE,          Limits.CLOSE,     "order.completed"),
+    _row(Step.CONFIRMED_LATE, {_S.EXPIRED},                               _S.COMPLETED,             {_A.TRADER, *_STAFF},                                           Money.HOLD_AND_SETTLE, Limits.COUNT,     "order.completed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,           {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},      Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *_STAFF},                 Money.NOTHING,         Limits.TAKE,      "order.disputed"),
+    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "order.completed"),
+    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
+)
+
+PAYOUT = (
+    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              _STAFF),
+    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                _STAFF,                                                         Money.RELEASE,         Limits.KEEP,      "payout.failed"),
+    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYOUT,       {_A.TRADER, *_STAFF},                                           Money.NOTHING,         Limits.TAKE,      "order.matched"),
+    _row(Step.MATCH_RAN_OUT, {_S.MATCHING, _S.REVIEW},                    _S.FAILED,                {_A.SYSTEM},                                                    Money.RELEASE,         Limits.KEEP,      "payout.failed"),
+    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.MERCHANT, *_STAFF},                                         Money.RELEASE,         Limits.KEEP,      "payout.cancelled"),
+    _row(Step.DECLINED,     {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.NOTHING,         Limits.GIVE_BACK),
+    _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.SYSTEM},                                                    Money.NOTHING,         Limits.GIVE_BACK),
+    _row(Step.CLAIMED,      {_S.AWAITING_PAYOUT},                         _S.AWAITING_CONFIRMATION, {_A.TRADER},                                                    Money.NOTHING,         Limits.KEEP,      "order.claimed"),
+    _row(Step.CONFIRMED,    {_S.AWAITING_CONFIRMATION},                   _S.COMPLETED,             {_A.MERCHANT, _A.SYSTEM, *_STAFF},                              Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,            {_A.MERCHANT, _A.TRADER, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
+    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "payout.cancelled"),
+)
+# fmt: on
+
+_TABLE = {
+    (direction, source, row.step): row
+    for direction, rows in ((Direction.PAYIN, PAYIN), (Direction.PAYOUT, PAYOUT))
+    for row in rows
+    for source in row.sources
+}
+
+
+def find_transition(direction: str, status: str, step: Step, actor: Actor) -> Transition:
+    """The row of the table. Raises InvalidTransition (409) and, for the wrong actor, Forbidden (403)."""
+    row = _TABLE.get((Direction(direction), Status(status), step))
+    if row is None:
+        raise InvalidTransition(
+            f"This is not possible any more: the order is {status.replace('_', ' ')}.",
+            extra={"order_status": status},
+        )
+    if actor.kind not in row.actors:
+        raise Forbidden(f"A {actor.kind.value} may not do this.")
+    return row
+
+
+def is_possible(direction: str, status: str, step: Step, kind: ActorKind) -> bool:
+    """Whether a page should offer the step at all."""
+    row = _TABLE.get((Direction(direction), Status(status), step))
+    return row is not None and kind in row.actors
