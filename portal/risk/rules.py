@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from portal.core.errors import FieldProblem, ValidationFailed
 from portal.risk.facts import FACTS, FactBook, FactType
@@ -151,10 +152,16 @@ def read_conditions(given: object) -> tuple[Condition, ...]:
                 "invalid",
                 problem["msg"].removeprefix("Value error, "),
             )
-            for problem in error.errors(include_input=False, include_url=False)
+            for problem in _problems(error)
         ]
         detail = "; ".join(dict.fromkeys(problem.message for problem in problems))
         raise ValidationFailed(f"The conditions are not possible: {detail}.", errors=problems) from None
+
+
+def _problems(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong with single conditions; what is wrong with the list only when nothing else is."""
+    problems = error.errors(include_input=False, include_url=False)
+    return [problem for problem in problems if problem["loc"]] or problems
 
 
 def as_json(conditions: Sequence[Condition]) -> list[dict[str, Any]]:

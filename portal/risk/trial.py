@@ -27,6 +27,11 @@ SELECT o.id, o.store_id, o.mode, o.direction, o.amount_minor, o.currency, o.meth
  WHERE o.mode = 'live' AND o.id >= %(from_id)s AND o.id < %(before)s AND o.created_at >= %(since)s
  ORDER BY o.id DESC LIMIT %(limit)s
 """
+_COUNT = """
+SELECT count(*) AS orders
+  FROM (SELECT 1 FROM orders WHERE mode = 'live' AND id >= %(from_id)s AND created_at >= %(since)s
+         LIMIT %(limit)s) recent
+"""
 
 
 @dataclass
@@ -64,6 +69,13 @@ def try_rule(conditions: Sequence[Condition], progress: Callable[[int], object] 
         if len(trial.sample) < _SAMPLE:
             trial.sample.append(row["id"])
     return trial
+
+
+def count_past_orders() -> int:
+    """How many orders `try_rule` will look at."""
+    since = datetime.now(UTC) - timedelta(days=DAYS)
+    params = {"from_id": lowest_id(since), "since": since, "limit": MAX_ORDERS}
+    return int(hot(_COUNT, params)[0]["orders"])
 
 
 def _past_orders() -> Iterator[dict[str, Any]]:

@@ -1,0 +1,174 @@
+"""flask risk: rules, lists, and trying a rule on the past before it is switched on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+from flask.cli import AppGroup
+
+from portal.core.actors import Actor, ActorKind
+from portal.core.db import transaction
+from portal.core.errors import DomainError
+from portal.core.ids import public_id
+from portal.reference.models import RequisiteKind
+from portal.reference.requisite_numbers import normalise
+from portal.risk import rule_changes, trial
+from portal.risk.facts import FACTS
+from portal.risk.models import ListKind, ListName, RiskAction, RiskRule, RuleMode
+from portal.risk.queries import get_rule, list_entries, list_rules
+from portal.risk.rules import read_conditions
+
+risk = AppGroup("risk", help="Rules and lists that let orders through, hold them for review, or refuse them.")
+rules = AppGroup("rules", help="Rules: when all conditions hold, an action.")
+lists = AppGroup("lists", help="Block and allow lists.")
+risk.add_command(rules)
+risk.add_command(lists)
+commands = [risk]
+
+_OPS = Actor(ActorKind.OPS)
+_list_name = click.argument("list_name", metavar="LIST", type=click.Choice([name.value for name in ListName]))
+_kind = click.argument("kind", type=click.Choice([kind.value for kind in ListKind]))
+
+
+@rules.command("facts")
+def facts() -> None:
+    """What conditions can ask about."""
+    for fact in FACTS.values():
+        window = ", needs minutes" if fact.has_window else ""
+        click.echo(f"{fact.name:<24} {fact.type.value + window:<24} {fact.sentence}")
+
+
+@rules.command("list")
+def list_all() -> None:
+    """All rules by priority."""
+    found = list_rules()
+    for rule in found:
+        click.echo(_line(rule))
+    if not found:
+        click.echo("No rules yet. Add one with: flask risk rules add NAME ACTION CONDITIONS")
+
+
+def _line(rule: RiskRule) -> str:
+    conditions = " and ".join(
+        f"{condition['fact']} {condition['op']} {json.dumps(condition['value'])}"
+        + (f" in {condition['minutes']} min" if "minutes" in condition else "")
+        for condition in rule.conditions
+    )
+    return f"{rule.priority:>4}  {rule.mode:<6} {rule.action:<6} {rule.name} (v{rule.version}): {conditions}"
+
+
+@rules.command("add")
+@click.argument("name")
+@click.argument("action", type=click.Choice([action.value for action in RiskAction]))
+@click.argument("conditions")
+@click.option("--priority", default=100, show_default=True, help="1 is asked first.")
+def add(name: str, action: str, conditions: str, priority: int) -> None:
+    """Add a rule, switched off. CONDITIONS is a JSON list, such as
+    '[{"fact": "customer_orders", "op": "gt", "value": 5, "minutes": 60}]'."""
+    try:
+        given = json.loads(conditions)
+    except ValueError:
+        raise click.ClickException("The conditions are not JSON.") from None
+    try:
+        with transaction():
+            rule = rule_changes.add_rule(name, given, RiskAction(action), _OPS, priority=priority)
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    click.echo(_line(rule))
+    click.echo(f"Try it on the past with: flask risk rules try {json.dumps(rule.name)}")
+
+
+@rules.command("mode")
+@click.argument("name")
+@click.argument("mode", type=click.Choice([mode.value for mode in RuleMode]))
+def mode(name: str, mode: str) -> None:
+    """Switch a rule off, to shadow (recorded, changes nothing), or on."""
+    try:
+        with transaction():
+            rule = rule_changes.set_mode(name, RuleMode(mode), _OPS)
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    click.echo(_line(rule))
+
+
+@rules.command("try")
+@click.argument("name")
+def try_rule(name: str) -> None:
+    """How often a rule would have fired in the last 30 days of live orders. Changes nothing."""
+    try:
+        conditions = read_conditions(get_rule(name).conditions)
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    with click.progressbar(length=trial.count_past_orders(), label="Orders", file=sys.stderr) as bar:
+        result = trial.try_rule(conditions, bar.update)
+    click.echo(f"{result.fired} of {result.looked_at} orders of the last {trial.DAYS} days")
+    for status, count in result.fired_by_status.most_common():
+        click.echo(f"  {count} now {status}")
+    if result.sample:
+        click.echo("Newest: " + ", ".join(public_id("ord", order_id) for order_id in result.sample))
+    if result.is_cut:
+        click.echo(f"Only the newest {trial.MAX_ORDERS} orders were looked at.")
+    if result.unknown_facts:
+        click.echo(f"Not known of past orders, so never held: {', '.join(result.unknown_facts)}")
+
+
+@lists.command("show")
+def show() -> None:
+    """All entries, newest first."""
+    for entry in list_entries():
+        until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "for good"
+        value = entry.value[:12] + "..." if entry.kind == ListKind.REQUISITE_NUMBER.value else entry.value
+        click.echo(f"{entry.list:<5} {entry.kind:<16} {value}  {until}  {entry.reason}")
+
+
+@lists.command("add")
+@_list_name
+@_kind
+@click.argument("value")
+@click.option("--reason", required=True)
+@click.option("--days", type=click.IntRange(1, 3650), help="Until when; for good without it.")
+@click.option("--number-of", "number_kind", type=click.Choice([kind.value for kind in RequisiteKind]))
+@click.option("--currency", help="Currency of a requisite number.")
+def add_entry(
+    list_name: str, kind: str, value: str, reason: str, days: int | None, **number: str | None
+) -> None:
+    """Block or allow a customer (st_...:customer-id), ip, network, requisite number or email domain."""
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    try:
+        given = _value(kind, value, **number)
+        with transaction():
+            rule_changes.add_entry(
+                ListName(list_name), ListKind(kind), given, reason, _OPS, expires_at=expires_at
+            )
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    click.echo("in force")
+
+
+@lists.command("remove")
+@_list_name
+@_kind
+@click.argument("value")
+@click.option("--number-of", "number_kind", type=click.Choice([kind.value for kind in RequisiteKind]))
+@click.option("--currency", help="Currency of a requisite number.")
+def remove_entry(list_name: str, kind: str, value: str, **number: str | None) -> None:
+    """Take somebody off a list."""
+    try:
+        given = _value(kind, value, **number)
+        with transaction():
+            rule_changes.remove_entry(ListName(list_name), ListKind(kind), given)
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    click.echo("removed")
+
+
+def _value(kind: str, value: str, number_kind: str | None, currency: str | None) -> str:
+    """A requisite number is compared in its canonical form, so its kind and currency must be known."""
+    if kind != ListKind.REQUISITE_NUMBER.value:
+        return value
+    if not number_kind or not currency:
+        raise click.UsageError("A requisite number needs --number-of and --currency.")
+    return normalise(number_kind, value, currency.upper()).number
