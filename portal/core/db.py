@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
@@ -49,6 +49,16 @@ db = SQLAlchemy(
     model_class=Base,
     session_options={"expire_on_commit": False, "autoflush": False},
 )
+
+if TYPE_CHECKING:
+    # The extension makes its base class at run time, where a type checker can't follow.
+    class Model(Base):
+        __abstract__ = True
+
+        def __init__(self, **values: Any) -> None: ...
+
+else:
+    Model = db.Model
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import DateTime, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import db
+from portal.core.db import Model
 
 
-class Heartbeat(db.Model):
+class Heartbeat(Model):
     """One row for each process role whose silence means an outage."""
 
     __tablename__ = "heartbeat"

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, one_of
 from portal.core.crypto import decrypt, encrypt
-from portal.core.db import db, hot
+from portal.core.db import Model, hot
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.modes import Mode
 
 
-class IdempotencyKey(db.Model):
+class IdempotencyKey(Model):
     """The answer given under one key. The body is encrypted: it may show a requisite."""
 
     __tablename__ = "idempotency_key"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
 from portal.core.columns import CreatedAt, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 
 
 class DisputeReason(StrEnum):
@@ -30,7 +30,7 @@ class DisputeOutcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Dispute(db.Model):
+class Dispute(Model):
     """Open until somebody with the permission decides it. One open dispute an order."""
 
     __tablename__ = "dispute"

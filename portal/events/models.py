@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -22,7 +22,7 @@ class EventState(StrEnum):
     DEAD = "dead"
 
 
-class Event(db.Model):
+class Event(Model):
     """Something that happened, written in the transaction in which it happened.
 
     `data` is the object as the API gives it, but without the requisite's full number: that is filled in

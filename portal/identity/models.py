@@ -6,12 +6,22 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -34,7 +44,7 @@ class Scope(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
 
 
-class User(db.Model):
+class User(Model):
     """A login. `email` is kept in lower case; the password as an argon2id hash or not at all."""
 
     __tablename__ = "users"
@@ -54,7 +64,7 @@ class User(db.Model):
         return any(held.role == role for held in self.roles)
 
 
-class UserRole(db.Model):
+class UserRole(Model):
     __tablename__ = "user_role"
     __table_args__ = (one_of("role", Role),)
 
@@ -62,7 +72,7 @@ class UserRole(db.Model):
     role: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
-class UserSession(db.Model):
+class UserSession(Model):
     """A signed-in browser. Found by the SHA-256 of the cookie's token; revoked at once by one update."""
 
     __tablename__ = "user_session"
@@ -79,7 +89,7 @@ class UserSession(db.Model):
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-class SignInAttempt(db.Model):
+class SignInAttempt(Model):
     """Counted here and not in Redis, so that a wiped Redis opens nothing."""
 
     __tablename__ = "sign_in_attempt"
@@ -95,7 +105,7 @@ class SignInAttempt(db.Model):
     at: Mapped[CreatedAt]
 
 
-class ApiKey(db.Model):
+class ApiKey(Model):
     """A store's key. Only its SHA-256 is stored; `prefix` and `last4` let its owner recognise it."""
 
     __tablename__ = "api_key"
@@ -115,7 +125,7 @@ class ApiKey(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class RefreshToken(db.Model):
+class RefreshToken(Model):
     """One link of a rotating chain. Using a link twice revokes its whole family."""
 
     __tablename__ = "refresh_token"

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
 from portal.core.columns import BigKey, CreatedAt, Minor, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -66,7 +66,7 @@ class SubjectKind(StrEnum):
     DISPUTE = "dispute"
 
 
-class LedgerAccount(db.Model):
+class LedgerAccount(Model):
     """One owner's money of one kind, currency and mode.
 
     `balance` is kept in the row only where `keeps_balance`; the accounts that every order touches
@@ -107,7 +107,7 @@ class LedgerAccount(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class LedgerEntry(db.Model):
+class LedgerEntry(Model):
     """A balanced set of postings: one business event. `round` numbers events that may happen again."""
 
     __tablename__ = "ledger_entry"
@@ -135,7 +135,7 @@ class LedgerEntry(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class LedgerPosting(db.Model):
+class LedgerPosting(Model):
     """One signed movement on one account. `balance_after` is filled by the database.
 
     That account, currency and mode belong together is checked by the trigger that moves the balance: a
@@ -159,7 +159,7 @@ class LedgerPosting(db.Model):
     balance_after: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class LedgerRollup(db.Model):
+class LedgerRollup(Model):
     """Sum of the folded postings of an account that keeps no running balance."""
 
     __tablename__ = "ledger_rollup"
@@ -171,7 +171,7 @@ class LedgerRollup(db.Model):
     )
 
 
-class LedgerUnfolded(db.Model):
+class LedgerUnfolded(Model):
     """Postings that wait to be folded into the roll-up. Exact balance = roll-up + these, in one snapshot."""
 
     __tablename__ = "ledger_unfolded"

@@ -8,10 +8,10 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, Minor, UuidKey
-from portal.core.db import db
+from portal.core.db import Model
 
 
-class Merchant(db.Model):
+class Merchant(Model):
     __tablename__ = "merchant"
 
     id: Mapped[UuidKey]
@@ -20,7 +20,7 @@ class Merchant(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class MerchantMember(db.Model):
+class MerchantMember(Model):
     """A person who works for a merchant."""
 
     __tablename__ = "merchant_member"
@@ -30,7 +30,7 @@ class MerchantMember(db.Model):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
 
 
-class Store(db.Model):
+class Store(Model):
     """A merchant's point of acceptance.
 
     `return_origins` are the exact https origins a customer may be sent back to, and the only ones that
@@ -58,7 +58,7 @@ class Store(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class FeePlan(db.Model):
+class FeePlan(Model):
     """What one direction of a store costs; frozen into each order at its creation.
 
     All shares are basis points of the order's settlement amount, `fixed_minor` is in minor units of the
@@ -98,7 +98,7 @@ class FeePlan(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class StoreTraffic(db.Model):
+class StoreTraffic(Model):
     """Which traders a store's orders go to.
 
     `pin`: only pinned traders serve this store. `exclude`: never this one. `split`: this share of the

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
 from portal.core.columns import BigKey, CreatedAt, Minor, Moment, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -56,7 +56,7 @@ ASSIGNED = frozenset(
 _LISTED_OPEN = "status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
 
 
-class Order(db.Model):
+class Order(Model):
     """One payin or payout. Everything its price depends on is frozen at creation.
 
     `amount_minor` is fiat in minor units of `currency`; `settlement_minor`, `fee_minor` and the
@@ -213,7 +213,7 @@ class Order(db.Model):
         return self.direction == Direction.PAYIN
 
 
-class OrderEvent(db.Model):
+class OrderEvent(Model):
     """One step in the life of an order: the timeline that every portal shows. Append-only."""
 
     __tablename__ = "order_event"
@@ -230,7 +230,7 @@ class OrderEvent(db.Model):
     at: Mapped[CreatedAt]
 
 
-class PastAssignment(db.Model):
+class PastAssignment(Model):
     """A requisite that had the order and lost it; the order never comes back to it."""
 
     __tablename__ = "past_assignment"
@@ -248,7 +248,7 @@ class ReceiptKind(StrEnum):
     PAYOUT_PROOF = "payout_proof"  # from the trader of a payout
 
 
-class Receipt(db.Model):
+class Receipt(Model):
     """A proof of payment: a re-encoded image or a PDF. It moves no money."""
 
     __tablename__ = "receipt"

@@ -13,7 +13,7 @@ from portal.orders.record import OrderRecord
 from portal.reference.queries import get_currency
 from portal.settings import get_settings
 
-_SHOWS_NUMBER = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
+SHOWS_NUMBER = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
 
 
 def moment(value: datetime | None) -> str | None:
@@ -87,7 +87,7 @@ def _settlement(order: OrderRecord) -> dict[str, Any]:
 def _requisite(order: OrderRecord, number: str | None) -> dict[str, Any] | None:
     if order.requisite_id is None or not order.is_payin:
         return None
-    shown = number if number is not None and order.status in _SHOWS_NUMBER else order.requisite_masked
+    shown = number if number is not None and order.status in SHOWS_NUMBER else order.requisite_masked
     return {
         "method": order.method,
         "bank": order.requisite_bank,

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
 from portal.core.columns import BigKey, CreatedAt, Minor, Moment, one_of
-from portal.core.db import db
+from portal.core.db import Model
 
 
 class RequisiteKind(StrEnum):
@@ -48,7 +48,7 @@ class RateSourceKind(StrEnum):
     HTTP_JSON = "http_json"
 
 
-class Currency(db.Model):
+class Currency(Model):
     """A currency; `exponent` is the number of decimals of its minor unit."""
 
     __tablename__ = "currency"
@@ -65,7 +65,7 @@ class Currency(db.Model):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
-class Method(db.Model):
+class Method(Model):
     """A way for money to travel, such as a card transfer or SEPA."""
 
     __tablename__ = "method"
@@ -84,7 +84,7 @@ class Method(db.Model):
     sort: Mapped[int] = mapped_column(SmallInteger, server_default="100")
 
 
-class MethodCurrency(db.Model):
+class MethodCurrency(Model):
     """A method in one currency, with the bounds of one order in minor units of that currency."""
 
     __tablename__ = "method_currency"
@@ -98,7 +98,7 @@ class MethodCurrency(db.Model):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
-class Bank(db.Model):
+class Bank(Model):
     """A bank or wallet; `country` is its ISO 3166 code."""
 
     __tablename__ = "bank"
@@ -115,7 +115,7 @@ class Bank(db.Model):
     sort: Mapped[int] = mapped_column(SmallInteger, server_default="100")
 
 
-class BankMethod(db.Model):
+class BankMethod(Model):
     """A bank that can be chosen for a method in a currency."""
 
     __tablename__ = "bank_method"
@@ -129,7 +129,7 @@ class BankMethod(db.Model):
     currency: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
-class RatePair(db.Model):
+class RatePair(Model):
     """The rate of one fiat currency (`quote`) to one settlement currency (`base`), and where it comes from.
 
     `current_micros` is the accepted raw rate: quote units for one base unit, x 10^6, before the spread. It is
@@ -179,7 +179,7 @@ class RatePair(db.Model):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
-class RateHistory(db.Model):
+class RateHistory(Model):
     """Every rate that was set or fetched, also those refused. Append-only.
 
     `payin_micros` and `payout_micros` are what orders got with the spread of that time.
@@ -211,7 +211,7 @@ class RateHistory(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class ConfigSetting(db.Model):
+class ConfigSetting(Model):
     """An operator's override of a setting; its default lives in the registry."""
 
     __tablename__ = "config_setting"
@@ -224,7 +224,7 @@ class ConfigSetting(db.Model):
     updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
-class ConfigSettingHistory(db.Model):
+class ConfigSettingHistory(Model):
     """Each change of a setting; NULL means the default. Append-only."""
 
     __tablename__ = "config_setting_history"

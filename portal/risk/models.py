@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
 from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -44,7 +44,7 @@ class ListKind(StrEnum):
     EMAIL_DOMAIN = "email_domain"
 
 
-class RiskRule(db.Model):
+class RiskRule(Model):
     """When all `conditions` hold, `action`. `version` grows with every change."""
 
     __tablename__ = "risk_rule"
@@ -72,7 +72,7 @@ class RiskRule(db.Model):
     updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
-class RiskListEntry(db.Model):
+class RiskListEntry(Model):
     """Somebody to refuse or to wave through. A requisite number is kept as its blind index in hex."""
 
     __tablename__ = "risk_list_entry"
@@ -94,7 +94,7 @@ class RiskListEntry(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class RiskDecision(db.Model):
+class RiskDecision(Model):
     """What was decided about one order, by which rules and on which facts. Append-only.
 
     `fired` holds the rules (with version, conditions and mode, shadow ones too) and the list entries that

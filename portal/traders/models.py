@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import INT8RANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, Minor, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -41,7 +41,7 @@ class RequisiteStatus(StrEnum):
     ARCHIVED = "archived"
 
 
-class Team(db.Model):
+class Team(Model):
     """The traders of one lead, with the lead's own traffic switches."""
 
     __tablename__ = "team"
@@ -54,7 +54,7 @@ class Team(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class Trader(db.Model):
+class Trader(Model):
     """Somebody vetted who receives and pays fiat. Serves orders of one mode only."""
 
     __tablename__ = "trader"
@@ -90,7 +90,7 @@ _CAN_TAKE_PAYIN = (
 )
 
 
-class Requisite(db.Model):
+class Requisite(Model):
     """A card, account, phone or id of a trader, with its limits and their counters.
 
     Amounts are minor units of `currency`. Counters move in the transaction of the order that moves them:

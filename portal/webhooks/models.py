@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
-from portal.core.db import db
+from portal.core.db import Model
 from portal.core.modes import Mode
 
 
@@ -32,7 +32,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
-class WebhookEndpoint(db.Model):
+class WebhookEndpoint(Model):
     """A store's endpoint. Its secret is encrypted; during a rotation the former one signs too."""
 
     __tablename__ = "webhook_endpoint"
@@ -62,7 +62,7 @@ class WebhookEndpoint(db.Model):
     created_at: Mapped[CreatedAt]
 
 
-class WebhookDelivery(db.Model):
+class WebhookDelivery(Model):
     """One event for one endpoint, until it is delivered or given up."""
 
     __tablename__ = "webhook_delivery"
@@ -97,7 +97,7 @@ class WebhookDelivery(db.Model):
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-class WebhookAttempt(db.Model):
+class WebhookAttempt(Model):
     """One request that was sent (or refused by the guard), kept for the merchant to see."""
 
     __tablename__ = "webhook_attempt"

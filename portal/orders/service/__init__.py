@@ -5,8 +5,8 @@ from portal.orders.service.cancel import cancel_order
 from portal.orders.service.claim import claim_payin, claim_payout
 from portal.orders.service.confirm import confirm_payin, confirm_payout
 from portal.orders.service.create import Created, NewOrder, create_order
-from portal.orders.service.decline import decline_payin, decline_payout
 from portal.orders.service.deadlines import act_on_due_orders
+from portal.orders.service.decline import decline_payin, decline_payout
 from portal.orders.service.dispute import decide_dispute, mark_disputed
 from portal.orders.service.review import refuse_review, release_review
 

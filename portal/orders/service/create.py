@@ -110,7 +110,7 @@ def create_order(
     decision = decide(_facts(order, store, new))
     trace, number = _first_steps(order, store, decision)
     body = orjson.dumps(order_object(order, number)).decode()
-    _insert(order, actor, decision, call, body, trace)
+    _insert(order, actor, call, body, trace)
     record_decision(order.id, decision)
     _nudge_after_commit(order)
     return Created(order.id, body)
@@ -246,7 +246,6 @@ def _postings(order: OrderRecord) -> Posting | None:
 def _insert(
     order: OrderRecord,
     actor: Actor,
-    decision: Decision,
     call: IdempotentCall | None,
     body: str,
     trace: dict[str, Any] | None,

@@ -24,8 +24,8 @@ def release_review(order: OrderRecord, reason: str | None = None, *, actor: Acto
     return released
 
 
-def refuse_review(order: OrderRecord, reason: str | None = None, *, actor: Actor) -> OrderRecord:
-    """End a locked order that was set aside; what a payout held goes back. The reason told is neutral."""
+def refuse_review(order: OrderRecord, *, actor: Actor) -> OrderRecord:
+    """End a locked order that was set aside; what a payout held goes back. The word told is neutral."""
     row = find_transition(order.direction, order.status, Step.REFUSED, actor)
     before = copy(order)
     order.ended_at = database_now()

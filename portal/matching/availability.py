@@ -1,0 +1,84 @@
+"""What could be served now: read-only questions about requisites, for stores that ask before they offer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from portal.core.db import hot
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The amounts nearest to the one asked for that some requisite has room for; minor units of the currency."""
+
+    below_minor: int | None
+    above_minor: int | None
+
+
+# The room of a requisite ends at the least of its limits and at what its trader's deposit covers.
+_EDGES = """
+SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)s AND r.room >= r.min_amount) AS below,
+       min(greatest(r.min_amount, %(amount)s + 1)) FILTER (WHERE r.room > %(amount)s AND r.room >= r.min_amount) AS above
+  FROM (
+    SELECT r.min_amount,
+           least(r.max_amount, r.day_amount_limit - r.day_amount, r.window_amount_limit - r.window_amount,
+                 r.total_amount_limit - r.total_amount,
+                 floor(a.balance::numeric * %(rate)s * %(fiat_scale)s / (1000000::numeric * %(settlement_scale)s))
+                )::bigint AS room
+      FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id
+     WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.can_take_payin
+       AND (%(bank)s::text IS NULL OR r.bank = %(bank)s)
+       AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
+       AND r.trader_id <> ALL(%(never)s::uuid[])
+  ) r
+"""
+
+_PAYOUT_TAKERS = """
+SELECT EXISTS (
+  SELECT 1 FROM requisite r
+   WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s
+     AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
+     AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
+     AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
+     AND r.trader_id <> ALL(%(never)s::uuid[])) AS is_served
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Corner:
+    """Where one looks: mode, method, currency, bank, and which traders a store's orders may go to."""
+
+    mode: str
+    method: str
+    currency: str
+    bank: str | None
+    only: Sequence[uuid.UUID]
+    never: Sequence[uuid.UUID]
+
+    def params(self) -> dict[str, object]:
+        return {
+            "mode": self.mode, "method": self.method, "currency": self.currency, "bank": self.bank,
+            "only": list(self.only), "never": list(self.never),
+        }  # fmt: skip
+
+
+def payin_edges(
+    corner: Corner, amount_minor: int, *, rate_micros: int, fiat_scale: int, settlement_scale: int
+) -> Edges:
+    """The nearest amounts on both sides of this one that some requisite's limits and deposit have room for.
+
+    `fiat_scale` and `settlement_scale` are minor units in one unit. Candidates: an open order of the same
+    amount can still be in the way, which only the matcher itself knows.
+    """
+    params = corner.params() | {
+        "amount": amount_minor, "rate": rate_micros, "fiat_scale": fiat_scale, "settlement_scale": settlement_scale,
+    }  # fmt: skip
+    row = hot(_EDGES, params)[0]
+    return Edges(row["below"], row["above"])
+
+
+def has_payout_takers(corner: Corner, amount_minor: int) -> bool:
+    """Whether some trader who works payouts could be offered this amount now."""
+    return bool(hot(_PAYOUT_TAKERS, corner.params() | {"amount": amount_minor})[0]["is_served"])
