@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from portal.core.ids import public_id
+from portal.orders.representation import SHOWS_NUMBER, moment
 from portal.traders.queries import requisite_number
 
 
@@ -16,13 +16,12 @@ def event_body(event: Mapping[str, Any]) -> bytes:
     """`{"id", "type", "timestamp", "mode", "data"}` as UTF-8 JSON.
 
     `event` has the columns of the outbox: event_id, type, created_at, mode, data, requisite_id. The
-    requisite's full number, which the outbox does not keep, is filled in here.
+    requisite's full number, which the outbox does not keep, is filled in here where the API shows it.
     """
-    happened_at: datetime = event["created_at"]
     content = {
         "id": public_id("evt", event["event_id"]),
         "type": event["type"],
-        "timestamp": happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "timestamp": moment(event["created_at"]),
         "mode": event["mode"],
         "data": _with_number(event["data"], event["requisite_id"]),
     }
@@ -31,6 +30,6 @@ def event_body(event: Mapping[str, Any]) -> bytes:
 
 def _with_number(data: Mapping[str, Any], requisite_id: uuid.UUID | None) -> Mapping[str, Any]:
     requisite = data.get("requisite")
-    if requisite_id is None or not isinstance(requisite, Mapping):
+    if requisite_id is None or not isinstance(requisite, Mapping) or data.get("status") not in SHOWS_NUMBER:
         return data
     return {**data, "requisite": {**requisite, "number": requisite_number(requisite_id)}}

@@ -92,19 +92,31 @@ class TestWhatArrives:
         with pytest.raises(WebhookVerificationError):
             Received(request.headers, request.body.replace(b"completed", b"cancelled"), 0).verified_by(secret)
 
-    def test_the_requisites_number_is_sent_and_is_not_in_the_outbox(self, stage: Stage) -> None:
+    @pytest.mark.parametrize(
+        ("order_status", "is_shown"),
+        [
+            ("awaiting_payment", True),
+            ("awaiting_confirmation", True),
+            ("completed", False),
+            ("expired", False),
+        ],
+    )
+    def test_the_requisites_number_is_sent_while_it_is_paid_to_and_is_not_in_the_outbox(
+        self, stage: Stage, order_status: str, is_shown: bool
+    ) -> None:
         card = card_number()
         with transaction():
             trader = create_trader("A trader", mode=Mode.TEST)
             new = NewRequisite("card", "RUB", number=card, holder="IVAN P.")
             requisite = add_requisite(trader.id, new)
-        data = {"object": "order", "requisite": {"method": "card", "bank": None, "holder": "IVAN P."}}
+        masked = {"method": "card", "bank": None, "number": "**** 0001", "holder": "IVAN P."}
+        data = {"object": "order", "status": order_status, "requisite": masked}
         with receiver() as shop, sending(stage):
             endpoint, secret = stage.endpoint(shop.url)
             (event,) = stage.happen_and_relay(endpoint.store_id, data=data, requisite_id=requisite.id)
             attempted(stage, endpoint)
         sent = shop.received[0].verified_by(secret)["data"]["requisite"]
-        assert sent == {"method": "card", "bank": None, "holder": "IVAN P.", "number": card}
+        assert sent == masked | ({"number": card} if is_shown else {})
         assert card not in str(db.session.get_one(Event, event).data)
 
     def test_every_attempt_has_the_same_id_and_body_and_its_own_signed_time(self, stage: Stage) -> None:
