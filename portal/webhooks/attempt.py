@@ -14,7 +14,6 @@ from portal.webhooks.schedule import delay_after, retry_after_s
 from portal.webhooks.signing import signed_headers
 
 _ANSWER_KEPT_BYTES = 4096
-_ASKS_FOR_TIME = frozenset({429, 503})
 
 
 def policy_for(mode: str) -> EgressPolicy:
@@ -48,7 +47,7 @@ def judge(claim: Claim, answer: Answer, latency_ms: int) -> Outcome:
     text = _readable(answer.body)
     if 200 <= answer.status < 300:
         return Outcome(claim, DeliveryState.DELIVERED, None, latency_ms, answer.status, None, text)
-    asked_s = retry_after_s(answer.headers) if answer.status in _ASKS_FOR_TIME else None
+    asked_s = retry_after_s(answer.headers)
     return _failed(claim, latency_ms, status=answer.status, text=text, asked_s=asked_s)
 
 

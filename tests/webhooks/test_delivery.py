@@ -174,14 +174,12 @@ class TestOutcomes:
         assert (line.state, line.attempts) == ("pending", 1)
         assert 4 < seconds_left(stage, endpoint) < 6
 
-    @pytest.mark.parametrize(("status", "low", "high"), [(429, 115, 121), (503, 115, 121), (500, 4, 6)])
-    def test_retry_after_is_honoured_where_it_means_something(
-        self, stage: Stage, status: int, low: float, high: float
-    ) -> None:
+    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    def test_a_receiver_that_asks_for_time_gets_it(self, stage: Stage, status: int) -> None:
         endpoint, _ = stage.endpoint()
         stage.happen_and_relay(endpoint.store_id)
         answered(claim()[0], status, retry_after="120")
-        assert low < seconds_left(stage, endpoint) < high
+        assert 115 < seconds_left(stage, endpoint) < 121
 
     def test_the_whole_schedule_and_then_no_more(self, stage: Stage) -> None:
         endpoint, _ = stage.endpoint()
