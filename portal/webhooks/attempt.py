@@ -8,7 +8,7 @@ import aiohttp
 
 from portal.core.egress import Answer, EgressPolicy, EgressRefused, PostFailed, post
 from portal.core.modes import Mode
-from portal.webhooks.delivery import TIMEOUT_S, Claim, Outcome
+from portal.webhooks.delivery import Claim, Outcome
 from portal.webhooks.models import DeliveryState
 from portal.webhooks.schedule import delay_after, retry_after_s
 from portal.webhooks.signing import signed_headers
@@ -21,7 +21,7 @@ def policy_for(mode: str) -> EgressPolicy:
     return EgressPolicy.from_settings(allow_http=mode == Mode.TEST)
 
 
-async def attempt(session: aiohttp.ClientSession, claim: Claim, *, timeout_s: float = TIMEOUT_S) -> Outcome:
+async def attempt(session: aiohttp.ClientSession, claim: Claim) -> Outcome:
     """Send one delivery once. Never raises for what the receiver or the network does."""
     if claim.is_broken:
         return _failed(claim, 0, error="nothing_to_send")
@@ -35,7 +35,7 @@ async def attempt(session: aiohttp.ClientSession, claim: Claim, *, timeout_s: fl
             body=claim.body,
             headers=headers,
             policy=policy_for(claim.mode),
-            timeout_s=timeout_s,
+            timeout_s=claim.timeout_s,
         )
     except (EgressRefused, PostFailed) as error:
         return _failed(claim, _milliseconds_since(started), error=error.code)

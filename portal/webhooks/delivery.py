@@ -16,14 +16,14 @@ from portal.core.crypto import DecryptionFailed, decrypt
 from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.ids import public_id
+from portal.reference import configuration as config
 from portal.webhooks.body import event_body
 from portal.webhooks.models import DeliveryState
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 15
-LEASE_S = 40  # more than twice the timeout
-DISABLE_AFTER_DAYS = 3
+# What a lease has over twice the timeout: the time to claim, to record and for a slow commit.
+LEASE_MARGIN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Claim:
     message_id: str
     body: bytes
     secrets: tuple[str, ...]
+    timeout_s: int
     is_broken: bool = False
 
 
@@ -132,7 +133,7 @@ SET disabled_at = clock_timestamp(),
 WHERE disabled_at IS NULL AND deleted_at IS NULL
   AND (id = ANY(%(gone)s::uuid[])
        OR id = ANY(%(failed)s::uuid[])
-          AND failing_since < clock_timestamp() - make_interval(days => %(days)s::int))
+          AND failing_since < clock_timestamp() - make_interval(secs => %(after_s)s))
 RETURNING id, store_id, mode, disabled_reason
 """
 
@@ -149,10 +150,15 @@ WHERE d.id = r.id AND d.lease_token = r.token
 """
 
 
+def lease_s() -> int:
+    """Seconds a claim is held: more than twice what an attempt may take."""
+    return 2 * config.get(config.WEBHOOK_TIMEOUT_S) + LEASE_MARGIN_S
+
+
 def claim_deliveries(
     *, limit: int, per_endpoint: int, failing: bool, busy: Mapping[uuid.UUID, int]
 ) -> list[Claim]:
-    """Lease up to `limit` due deliveries for LEASE_S seconds, oldest first within an endpoint.
+    """Lease up to `limit` due deliveries for `lease_s()` seconds, oldest first within an endpoint.
 
     `busy` counts what the caller already has in flight: together with it no endpoint gets more than
     `per_endpoint`. Only endpoints that fail (`failing`) or only those that don't. Rows locked by another
@@ -167,7 +173,7 @@ def claim_deliveries(
             "counts": list(busy.values()),
             "per_endpoint": per_endpoint,
             "limit": limit,
-            "lease_s": LEASE_S,
+            "lease_s": lease_s(),
             "token": token,
         },
     )
@@ -192,6 +198,7 @@ def _claim(row: dict[str, Any], token: uuid.UUID, *, is_failing: bool) -> Claim:
         message_id=public_id("evt", row["event_id"]),
         body=body,
         secrets=secrets,
+        timeout_s=config.get(config.WEBHOOK_TIMEOUT_S),
         is_broken=is_broken,
     )
 
@@ -209,7 +216,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> int:
     """Write attempts and results in one statement; returns how many counted.
 
     Outcomes whose lease went to somebody else meanwhile are discarded. An endpoint that answered 410, or
-    has had nothing but failures for three days, is disabled and its pending deliveries are given up
+    has had nothing but failures for the configured time (three days), is disabled and its pending deliveries are given up
     (they can be redelivered).
     """
     if not outcomes:
@@ -240,7 +247,7 @@ def _disable_hopeless(failed: Sequence[Outcome]) -> None:
         {
             "gone": [o.claim.endpoint_id for o in failed if o.is_gone],
             "failed": [o.claim.endpoint_id for o in failed],
-            "days": DISABLE_AFTER_DAYS,
+            "after_s": config.get(config.WEBHOOKS_DISABLE_AFTER_S),
         },
     )
     if disabled:

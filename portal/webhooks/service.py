@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import NewType
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from portal.core.crypto import decrypt, encrypt
-from portal.core.db import db, hot
+from portal.core.db import constraint_of, db, hot
 from portal.core.egress import EgressRefused, check_url
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
@@ -61,7 +62,8 @@ def set_endpoint(
     """Create the store's endpoint for this mode, or point the existing one elsewhere and switch it on.
 
     `event_types` None means all. Returns the endpoint and, only when it was created, its secret in
-    plain: it is not shown again. Raises ValidationFailed for an unknown event type.
+    plain: it is not shown again. Raises ValidationFailed for an unknown event type, and Conflict when
+    somebody else creates it at the same moment.
     """
     types = _known_types(event_types)
     endpoint = find_endpoint(store_id, mode, lock=True)
@@ -71,12 +73,22 @@ def set_endpoint(
         )
         secret = new_secret()
         endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
-        db.session.add(endpoint)
-        db.session.flush()
+        _insert(endpoint)
         return endpoint, secret
     endpoint.url, endpoint.event_types = url, types
     enable_endpoint(endpoint)
     return endpoint, None
+
+
+def _insert(endpoint: WebhookEndpoint) -> None:
+    try:
+        with db.session.begin_nested():
+            db.session.add(endpoint)
+            db.session.flush()
+    except IntegrityError as error:
+        if constraint_of(error) != "uq_webhook_endpoint_store_mode":
+            raise
+        raise Conflict("The store has a webhook endpoint in this mode.", code="endpoint_exists") from None
 
 
 def _known_types(event_types: Iterable[str] | None) -> list[str] | None:

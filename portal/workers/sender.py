@@ -23,7 +23,6 @@ from portal.core.egress import EgressPolicy, open_session
 from portal.core.modes import Mode
 from portal.webhooks.attempt import attempt, policy_for
 from portal.webhooks.delivery import (
-    TIMEOUT_S,
     Claim,
     Outcome,
     claim_deliveries,
@@ -45,11 +44,8 @@ PATIENCE_AT_STOP_S = 3.0
 class Sender:
     """Sends until told to stop. `wake` may be called from any thread; `run` belongs to one loop."""
 
-    def __init__(
-        self, app: Flask, *, timeout_s: float = TIMEOUT_S, ssl_context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, app: Flask, *, ssl_context: ssl.SSLContext | None = None) -> None:
         self._app = app
-        self._timeout_s = timeout_s
         self._ssl_context = ssl_context
         self._database = ThreadPoolExecutor(1, thread_name_prefix="sender-db")
         self._in_flight: dict[asyncio.Task[None], Claim] = {}
@@ -103,7 +99,7 @@ class Sender:
         return await self._in_database(work) if room > 0 else []
 
     async def _deliver(self, session: aiohttp.ClientSession, claim: Claim) -> None:
-        self._finished.append(await attempt(session, claim, timeout_s=self._timeout_s))
+        self._finished.append(await attempt(session, claim))
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         claim = self._in_flight.pop(task)

@@ -16,6 +16,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.egress import policy as egress_policy
 from portal.core.ids import new_id
@@ -23,6 +24,7 @@ from portal.core.modes import Mode
 from portal.events.models import Event
 from portal.events.relay import relay_events
 from portal.merchants.service import NewStore, create_merchant, create_store
+from portal.reference import configuration as config
 from portal.reference.seeding import seed_reference
 from portal.settings import Settings, get_settings
 from portal.webhooks.fanout import create_deliveries
@@ -93,6 +95,11 @@ class Stage:
         db.session.rollback()
         return found
 
+    def allow_seconds(self, timeout_s: int) -> None:
+        """How long an attempt may take from now on; the fixture puts it back."""
+        with transaction():
+            config.set_value(config.WEBHOOK_TIMEOUT_S.key, timeout_s, SYSTEM)
+
     def pass_time(self, seconds: float) -> None:
         """Every moment that somebody waits for comes closer by this much."""
         moves = {
@@ -104,6 +111,10 @@ class Stage:
             for table, columns in moves.items():
                 changes = ", ".join(f"{name} = {name} - make_interval(secs => :s)" for name in columns)
                 db.session.execute(text(f"UPDATE {table} SET {changes}"), {"s": seconds})
+
+
+# What a lease lasts while an attempt may take its usual 15 seconds.
+LEASE_S = 40
 
 
 @contextmanager
@@ -129,6 +140,8 @@ def stage(app: Flask) -> Iterator[Stage]:
         yield Stage(app)
         db.session.rollback()
         _forget_everything()
+        with transaction():
+            config.reset(config.WEBHOOK_TIMEOUT_S.key, SYSTEM)
 
 
 def _forget_everything() -> None:

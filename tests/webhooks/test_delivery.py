@@ -14,16 +14,15 @@ from portal.core.modes import Mode
 from portal.webhooks import queries, service
 from portal.webhooks.attempt import judge
 from portal.webhooks.delivery import (
-    LEASE_S,
-    TIMEOUT_S,
     Claim,
     claim_deliveries,
+    lease_s,
     record_outcomes,
     release_deliveries,
 )
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.schedule import DELAYS_S, MAX_ATTEMPTS
-from tests.webhooks.conftest import Stage
+from tests.webhooks.conftest import LEASE_S, Stage
 
 DAY_S = 86400
 
@@ -51,8 +50,19 @@ def seconds_left(stage: Stage, endpoint: WebhookEndpoint) -> float:
 
 
 class TestClaims:
-    def test_a_lease_outlasts_the_longest_attempt_twice(self) -> None:
-        assert LEASE_S > 2 * TIMEOUT_S
+    @pytest.mark.parametrize(("timeout_s", "lease"), [(15, LEASE_S), (60, 130)])
+    def test_a_lease_outlasts_the_longest_attempt_twice(
+        self, stage: Stage, timeout_s: int, lease: int
+    ) -> None:
+        stage.allow_seconds(timeout_s)
+        assert lease_s() == lease > 2 * timeout_s
+        endpoint, _ = stage.endpoint()
+        stage.happen_and_relay(endpoint.store_id)
+        (claimed,) = claim()
+        assert claimed.timeout_s == timeout_s
+        (line,) = stage.deliveries(endpoint)
+        assert line.lease_until is not None
+        assert lease - 2 < (line.lease_until - datetime.now(UTC)).total_seconds() <= lease
 
     def test_a_delivery_is_claimed_once_while_its_lease_holds(self, stage: Stage) -> None:
         endpoint, secret = stage.endpoint()

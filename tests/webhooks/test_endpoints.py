@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 
@@ -75,6 +77,29 @@ class TestTheSecret:
         live, live_secret = stage.endpoint(store=store, mode=Mode.LIVE)
         assert test.id != live.id
         assert test_secret != live_secret
+
+    @pytest.mark.races
+    def test_of_many_who_create_it_at_once_one_gets_a_secret(self, stage: Stage) -> None:
+        def create(store: uuid.UUID, start: Barrier) -> str | None:
+            with stage.app.app_context():
+                start.wait(5)
+                try:
+                    with transaction():
+                        url = service.EndpointUrl("https://93.184.216.34/")
+                        return service.set_endpoint(store, Mode.TEST, url)[1]
+                except Conflict as refusal:
+                    return refusal.code
+
+        for _ in range(10):
+            store, start = stage.store(), Barrier(3)
+            with ThreadPoolExecutor(3) as threads:
+                told = list(threads.map(create, [store] * 3, [start] * 3))
+            secrets = [text for text in told if text and text.startswith("whsec_")]
+            assert len(secrets) == 1
+            assert set(told) <= {*secrets, None, "endpoint_exists"}
+            endpoint = queries.get_endpoint(store, Mode.TEST)
+            assert service.reveal_secret(endpoint) == secrets[0]
+            db.session.rollback()
 
     def test_a_second_rotation_drops_the_oldest(self, stage: Stage) -> None:
         endpoint, first = stage.endpoint()

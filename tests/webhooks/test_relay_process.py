@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from portal.settings import get_settings
-from portal.webhooks.delivery import LEASE_S
-from tests.webhooks.conftest import Stage
+from tests.webhooks.conftest import LEASE_S, Stage
 from tests.webhooks.receiver import receiver, status, wait_until
 
 ROOT = Path(__file__).parents[2]
