@@ -1,6 +1,3 @@
-# TO ITS OWNER (remove before commit): at 00:20 the merchant API engineer overwrote your uncommitted version of
-# this file by accident; it could not be recovered. Sorry. Overwrite it freely: the API only needs
-# is_password_right(stored, password) from passwords.py and will adapt to whatever sign_in.py offers.
 """Passwords: argon2id (19 MiB, t=2, p=1), a few at a time, the same time for nobody as for somebody."""
 
 from __future__ import annotations

@@ -36,13 +36,13 @@ SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)
 """
 
 _PAYOUT_TAKERS = """
-SELECT EXISTS (
-  SELECT 1 FROM requisite r
-   WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s
-     AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
-     AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
-     AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
-     AND r.trader_id <> ALL(%(never)s::uuid[])) AS is_served
+SELECT DISTINCT r.trader_id FROM requisite r
+ WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s
+   AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
+   AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
+   AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
+   AND r.trader_id <> ALL(%(never)s::uuid[])
+ ORDER BY r.trader_id LIMIT %(limit)s
 """
 
 
@@ -79,6 +79,7 @@ def payin_edges(
     return Edges(row["below"], row["above"])
 
 
-def has_payout_takers(corner: Corner, amount_minor: int) -> bool:
-    """Whether some trader who works payouts could be offered this amount now."""
-    return bool(hot(_PAYOUT_TAKERS, corner.params() | {"amount": amount_minor})[0]["is_served"])
+def list_payout_takers(corner: Corner, amount_minor: int, limit: int = 20) -> list[uuid.UUID]:
+    """Traders who work payouts and could be offered this amount now."""
+    rows = hot(_PAYOUT_TAKERS, corner.params() | {"amount": amount_minor, "limit": limit})
+    return [row["trader_id"] for row in rows]

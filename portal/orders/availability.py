@@ -8,7 +8,7 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
-from portal.matching.availability import Corner, has_payout_takers, payin_edges
+from portal.matching.availability import Corner, list_payout_takers, payin_edges
 from portal.matching.service import Wanted, match
 from portal.merchants.queries import StoreTerms
 from portal.orders.models import Direction
@@ -27,7 +27,13 @@ class Availability:
 
 
 def availability(
-    store: StoreTerms, mode: Mode, direction: Direction, method: str, bank: str | None, currency: str, amount_minor: int
+    store: StoreTerms,
+    mode: Mode,
+    direction: Direction,
+    method: str,
+    bank: str | None,
+    currency: str,
+    amount_minor: int,
 ) -> Availability:
     """What would happen to an order of this store now. Raises RateUnavailable.
 
@@ -71,7 +77,13 @@ def _corner(store: StoreTerms, mode: Mode, method: str, bank: str | None, curren
 
 
 def _would_match(
-    store: StoreTerms, mode: Mode, method: str, bank: str | None, currency: str, amount_minor: int, rate: RateQuote
+    store: StoreTerms,
+    mode: Mode,
+    method: str,
+    bank: str | None,
+    currency: str,
+    amount_minor: int,
+    rate: RateQuote,
 ) -> bool:
     hold = settlement_of(amount_minor, currency, store.settlement_currency, rate.micros)
     wanted = Wanted(
@@ -82,7 +94,13 @@ def _would_match(
 
 
 def _payout(
-    store: StoreTerms, mode: Mode, method: str, bank: str | None, currency: str, amount_minor: int, rate: RateQuote
+    store: StoreTerms,
+    mode: Mode,
+    method: str,
+    bank: str | None,
+    currency: str,
+    amount_minor: int,
+    rate: RateQuote,
 ) -> Availability:
     """A payout is served when the store can pay for it and some trader could be offered it."""
     terms, plan = method_terms(method, currency), store.plan("payout", method)
@@ -97,6 +115,5 @@ def _payout(
     )  # fmt: skip
     funds = balance_minor(OwnerKind.STORE, store.id, AccountKind.AVAILABLE, store.settlement_currency, mode)
     is_covered = funds >= value + split.store_fee_minor
-    return Availability(
-        method, is_covered and has_payout_takers(_corner(store, mode, method, bank, currency), amount_minor)
-    )
+    corner = _corner(store, mode, method, bank, currency)
+    return Availability(method, is_covered and bool(list_payout_takers(corner, amount_minor, limit=1)))

@@ -1,0 +1,76 @@
+"""Access tokens: short-lived JWTs (RFC 9068), one algorithm, one key, one audience, nothing negotiable."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jwt
+
+from portal.settings import get_settings
+
+ALGORITHM = "HS256"
+TYPE = "at+jwt"
+AUDIENCE = "nostro-merchant-api"
+_CLAIMS = ("iss", "aud", "sub", "fam", "iat", "exp", "jti")
+
+
+class TokenRefused(Exception):
+    """The token is not one of ours, not for this API, altered, or expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """Who the token was given to. `family_id` is the chain of refresh tokens it hangs on."""
+
+    family_id: uuid.UUID
+    expires_at: int
+
+
+@lru_cache(maxsize=2)
+def _key(secret: str) -> bytes:
+    """A key of its own, so that nothing else signed with SECRET_KEY can pass for a token."""
+    return hmac.digest(secret.encode(), b"nostro access token", "sha256")
+
+
+def _signing_key() -> bytes:
+    return _key(get_settings().secret_key.get_secret_value())
+
+
+def issue_access_token(subject: str, family_id: uuid.UUID, ttl_s: int) -> str:
+    """A token for the bearer of this family of refresh tokens, valid for `ttl_s` seconds."""
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": get_settings().public_url,
+        "aud": AUDIENCE,
+        "sub": subject,
+        "fam": family_id.hex,
+        "iat": now,
+        "exp": now + ttl_s,
+        "jti": secrets.token_hex(16),
+    }
+    return jwt.encode(claims, _signing_key(), algorithm=ALGORITHM, headers={"typ": TYPE})
+
+
+def read_access_token(text: str) -> AccessClaims:
+    """Check signature, algorithm, type, issuer, audience and expiry. Raises TokenRefused."""
+    try:
+        decoded = jwt.decode_complete(
+            text,
+            _signing_key(),
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=get_settings().public_url,
+            options={"require": list(_CLAIMS), "strict_aud": True},
+        )
+        if decoded["header"].get("typ") != TYPE:
+            raise TokenRefused("not an access token")
+        claims = decoded["payload"]
+        return AccessClaims(uuid.UUID(hex=claims["fam"]), int(claims["exp"]))
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        raise TokenRefused(type(error).__name__) from None

@@ -1,0 +1,140 @@
+"""Who calls: a store's API key or an access token, once per request, without a query when it was seen lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from flask import g, request
+
+from portal.api.access_tokens import TokenRefused, read_access_token
+from portal.core.actors import Actor, ActorKind
+from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from portal.core.limits import Allowance, RequestCounter, network_of
+from portal.core.modes import Mode
+from portal.identity.api_keys import StoreKey, find_key, find_key_by_id, looks_like_key
+from portal.identity.models import Scope
+from portal.identity.token_families import find_family
+from portal.merchants.queries import StoreTerms, find_store, list_stores_of_member
+from portal.reference import configuration as config
+
+_ALL_SCOPES = frozenset(Scope)
+_LONGEST_TOKEN = 2048
+# Names under which people put credentials into addresses, which end up in logs and histories.
+_CREDENTIALS_IN_QUERY = frozenset({"api_key", "apikey", "key", "token", "access_token", "authorization"})
+
+callers = RequestCounter("api")
+strangers = RequestCounter("public")
+refused = RequestCounter("refused")
+FAILED_CREDENTIALS_PER_MINUTE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A store in one mode, and what may be done in its name. `subject` is whose requests are counted."""
+
+    store: StoreTerms
+    mode: Mode
+    scopes: frozenset[Scope]
+    actor: Actor
+    subject: str
+
+
+def current_caller() -> Caller:
+    """The caller of this request; routes declare a scope, and so there is one."""
+    return cast(Caller, g.caller)
+
+
+def admit(scope: Scope | None) -> None:
+    """Authenticate, count the request, and check the scope. Raises 400, 401, 403, 429."""
+    if request.query_string and not _CREDENTIALS_IN_QUERY.isdisjoint(request.args):
+        raise BadRequest("Send credentials in the Authorization header.", code="credentials_in_query")
+    caller = authenticate()
+    g.caller = caller
+    count(callers, caller.subject, config.get(config.API_REQUESTS_PER_MINUTE))
+    if scope is not None and scope not in caller.scopes:
+        raise Forbidden(
+            f"This needs the scope {scope.value}.", code="missing_scope", extra={"scope": scope.value}
+        )
+
+
+def admit_public() -> None:
+    """Count a request that needs no credentials by the network it comes from. Raises 429."""
+    count(strangers, network_of(request.remote_addr), config.get(config.API_PUBLIC_REQUESTS_PER_MINUTE))
+
+
+def count(counter: RequestCounter, subject: str, limit: int) -> None:
+    """Count one request; what is left is told by the headers of the answer. Raises TooManyRequests."""
+    allowance = counter.hit(subject, limit)
+    g.allowance = allowance
+    if allowance.is_exceeded:
+        raise _too_many(allowance)
+
+
+def _too_many(allowance: Allowance) -> TooManyRequests:
+    return TooManyRequests(
+        f"The limit is {allowance.limit} requests a minute.", retry_after_s=max(allowance.reset_s, 1)
+    )
+
+
+def authenticate() -> Caller:
+    """The caller behind the Authorization header. Raises Unauthorized, Forbidden, TooManyRequests."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise Unauthorized("Send your key: Authorization: Bearer nst_live_...", code="missing_credentials")
+    scheme, _, token = header.partition(" ")
+    refuse_if_too_many_failed()
+    caller = None
+    if scheme.lower() == "bearer" and 0 < len(token) <= _LONGEST_TOKEN and token.isascii():
+        caller = _by_key(token) if looks_like_key(token) else _by_token(token)
+    if caller is None:
+        refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
+        raise Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
+    return caller
+
+
+def refuse_if_too_many_failed() -> None:
+    """Nobody guesses on: after too many refused credentials a network waits. Raises TooManyRequests."""
+    allowance = refused.look(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
+    if allowance.is_exceeded:
+        raise _too_many(allowance)
+
+
+def _by_key(secret: str) -> Caller | None:
+    key = find_key(secret, config.get(config.API_KEY_CACHE_TTL_S))
+    return None if key is None else caller_of_key(key)
+
+
+def caller_of_key(key: StoreKey) -> Caller | None:
+    """What a key may do here and now; None when it has expired. Raises Forbidden for a foreign network."""
+    if key.is_expired(datetime.now(UTC)):
+        return None
+    if not key.allows_address(request.remote_addr):
+        raise Forbidden("This key may not be used from your network.", code="network_not_allowed")
+    store = find_store(key.store_id)
+    if store is None or not store.is_active:
+        raise Forbidden("The store is closed.", code="store_closed")
+    return Caller(store, key.mode, key.scopes, Actor(ActorKind.MERCHANT, key.store_id), f"key:{key.id.hex}")
+
+
+def _by_token(token: str) -> Caller | None:
+    try:
+        claims = read_access_token(token)
+    except TokenRefused:
+        return None
+    max_age_s = config.get(config.API_KEY_CACHE_TTL_S)
+    family = find_family(claims.family_id, max_age_s)
+    if family is None or (family.user_id is None and family.api_key_id is None):
+        return None
+    if family.api_key_id is not None:
+        key = find_key_by_id(family.api_key_id, max_age_s)
+        return None if key is None else caller_of_key(key)
+    assert family.user_id is not None
+    store = next((s for s in list_stores_of_member(family.user_id) if s.id == family.store_id), None)
+    if store is None:
+        return None  # not with this merchant any more
+    if not store.is_active:
+        raise Forbidden("The store is closed.", code="store_closed")
+    actor = Actor(ActorKind.MERCHANT, family.user_id)
+    return Caller(store, family.mode, _ALL_SCOPES, actor, f"family:{family.id.hex}")

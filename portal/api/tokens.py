@@ -1,0 +1,202 @@
+"""`POST /merchant/auth/token`: access tokens for people of a merchant and for API keys (OAuth 2.0 grants)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from flask import Blueprint, Response, request
+from pydantic import Field
+
+from portal.api.access_tokens import issue_access_token
+from portal.api.answers import answer
+from portal.api.authentication import (
+    FAILED_CREDENTIALS_PER_MINUTE,
+    admit_public,
+    caller_of_key,
+    refuse_if_too_many_failed,
+    refused,
+)
+from portal.api.operations import check_query, current_operation, operation
+from portal.api.strict_json import read_json
+from portal.api.v1 import finished
+from portal.api.validation import Answer, Body, OneLine, validated
+from portal.core.db import transaction
+from portal.core.errors import BadRequest, Unauthorized, ValidationFailed
+from portal.core.ids import parse_public_id, public_id
+from portal.core.limits import network_of
+from portal.core.modes import Mode
+from portal.identity.api_keys import find_key, find_key_by_id
+from portal.identity.models import Scope
+from portal.identity.sign_in import SignInLimits, check_credentials
+from portal.identity.token_families import TokenFamily, rotate, start_family
+from portal.merchants.queries import StoreTerms, list_stores_of_member
+from portal.reference import configuration as config
+
+merchant_auth = Blueprint("merchant_auth", __name__, url_prefix="/merchant/auth")
+
+
+class AskToken(Body):
+    """`password`: email, password, perhaps store_id and mode. `client_credentials`: client_secret (an API
+    key). `refresh_token`: refresh_token."""
+
+    grant_type: Annotated[str, Field(max_length=64)]
+    email: Annotated[str, Field(max_length=254)] | None = None
+    password: Annotated[str, Field(max_length=1024)] | None = None
+    store_id: Annotated[str, Field(max_length=40)] | None = None
+    mode: Literal["live", "test"] | None = None
+    client_id: Annotated[OneLine, Field(max_length=40)] | None = None
+    client_secret: Annotated[str, Field(max_length=128)] | None = None
+    refresh_token: Annotated[str, Field(max_length=128)] | None = None
+
+
+class TokenOut(Answer):
+    """The access token is for `Authorization: Bearer`; the refresh token is good for one use."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    refresh_token: str
+    scope: str
+    store_id: str
+    mode: Literal["live", "test"]
+
+
+@merchant_auth.before_request
+def guard() -> None:
+    admit_public()
+    check_query(current_operation())
+
+
+@merchant_auth.after_request
+def finish(response: Response) -> Response:
+    return finished(response)
+
+
+@merchant_auth.post("/token", provide_automatic_options=False)
+@operation(
+    summary="Get an access token",
+    tag="Access",
+    is_public=True,
+    description=(
+        "Grants: password (a person of the merchant), client_credentials (an API key as client_secret),"
+        " refresh_token. Using a refresh token twice ends it and every token that came of it."
+    ),
+    body=AskToken,
+    answer=TokenOut,
+    problems=(400, 401, 403, 413, 415, 422),
+    example={"grant_type": "client_credentials", "client_secret": "nst_test_..."},
+)
+def token() -> Response:
+    asked = validated(AskToken, read_json(request))
+    grant = _GRANTS.get(asked.grant_type)
+    if grant is None:
+        raise BadRequest(f"There are the grants {', '.join(_GRANTS)}.", code="unsupported_grant")
+    refuse_if_too_many_failed()
+    granted = grant(asked)
+    if granted is None:
+        refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
+        raise Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
+    family, refresh_token, scopes = granted
+    return answer(_token_of(family, refresh_token, scopes))
+
+
+Granted = tuple[TokenFamily, str, frozenset[Scope]]
+
+
+def _needed(asked: AskToken, field: str) -> str:
+    value: str | None = getattr(asked, field)
+    if not value:
+        raise ValidationFailed.of(field, "required", f"This grant needs {field}.")
+    return value
+
+
+def _by_password(asked: AskToken) -> Granted | None:
+    limits = SignInLimits(
+        config.get(config.SIGN_IN_ATTEMPTS_PER_EMAIL),
+        config.get(config.SIGN_IN_ATTEMPTS_PER_IP),
+        config.get(config.SIGN_IN_WINDOW_S),
+    )
+    email, password = _needed(asked, "email"), _needed(asked, "password")
+    user_id = check_credentials(email, password, request.remote_addr, limits)
+    if user_id is None:
+        return None
+    stores = [store for store in list_stores_of_member(user_id) if store.is_active]
+    if not stores:
+        return None
+    store = _chosen(stores, asked.store_id)
+    mode = Mode(asked.mode or Mode.LIVE)
+    with transaction():
+        family, secret = start_family(store.id, mode, config.get(config.REFRESH_TOKEN_TTL_S), user_id=user_id)
+    return family, secret, frozenset(Scope)
+
+
+def _chosen(stores: list[StoreTerms], store_id: str | None) -> StoreTerms:
+    """The store that is named, or the only one. Raises ValidationFailed naming what there is to choose."""
+    if store_id is None and len(stores) == 1:
+        return stores[0]
+    wanted = None if store_id is None else parse_public_id("st", store_id)
+    for store in stores:
+        if store.id == wanted:
+            return store
+    ids = ", ".join(public_id("st", store.id) for store in stores)
+    code = "required" if store_id is None else "unknown"
+    raise ValidationFailed.of("store_id", code, f"Name one of your stores: {ids}.")
+
+
+def _by_api_key(asked: AskToken) -> Granted | None:
+    key = find_key(_needed(asked, "client_secret"), config.get(config.API_KEY_CACHE_TTL_S))
+    caller = None if key is None else caller_of_key(key)
+    if key is None or caller is None:
+        return None
+    if asked.client_id is not None and parse_public_id("st", asked.client_id) != key.store_id:
+        return None
+    with transaction():
+        family, secret = start_family(
+            key.store_id, key.mode, config.get(config.REFRESH_TOKEN_TTL_S), api_key_id=key.id
+        )
+    return family, secret, caller.scopes
+
+
+def _by_refresh_token(asked: AskToken) -> Granted | None:
+    secret = _needed(asked, "refresh_token")
+    with transaction():
+        rotated = rotate(secret)
+    if rotated is None:
+        return None
+    family, next_secret = rotated
+    scopes = _scopes_now(family)
+    return None if scopes is None else (family, next_secret, scopes)
+
+
+def _scopes_now(family: TokenFamily) -> frozenset[Scope] | None:
+    """What the family's owner may do today; None when they may not act for the store any more."""
+    if family.api_key_id is not None:
+        key = find_key_by_id(family.api_key_id, config.get(config.API_KEY_CACHE_TTL_S))
+        caller = None if key is None else caller_of_key(key)
+        return None if caller is None else caller.scopes
+    user_id: uuid.UUID | None = family.user_id
+    if user_id is None or all(store.id != family.store_id for store in list_stores_of_member(user_id)):
+        return None
+    return frozenset(Scope)
+
+
+_GRANTS = {
+    "password": _by_password,
+    "client_credentials": _by_api_key,
+    "refresh_token": _by_refresh_token,
+}
+
+
+def _token_of(family: TokenFamily, refresh_token: str, scopes: frozenset[Scope]) -> dict[str, Any]:
+    ttl_s = config.get(config.ACCESS_TOKEN_TTL_S)
+    subject = f"key:{family.api_key_id}" if family.api_key_id else f"user:{family.user_id}"
+    return {
+        "access_token": issue_access_token(subject, family.id, ttl_s),
+        "token_type": "Bearer",
+        "expires_in": ttl_s,
+        "refresh_token": refresh_token,
+        "scope": " ".join(sorted(scope.value for scope in scopes)),
+        "store_id": public_id("st", family.store_id),
+        "mode": family.mode.value,
+    }

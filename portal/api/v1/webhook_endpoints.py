@@ -1,0 +1,153 @@
+"""`/webhook-endpoints`: the one endpoint a store has in each mode."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from flask import Response, request
+from pydantic import Field
+
+from portal.api.answers import answer, no_content
+from portal.api.authentication import Caller, current_caller
+from portal.api.idempotency import call_of, read_key, run_once
+from portal.api.operations import operation
+from portal.api.strict_json import read_json
+from portal.api.v1 import api_v1
+from portal.api.validation import Answer, Body, validated
+from portal.core.db import run_in_transaction
+from portal.core.errors import Conflict, NotFound
+from portal.core.idempotency import StoredAnswer
+from portal.core.ids import parse_public_id, public_id
+from portal.identity.models import Scope
+from portal.orders.representation import moment
+from portal.webhooks import service
+from portal.webhooks.models import WebhookEndpoint
+from portal.webhooks.queries import find_endpoint
+
+
+class CreateEndpoint(Body):
+    """`event_types` left out means all of them."""
+
+    url: Annotated[str, Field(min_length=8, max_length=2048)]
+    event_types: (
+        Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=50)] | None
+    ) = None
+
+
+class EndpointOut(Answer):
+    """`secret` is shown once, when the endpoint is created."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    mode: Literal["live", "test"]
+    url: str
+    event_types: list[str] | None
+    enabled: bool
+    disabled_reason: str | None
+    failing_since: datetime | None
+    created_at: datetime
+    secret: str | None = None
+
+
+class EndpointList(Answer):
+    object: Literal["list"]
+    data: list[EndpointOut]
+    has_more: bool
+    next_cursor: str | None
+
+
+def _shown(endpoint: WebhookEndpoint, secret: str | None = None) -> dict[str, Any]:
+    return {
+        "id": public_id("whe", endpoint.id),
+        "object": "webhook_endpoint",
+        "mode": endpoint.mode,
+        "url": endpoint.url,
+        "event_types": endpoint.event_types,
+        "enabled": endpoint.disabled_at is None,
+        "disabled_reason": endpoint.disabled_reason,
+        "failing_since": moment(endpoint.failing_since),
+        "created_at": moment(endpoint.created_at),
+    } | ({"secret": secret} if secret else {})
+
+
+def _endpoint_of(caller: Caller, endpoint_id: str, *, lock: bool = False) -> WebhookEndpoint:
+    parsed = parse_public_id("whe", endpoint_id)
+    endpoint = find_endpoint(caller.store.id, caller.mode, lock=lock)
+    if endpoint is None or endpoint.id != parsed:
+        raise NotFound("There is no such webhook endpoint.")
+    return endpoint
+
+
+@api_v1.post("/webhook-endpoints", provide_automatic_options=False)
+@operation(
+    summary="Create the webhook endpoint",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    description="A store has one in each mode. Keep the secret of the answer: it is not shown again.",
+    body=CreateEndpoint,
+    idempotency="optional",
+    status=201,
+    answer=EndpointOut,
+    problems=(400, 409, 413, 415, 422),
+    example={
+        "url": "https://shop.example/webhooks/nostro",
+        "event_types": ["order.completed", "order.expired"],
+    },
+)
+def create_endpoint() -> Response:
+    caller = current_caller()
+    key = read_key(required=False)
+    asked = validated(CreateEndpoint, read_json(request))
+    url = service.check_endpoint_url(asked.url, caller.mode)
+    call = None if key is None else call_of(caller, key, asked.model_dump(exclude_none=True))
+
+    def work() -> StoredAnswer:
+        if find_endpoint(caller.store.id, caller.mode) is not None:
+            raise Conflict("The store has a webhook endpoint in this mode.", code="endpoint_exists")
+        endpoint, secret = service.set_endpoint(caller.store.id, caller.mode, url, asked.event_types)
+        return StoredAnswer(201, orjson.dumps(_shown(endpoint, secret)).decode())
+
+    return run_once(call, work)
+
+
+@api_v1.get("/webhook-endpoints", provide_automatic_options=False)
+@operation(
+    summary="List the webhook endpoints (none or one)",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    answer=EndpointList,
+)
+def list_endpoints() -> Response:
+    caller = current_caller()
+    endpoint = find_endpoint(caller.store.id, caller.mode)
+    data = [] if endpoint is None else [_shown(endpoint)]
+    return answer({"object": "list", "data": data, "has_more": False, "next_cursor": None})
+
+
+@api_v1.get("/webhook-endpoints/<endpoint_id>", provide_automatic_options=False)
+@operation(
+    summary="Read the webhook endpoint",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    answer=EndpointOut,
+    problems=(404,),
+)
+def read_endpoint(endpoint_id: str) -> Response:
+    return answer(_shown(_endpoint_of(current_caller(), endpoint_id)))
+
+
+@api_v1.delete("/webhook-endpoints/<endpoint_id>", provide_automatic_options=False)
+@operation(
+    summary="Delete the webhook endpoint",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    description="What was not delivered yet is given up.",
+    status=204,
+    problems=(404,),
+)
+def delete_endpoint(endpoint_id: str) -> Response:
+    caller = current_caller()
+    run_in_transaction(lambda: service.delete_endpoint(_endpoint_of(caller, endpoint_id, lock=True)))
+    return no_content()

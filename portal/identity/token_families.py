@@ -1,0 +1,134 @@
+"""Refresh tokens of merchants' programs: a chain that rotates, and whose second use ends it.
+
+A family belongs to a store and a mode, and to whom it was given: a person, or an API key.
+Access tokens hang on the family and die with it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, update
+
+from portal.core.crypto import token_hash
+from portal.core.db import after_commit, db, hot, transaction
+from portal.core.heard_memory import HeardMemory
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.identity.models import RefreshToken, User
+
+_PREFIX = "nrt_"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFamily:
+    """Whom the tokens of a family speak for. Exactly one of `user_id` and `api_key_id` is set."""
+
+    id: uuid.UUID
+    store_id: uuid.UUID
+    mode: Mode
+    user_id: uuid.UUID | None
+    api_key_id: uuid.UUID | None
+
+
+_memory: HeardMemory[TokenFamily] = HeardMemory("token_families")
+
+# Alive while its links are not revoked (they are revoked together), and the person may still sign in.
+_ALIVE = """
+SELECT t.store_id, t.mode, t.user_id, t.api_key_id
+  FROM refresh_token t
+ WHERE t.family_id = %(family)s AND t.revoked_at IS NULL
+   AND (t.user_id IS NULL OR EXISTS (SELECT 1 FROM users u WHERE u.id = t.user_id AND u.is_active))
+ LIMIT 1
+"""
+
+
+def find_family(family_id: uuid.UUID, max_age_s: float) -> TokenFamily | None:
+    """The family unless it was revoked or its person may no longer sign in.
+
+    Costs no query when it was found in the last `max_age_s` seconds and no family has been revoked since.
+    """
+    page = _memory.page()
+    known = _memory.find(page, family_id.bytes, max_age_s)
+    if known is not None:
+        return known
+    with transaction():
+        rows = hot(_ALIVE, {"family": family_id})
+    if not rows:
+        return None
+    row = rows[0]
+    family = TokenFamily(family_id, row["store_id"], Mode(row["mode"]), row["user_id"], row["api_key_id"])
+    _memory.put(page, family_id.bytes, family)
+    return family
+
+
+def start_family(
+    store_id: uuid.UUID,
+    mode: Mode,
+    ttl_s: int,
+    *,
+    user_id: uuid.UUID | None = None,
+    api_key_id: uuid.UUID | None = None,
+) -> tuple[TokenFamily, str]:
+    """The first link of a new chain and its secret, shown this once. Needs transaction()."""
+    family = TokenFamily(new_id(), store_id, mode, user_id, api_key_id)
+    return family, _add_link(family, datetime.now(UTC) + timedelta(seconds=ttl_s))
+
+
+def _add_link(family: TokenFamily, expires_at: datetime) -> str:
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    db.session.add(
+        RefreshToken(
+            family_id=family.id,
+            token_hash=token_hash(secret),
+            user_id=family.user_id,
+            api_key_id=family.api_key_id,
+            store_id=family.store_id,
+            mode=family.mode.value,
+            expires_at=expires_at,
+        )
+    )
+    db.session.flush()
+    return secret
+
+
+def rotate(secret: str) -> tuple[TokenFamily, str] | None:
+    """The next link of the chain for this one; None when it is unknown, expired, revoked or used before.
+
+    A link that was used before is in two hands: its family is revoked (that must be committed, so this does
+    not raise). The chain ends when its first link would have. Needs transaction().
+    """
+    link = db.session.scalar(
+        select(RefreshToken)
+        .where(RefreshToken.token_hash == token_hash(secret))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if link is None or link.store_id is None or link.mode is None:
+        return None
+    if link.used_at is not None:
+        revoke_family(link.family_id)
+        return None
+    now = datetime.now(UTC)
+    if link.revoked_at is not None or link.expires_at <= now or not _may_sign_in(link.user_id):
+        return None
+    link.used_at = now
+    family = TokenFamily(link.family_id, link.store_id, Mode(link.mode), link.user_id, link.api_key_id)
+    return family, _add_link(family, link.expires_at)
+
+
+def _may_sign_in(user_id: uuid.UUID | None) -> bool:
+    return user_id is None or bool(db.session.scalar(select(User.is_active).where(User.id == user_id)))
+
+
+def revoke_family(family_id: uuid.UUID) -> None:
+    """End every refresh and access token of the family, everywhere within a second of the commit."""
+    db.session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.family_id == family_id, RefreshToken.revoked_at.is_(None))
+        .values(revoked_at=datetime.now(UTC))
+    )
+    after_commit(_memory.forget)
