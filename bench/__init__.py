@@ -1,0 +1,1 @@
+"""Benchmarks: ours against two yardsticks, in one run, as ratios."""

@@ -1,0 +1,326 @@
+"""The life of a payin: what each step writes, and what the ledger says after it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.db import hot, transaction
+from portal.core.errors import Conflict, Forbidden, InvalidTransition, ValidationFailed
+from portal.core.modes import Mode
+from portal.disputes.models import DisputeOutcome, DisputeReason
+from portal.disputes.service import open_dispute, open_unconfirmed, resolve_dispute
+from portal.ledger.errors import InsufficientFunds
+from portal.ledger.models import AccountKind, OwnerKind
+from portal.ledger.queries import balance_minor
+from portal.ledger.verification import run_checks
+from portal.merchants.queries import PlanTerms
+from portal.merchants.service import save_fee_plan
+from portal.orders.queries import get_order, list_steps
+from portal.orders.record import OrderRecord
+from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
+from portal.orders.service.confirm import TooLate
+from portal.orders.service.deadlines import beat
+from tests.scene import USDT, Scene, as_trader, counters
+
+DEPOSIT = 10_000 * USDT
+A, FEE = 15_789_474, 473_684
+
+
+def locked(order: OrderRecord) -> OrderRecord:
+    return get_order(order.id, lock=True)
+
+
+def make_due(order: OrderRecord, column: str = "due_at") -> None:
+    hot(f"UPDATE orders SET {column} = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
+
+
+def events(order: OrderRecord) -> list[str]:
+    rows = hot("SELECT type FROM event WHERE subject_id = %(id)s ORDER BY version, id", {"id": order.id})
+    return [row["type"] for row in rows]
+
+
+def test_a_payin_is_matched_and_the_deposit_held(scene: Scene) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    assert (order.status, order.requisite_id, order.settlement_minor, order.fee_minor) == (
+        "awaiting_payment", requisite.id, A, FEE,
+    )  # fmt: skip
+    assert scene.trader_balance(trader) == DEPOSIT - A
+    assert scene.trader_balance(trader, AccountKind.HELD) == A == order.hold_minor
+    assert counters(requisite) == {
+        "open_orders": 1, "day_amount": 1500_00, "day_count": 1, "window_amount": 0, "total_amount": 1500_00,
+    }  # fmt: skip
+    assert [step.event for step in list_steps(order.id)] == ["created", "matched"]
+    assert events(order) == ["order.matched"]
+
+
+def test_a_confirmation_pays_everybody_in_one_entry(scene: Scene) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    revenue = balance_minor(OwnerKind.PLATFORM, None, AccountKind.REVENUE, "USDT", Mode.LIVE)
+    with transaction():
+        claim_payin(locked(order), None, actor=CUSTOMER)
+    with transaction():
+        done = confirm_payin(locked(order), None, actor=as_trader(trader))
+    assert (done.status, done.amount_received_minor, done.hold_minor, done.due_at) == (
+        "completed",
+        1500_00,
+        0,
+        None,
+    )
+    trader_part, lead_part = 157_895, 78_947
+    assert scene.trader_balance(trader) == DEPOSIT - A + trader_part
+    assert scene.trader_balance(trader, AccountKind.HELD) == 0
+    assert scene.trader_balance(trader, AccountKind.FIAT) == 1500_00
+    assert scene.store_balance() == A - FEE
+    assert balance_minor(OwnerKind.LEAD, scene.lead_id, AccountKind.AVAILABLE, "USDT", Mode.LIVE) == lead_part
+    now = balance_minor(OwnerKind.PLATFORM, None, AccountKind.REVENUE, "USDT", Mode.LIVE)
+    assert now - revenue == FEE - trader_part - lead_part
+    assert counters(requisite)["open_orders"] == 0
+    assert events(order) == ["order.matched", "order.claimed", "order.completed"]
+    assert run_checks() == []
+
+
+def test_confirming_again_changes_nothing_and_another_amount_then_is_refused(scene: Scene) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        first = confirm_payin(locked(order), None, actor=as_trader(trader))
+    with transaction():
+        again = confirm_payin(locked(order), None, actor=as_trader(trader))
+    assert again.version == first.version
+    with pytest.raises(Conflict), transaction():
+        confirm_payin(locked(order), 1, actor=as_trader(trader))
+    assert scene.store_balance() == A - FEE
+
+
+@pytest.mark.parametrize("received", [1400_00, 1600_00])
+def test_another_amount_is_priced_anew_at_the_orders_rate(scene: Scene, received: int) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        done = confirm_payin(locked(order), received, actor=as_trader(trader))
+    value = round(received * 10_000 / 95)
+    assert (done.amount_minor, done.amount_received_minor, done.settlement_minor) == (
+        1500_00,
+        received,
+        value,
+    )
+    assert scene.store_balance() == value - done.fee_minor
+    assert scene.trader_balance(trader, AccountKind.HELD) == 0
+    assert scene.trader_balance(trader, AccountKind.FIAT) == received
+    assert set(events(order)[-2:]) == {"order.amount_changed", "order.completed"}
+    assert run_checks() == []
+
+
+def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scene) -> None:
+    trader = scene.trader(deposit_minor=16 * USDT)
+    scene.requisite(trader)
+    order = scene.payin()
+    with pytest.raises(InsufficientFunds), transaction():
+        confirm_payin(locked(order), 1600_00, actor=as_trader(trader))
+    assert get_order(order.id).status == "awaiting_payment"
+    assert scene.trader_balance(trader, AccountKind.HELD) == A
+    assert scene.store_balance() == 0
+
+
+def test_an_order_that_is_not_paid_in_time_expires_and_everything_goes_back(scene: Scene) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    expired = get_order(order.id)
+    assert (expired.status, expired.status_reason, expired.due_at) == ("expired", "not_paid_in_time", None)
+    assert scene.trader_balance(trader) == DEPOSIT
+    assert set(counters(requisite).values()) == {0}
+    assert act_on_due_orders(open_case=open_unconfirmed) == 0
+    assert run_checks() == []
+
+
+def test_a_late_payment_is_completed_from_expired_in_two_entries(scene: Scene) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    with transaction():
+        done = confirm_payin(locked(order), None, actor=as_trader(trader))
+    assert done.status == "completed"
+    assert scene.store_balance() == A - FEE
+    kinds = hot(
+        "SELECT kind, round FROM ledger_entry WHERE subject_id = %(id)s ORDER BY id", {"id": order.id}
+    )
+    assert [(row["kind"], row["round"]) for row in kinds] == [
+        ("payin_matched", 1), ("payin_released", 1), ("payin_matched", 2), ("payin_completed", 0),
+    ]  # fmt: skip
+    assert counters(requisite)["open_orders"] == 0
+    assert counters(requisite)["total_amount"] == 1500_00
+    assert run_checks() == []
+
+
+def test_a_late_completion_the_deposit_does_not_cover_is_refused(scene: Scene) -> None:
+    trader = scene.trader(deposit_minor=16 * USDT)
+    scene.requisite(trader)
+    order = scene.payin()
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    scene.payin(1510_00)
+    with pytest.raises(InsufficientFunds), transaction():
+        confirm_payin(locked(order), None, actor=as_trader(trader))
+    assert get_order(order.id).status == "expired"
+
+
+def test_a_trader_can_not_complete_what_expired_long_ago_but_support_can(scene: Scene) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    hot("UPDATE orders SET ended_at = now() - interval '3 days' WHERE id = %(id)s", {"id": order.id})
+    with pytest.raises(TooLate), transaction():
+        confirm_payin(locked(order), None, actor=as_trader(trader))
+    with transaction():
+        assert confirm_payin(locked(order), None, actor=scene.support).status == "completed"
+
+
+def test_nobody_free_waits_then_fails(scene: Scene) -> None:
+    order = scene.payin()
+    assert (order.status, order.requisite_id) == ("matching", None)
+    assert order.retry_at is not None
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    failed = get_order(order.id)
+    assert (failed.status, failed.status_reason) == ("failed", "nobody_free")
+    assert events(order) == ["order.failed"]
+
+
+def test_cancelling_gives_everything_back_and_a_second_time_changes_nothing(scene: Scene) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        first = cancel_order(locked(order), "changed_mind", actor=CUSTOMER)
+    with transaction():
+        assert cancel_order(locked(order), None, actor=CUSTOMER).version == first.version
+    assert scene.trader_balance(trader) == DEPOSIT
+    assert set(counters(requisite).values()) == {0}
+
+
+def test_after_a_claim_nobody_cancels(scene: Scene) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        claim_payin(locked(order), None, actor=CUSTOMER)
+    for actor in (CUSTOMER, scene.merchant):
+        with pytest.raises(InvalidTransition), transaction():
+            cancel_order(locked(order), None, actor=actor)
+
+
+@pytest.mark.parametrize("actor", [CUSTOMER, "merchant"])
+def test_the_paying_side_can_not_confirm(scene: Scene, actor: object) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with pytest.raises(Forbidden), transaction():
+        confirm_payin(locked(order), None, actor=scene.merchant if actor == "merchant" else CUSTOMER)
+    assert scene.store_balance() == 0
+
+
+def test_a_declined_payin_is_matched_elsewhere_and_never_to_the_same_requisite(scene: Scene) -> None:
+    first, second = scene.trader(), scene.trader()
+    requisites = {scene.requisite(first).id: first, scene.requisite(second).id: second}
+    order = scene.payin()
+    assert order.requisite_id is not None
+    had = requisites[order.requisite_id]
+    with transaction():
+        moved = decline_payin(locked(order), "bank_problem", actor=as_trader(had))
+    assert moved.status == "awaiting_payment"
+    assert moved.requisite_id != order.requisite_id
+    assert scene.trader_balance(had) == DEPOSIT
+    with transaction():
+        left = decline_payin(locked(order), "busy", actor=SYSTEM)
+    assert (left.status, left.requisite_id, left.hold_minor) == ("matching", None, 0)
+    assert run_checks() == []
+
+
+def test_what_nobody_confirms_becomes_a_dispute(scene: Scene) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        claim_payin(locked(order), None, actor=CUSTOMER)
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    assert get_order(order.id).status == "disputed"
+    assert scene.trader_balance(trader, AccountKind.HELD) == A
+
+
+@pytest.mark.parametrize("outcome", list(DisputeOutcome))
+def test_a_dispute_ends_completed_or_cancelled_by_staff_alone(scene: Scene, outcome: DisputeOutcome) -> None:
+    trader = scene.trader()
+    scene.requisite(trader)
+    order = scene.payin()
+    with transaction():
+        claim_payin(locked(order), None, actor=CUSTOMER)
+    with transaction():
+        open_dispute(locked(order), DisputeReason.FAKE_RECEIPT, "not there", None, actor=as_trader(trader))
+    with pytest.raises(Forbidden), transaction():
+        resolve_dispute(locked(order), outcome, None, "mine", actor=as_trader(trader))
+    with pytest.raises(InvalidTransition), transaction():
+        confirm_payin(locked(order), None, actor=as_trader(trader))
+    with transaction():
+        ended = resolve_dispute(locked(order), outcome, None, "seen the statement", actor=scene.support)
+    assert ended.status == outcome.value
+    assert scene.store_balance() == (A - FEE if outcome is DisputeOutcome.COMPLETED else 0)
+    assert scene.trader_balance(trader, AccountKind.HELD) == 0
+    assert run_checks() == []
+
+
+def test_a_dispute_over_an_expired_order_takes_the_hold_only_when_it_is_decided_completed(
+    scene: Scene,
+) -> None:
+    trader = scene.trader()
+    requisite = scene.requisite(trader)
+    order = scene.payin()
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    scene.payin()  # the same amount is on the requisite again
+    with transaction():
+        open_dispute(locked(order), DisputeReason.PAID_LATE, None, 1500_00, actor=CUSTOMER)
+    assert scene.trader_balance(trader, AccountKind.HELD) == A
+    assert counters(requisite)["open_orders"] == 2
+    with transaction():
+        resolve_dispute(locked(order), DisputeOutcome.COMPLETED, 1400_00, "partly", actor=scene.support)
+    assert scene.store_balance() > 0
+    assert counters(requisite)["open_orders"] == 1
+    assert run_checks() == []
+
+
+def test_a_payin_that_does_not_cover_its_fee_is_refused(scene: Scene) -> None:
+    with transaction():
+        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 20 * USDT, 0, 0))
+    with pytest.raises(ValidationFailed):
+        scene.payin()
+
+
+def test_an_outage_moves_deadlines_by_its_length(scene: Scene) -> None:
+    scene.requisite(scene.trader())
+    order = scene.payin()
+    assert beat(60) is None
+    hot("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
+    outage = beat(60)
+    assert outage is not None
+    assert timedelta(minutes=9) < outage < timedelta(minutes=11)
+    moved = get_order(order.id)
+    assert order.due_at is not None
+    assert moved.due_at == order.due_at + outage == moved.pay_by
+    assert beat(60) is None

@@ -1,0 +1,183 @@
+"""The life of a payout: the store's money is held, offered, paid, confirmed, and never lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.core.db import db, hot, transaction
+from portal.core.errors import Conflict, InvalidTransition, NotFound
+from portal.core.modes import Mode
+from portal.disputes.service import open_unconfirmed
+from portal.ledger.errors import InsufficientFunds
+from portal.ledger.models import AccountKind
+from portal.ledger.verification import run_checks
+from portal.merchants.service import set_traffic_rule
+from portal.orders.models import Receipt
+from portal.orders.queries import get_order, list_payout_offers, recipient_number_of
+from portal.orders.record import OrderRecord
+from portal.orders.service import (
+    accept_payout,
+    act_on_due_orders,
+    cancel_order,
+    claim_payout,
+    confirm_payout,
+    decline_payout,
+)
+from tests.orders.test_payin import FEE, A, events, locked, make_due
+from tests.scene import USDT, Scene, as_trader, counters
+
+FUNDS = 1000 * USDT
+
+
+@pytest.fixture
+def funded(scene: Scene) -> Scene:
+    with transaction():
+        scene.fund_store(FUNDS)
+    return scene
+
+
+def attach_proof(order: OrderRecord) -> None:
+    db.session.add(
+        Receipt(
+            order_id=order.id, kind="payout_proof", file_key=f"k{order.id}", content_type="image/png",
+            size_bytes=1, sha256=b"x" * 32, actor_kind="trader",
+        )
+    )  # fmt: skip
+    db.session.flush()
+
+
+def test_a_payout_holds_amount_and_fee_of_the_store(funded: Scene) -> None:
+    order = funded.payout()
+    assert (order.status, order.hold_minor) == ("matching", A + FEE)
+    assert funded.store_balance() == FUNDS - A - FEE
+    assert funded.store_balance(AccountKind.HELD) == A + FEE
+    assert order.recipient_masked is not None
+    number = recipient_number_of(order)
+    assert number is not None
+    assert number not in order.recipient_masked
+
+
+def test_a_payout_the_balance_does_not_cover_is_refused_and_leaves_nothing(scene: Scene) -> None:
+    with transaction():
+        scene.fund_store(10 * USDT)
+    with pytest.raises(InsufficientFunds):
+        scene.payout()
+    assert scene.store_balance() == 10 * USDT
+    assert (
+        hot("SELECT count(*) AS n FROM orders WHERE store_id = %(id)s", {"id": scene.store_id})[0]["n"] == 0
+    )
+
+
+def test_a_payout_is_offered_accepted_paid_and_confirmed(funded: Scene) -> None:
+    trader = funded.trader()
+    requisite = funded.requisite(trader)
+    order = funded.payout()
+    assert [offer.id for offer in list_payout_offers(trader.id, Mode.LIVE)] == [order.id]
+    with transaction():
+        accepted = accept_payout(trader.id, order.id, actor=as_trader(trader))
+    assert (accepted.status, accepted.requisite_id) == ("awaiting_payout", requisite.id)
+    assert counters(requisite)["open_orders"] == 1
+    with pytest.raises(Conflict), transaction():
+        claim_payout(locked(order), actor=as_trader(trader))
+    with transaction():
+        attach_proof(order)
+        claim_payout(locked(order), actor=as_trader(trader))
+    with transaction():
+        done = confirm_payout(locked(order), actor=funded.merchant)
+    assert done.status == "completed"
+    assert funded.store_balance(AccountKind.HELD) == 0
+    assert funded.store_balance() == FUNDS - A - FEE
+    assert funded.trader_balance(trader) == 10_000 * USDT + A + 157_895
+    assert funded.trader_balance(trader, AccountKind.FIAT) == -1500_00
+    assert counters(requisite)["open_orders"] == 0
+    assert events(order) == ["order.matched", "order.claimed", "payout.completed"]
+    assert run_checks() == []
+
+
+def test_the_quiet_period_confirms_a_payout_by_itself(funded: Scene) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    order = funded.payout()
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+        attach_proof(order)
+        claim_payout(locked(order), actor=as_trader(trader))
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    assert (get_order(order.id).status, get_order(order.id).status_reason) == ("completed", "nobody_objected")
+
+
+def test_a_trader_who_does_not_pay_in_time_loses_it_to_the_next_one(funded: Scene) -> None:
+    first, second = funded.trader(), funded.trader()
+    requisite = funded.requisite(first)
+    funded.requisite(second)
+    order = funded.payout()
+    with transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(order.id).status == "matching"
+    assert set(counters(requisite).values()) == {0}
+    assert funded.store_balance(AccountKind.HELD) == A + FEE
+    assert list_payout_offers(first.id, Mode.LIVE) == []
+    with pytest.raises(NotFound), transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+    with transaction():
+        assert accept_payout(second.id, order.id, actor=as_trader(second)).trader_id == second.id
+
+
+def test_the_second_who_accepts_is_told_so(funded: Scene) -> None:
+    first, second = funded.trader(), funded.trader()
+    funded.requisite(first)
+    requisite = funded.requisite(second)
+    order = funded.payout()
+    with transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+    with pytest.raises(InvalidTransition), transaction():
+        accept_payout(second.id, order.id, actor=as_trader(second))
+    assert counters(requisite)["open_orders"] == 0
+
+
+def test_declining_offers_it_to_the_others(funded: Scene) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    order = funded.payout()
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+    with transaction():
+        assert decline_payout(locked(order), "bank_problem", actor=as_trader(trader)).status == "matching"
+    assert list_payout_offers(trader.id, Mode.LIVE) == []
+
+
+def test_nobody_takes_it_and_the_money_goes_back(funded: Scene) -> None:
+    order = funded.payout()
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(order.id).status == "failed"
+    assert funded.store_balance() == FUNDS
+    assert funded.store_balance(AccountKind.HELD) == 0
+    assert events(order) == ["payout.failed"]
+
+
+def test_a_merchant_cancels_what_nobody_has_accepted_only(funded: Scene) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    order, other = funded.payout(), funded.payout(1600_00)
+    with transaction():
+        assert cancel_order(locked(order), None, actor=funded.merchant).status == "cancelled"
+    with transaction():
+        accept_payout(trader.id, other.id, actor=as_trader(trader))
+    with pytest.raises(InvalidTransition), transaction():
+        cancel_order(locked(other), None, actor=funded.merchant)
+    assert run_checks() == []
+
+
+def test_a_store_can_keep_a_trader_away(funded: Scene) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    with transaction():
+        set_traffic_rule(funded.store_id, trader.id, "exclude")
+    order = funded.payout()
+    assert list_payout_offers(trader.id, Mode.LIVE) == []
+    with pytest.raises(NotFound), transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))

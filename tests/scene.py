@@ -1,0 +1,149 @@
+"""A small world for tests of money: one store, traders with requisites and deposits, made by the real verbs."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from portal.core.actors import SYSTEM, Actor, ActorKind
+from portal.core.db import db, hot, transaction
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.identity.models import User
+from portal.ledger.accounts import account_id, store_account
+from portal.ledger.models import AccountKind, OwnerKind
+from portal.ledger.queries import balance_minor
+from portal.ledger.service import deposit, deposit_to_account
+from portal.merchants.queries import PlanTerms, StoreTerms, get_store
+from portal.merchants.service import NewStore, create_merchant, create_store
+from portal.orders.models import Direction
+from portal.orders.queries import get_order
+from portal.orders.record import OrderRecord
+from portal.orders.service.create import Customer, NewOrder, Recipient, create_order
+from portal.reference.requisite_numbers import normalise
+from portal.traders.models import Requisite, Trader
+from portal.traders.service import (
+    NewRequisite,
+    add_requisite,
+    approve_requisite,
+    create_team,
+    create_trader,
+    set_working,
+    switch_requisite,
+    verify_trader,
+)
+
+USDT = 10**6
+_numbers = itertools.count(1)
+
+
+def card_number() -> str:
+    """A new number with a right check digit."""
+    body = f"4111{next(_numbers):011d}"
+    total = 0
+    for place, digit in enumerate(reversed(body)):
+        value = int(digit) * (2 if place % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return body + str(-total % 10)
+
+
+@dataclass
+class Scene:
+    """Ids of the people of one test. Acme's store charges 3 %, traders earn 1 %, the lead 0.5 %."""
+
+    store_id: uuid.UUID
+    lead_id: uuid.UUID
+    team_id: uuid.UUID
+
+    @property
+    def store(self) -> StoreTerms:
+        return get_store(self.store_id)
+
+    @property
+    def merchant(self) -> Actor:
+        return Actor(ActorKind.MERCHANT, self.store_id)
+
+    @property
+    def support(self) -> Actor:
+        return Actor(ActorKind.SUPPORT, self.lead_id)
+
+    def trader(self, *, deposit_minor: int = 10_000 * USDT, working: bool = True) -> Trader:
+        with transaction():
+            trader = create_trader("Tara", team_id=self.team_id)
+            verify_trader(trader.id)
+            set_working(trader.id, working)
+            if deposit_minor:
+                deposit(trader.id, deposit_minor, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM)
+        return trader
+
+    def requisite(self, trader: Trader, *, on: bool = True, **limits: Any) -> Requisite:
+        values = {"min_amount": 100_00, "max_amount": 1_000_000_00, "max_open_orders": 100} | limits
+        new = NewRequisite(
+            method="card", currency="RUB", number=card_number(), holder="TARA P.", bank="sber", **values
+        )
+        with transaction():
+            requisite = add_requisite(trader.id, new)
+            approve_requisite(requisite.id)
+            switch_requisite(requisite.id, payin_on=on, payout_on=on)
+        return requisite
+
+    def payin(self, amount_minor: int = 1500_00, **values: Any) -> OrderRecord:
+        new = NewOrder(Direction.PAYIN, amount_minor, "RUB", **({"method": "card"} | values))
+        return self.create(new)
+
+    def payout(self, amount_minor: int = 1500_00, **values: Any) -> OrderRecord:
+        recipient = Recipient(normalise("card", card_number(), "RUB"), "IVAN P.")
+        new = NewOrder(
+            Direction.PAYOUT, amount_minor, "RUB", method="card", bank="sber", recipient=recipient, **values
+        )
+        return self.create(new)
+
+    def create(self, new: NewOrder) -> OrderRecord:
+        with transaction():
+            created = create_order(self.store, Mode.LIVE, new, actor=self.merchant)
+        assert created.order_id is not None
+        return get_order(created.order_id)
+
+    def fund_store(self, amount_minor: int = 1000 * USDT) -> None:
+        with transaction():
+            account = account_id(store_account(self.store_id, AccountKind.AVAILABLE, "USDT", Mode.LIVE))
+            deposit_to_account(account, amount_minor, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM)
+
+    def trader_balance(self, trader: Trader, kind: AccountKind = AccountKind.AVAILABLE) -> int:
+        currency = "RUB" if kind is AccountKind.FIAT else "USDT"
+        return balance_minor(OwnerKind.TRADER, trader.id, kind, currency, Mode.LIVE)
+
+    def store_balance(self, kind: AccountKind = AccountKind.AVAILABLE) -> int:
+        return balance_minor(OwnerKind.STORE, self.store_id, kind, "USDT", Mode.LIVE)
+
+
+def build_scene(**plan: Any) -> Scene:
+    """Call inside transaction() or with its isolation: a merchant with a store, a lead with a team."""
+    lead = User(email=f"lead-{uuid.uuid4().hex}@example.test", name="Lena")
+    db.session.add(lead)
+    db.session.flush()
+    team = create_team("Lena's team", lead.id)
+    merchant = create_merchant("Acme")
+    terms = PlanTerms(
+        **(
+            {"store_fee_bps": 300, "fixed_minor": 0, "trader_commission_bps": 100, "lead_commission_bps": 50}
+            | plan
+        )
+    )
+    plans = [("payin", None, terms), ("payout", None, terms)]
+    store = create_store(merchant.id, NewStore("Acme shop", ["https://shop.example"], plans=plans))
+    return Scene(store.id, lead.id, team.id)
+
+
+def as_trader(trader: Trader) -> Actor:
+    return Actor(ActorKind.TRADER, trader.id)
+
+
+def counters(requisite: Requisite) -> dict[str, Any]:
+    sql = "SELECT open_orders, day_amount, day_count, window_amount, total_amount FROM requisite WHERE id = %(id)s"
+    return hot(sql, {"id": requisite.id})[0]
+
+
+__all__ = ["USDT", "Customer", "Scene", "as_trader", "build_scene", "card_number", "counters"]
