@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import click
 from flask.cli import AppGroup
 
 from portal.core.actors import Actor, ActorKind
-from portal.core.db import transaction
+from portal.core.db import run_in_transaction, transaction
 from portal.core.errors import DomainError
-from portal.core.ids import public_id
+from portal.core.ids import parse_public_id, public_id
+from portal.core.money import format_amount
+from portal.orders.queries import get_order
+from portal.orders.record import OrderRecord
+from portal.orders.service import refuse_review, release_review
 from portal.reference.models import RequisiteKind
+from portal.reference.queries import get_currency
 from portal.reference.requisite_numbers import normalise
 from portal.risk import rule_changes, trial
 from portal.risk.facts import FACTS
 from portal.risk.models import ListKind, ListName, RiskAction, RiskRule, RuleMode
-from portal.risk.queries import get_rule, list_entries, list_rules
+from portal.risk.queries import get_rule, list_entries, list_rules, list_waiting
 from portal.risk.rules import read_conditions
 
 risk = AppGroup("risk", help="Rules and lists that let orders through, hold them for review, or refuse them.")
@@ -31,6 +37,46 @@ commands = [risk]
 _OPS = Actor(ActorKind.OPS)
 _list_name = click.argument("list_name", metavar="LIST", type=click.Choice([name.value for name in ListName]))
 _kind = click.argument("kind", type=click.Choice([kind.value for kind in ListKind]))
+
+
+@risk.command("queue")
+def queue() -> None:
+    """Live orders that wait for a decision, oldest first."""
+    found = list_waiting()
+    for order in found:
+        amount = format_amount(order.amount_minor, get_currency(order.currency).exponent)
+        until = f"until {order.due_at:%H:%M:%S} UTC" if order.due_at else ""
+        reasons = ", ".join(order.reasons) or "no reason was kept"
+        shown = public_id("ord", order.order_id)
+        click.echo(f"{shown}  {order.direction:<6} {amount:>14} {order.currency}  {until}  {reasons}")
+    if not found:
+        click.echo("Nothing waits.")
+
+
+@risk.command("release")
+@click.argument("order_id")
+@click.option("--reason", help="Kept in the order's timeline.")
+def release(order_id: str, reason: str | None) -> None:
+    """Let an order that waits go on: it is matched."""
+    _decide(order_id, lambda order: release_review(order, reason, actor=_OPS))
+
+
+@risk.command("refuse")
+@click.argument("order_id")
+def refuse(order_id: str) -> None:
+    """End an order that waits; what a payout held goes back."""
+    _decide(order_id, lambda order: refuse_review(order, actor=_OPS))
+
+
+def _decide(order_id: str, verb: Callable[[OrderRecord], OrderRecord]) -> None:
+    parsed = parse_public_id("ord", order_id)
+    if parsed is None:
+        raise click.ClickException("This is not the id of an order.")
+    try:
+        decided = run_in_transaction(lambda: verb(get_order(parsed, lock=True)))
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
+    click.echo(f"{order_id} is now {decided.status}")
 
 
 @rules.command("facts")

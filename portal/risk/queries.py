@@ -150,3 +150,44 @@ def decisions_of(order_id: uuid.UUID) -> list[RiskDecision]:
     """What was decided about an order, oldest first; empty when nothing was asked."""
     query = select(RiskDecision).where(RiskDecision.order_id == order_id).order_by(RiskDecision.id)
     return list(db.session.scalars(query))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An order in review, and the names of the rules that fired on it or could not be judged."""
+
+    order_id: uuid.UUID
+    direction: str
+    amount_minor: int
+    currency: str
+    created_at: datetime
+    due_at: datetime | None
+    reasons: tuple[str, ...]
+
+
+_WAITING = text(
+    "SELECT o.id, o.direction, o.amount_minor, o.currency, o.created_at, o.due_at, d.fired, d.errors"
+    " FROM orders o LEFT JOIN LATERAL (SELECT fired, errors FROM risk_decision"
+    " WHERE order_id = o.id ORDER BY id DESC LIMIT 1) d ON true"
+    " WHERE o.status = 'review' AND o.mode = 'live' ORDER BY o.id LIMIT :limit"
+)
+
+
+def list_waiting(limit: int = 100) -> list[Waiting]:
+    """Live orders that wait for a person, oldest first."""
+    waiting = []
+    for row in db.session.execute(_WAITING, {"limit": limit}):
+        fired = [rule["name"] for rule in row.fired or () if "name" in rule and not rule["shadow"]]
+        broken = [f"{error['name']} (not judged)" for error in row.errors or ()]
+        waiting.append(
+            Waiting(
+                row.id,
+                row.direction,
+                row.amount_minor,
+                row.currency,
+                row.created_at,
+                row.due_at,
+                tuple(fired + broken),
+            )
+        )
+    return waiting
