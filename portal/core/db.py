@@ -173,6 +173,14 @@ def is_worth_retrying(error: BaseException) -> bool:
     return sqlstate_of(error) in RETRIED_SQLSTATES or constraint_of(error) in RETRIED_CONSTRAINTS
 
 
+def is_connection_lost(error: BaseException) -> bool:
+    """The server is gone or going, which no other statement would survive either."""
+    origin = _driver_error(error)
+    return isinstance(origin, psycopg.OperationalError) and (origin.sqlstate or "08").startswith(
+        ("08", "57P")
+    )
+
+
 def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Run one statement of constant text on the session's own connection, prepared by the driver.
 

@@ -115,3 +115,16 @@ def store_answer(call: IdempotentCall, status: int, body: str) -> None:
 
 def _scope(call: IdempotentCall) -> dict[str, object]:
     return {"store_id": call.store_id, "mode": call.mode.value, "path": call.path, "key": call.key}
+
+
+_DELETE_OLD = """
+DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM idempotency_key WHERE created_at < now() - make_interval(hours => %(hours)s::int)
+   ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+RETURNING 1
+"""
+
+
+def delete_old_keys(retention_h: int, *, limit: int) -> int:
+    """Forget at most `limit` keys older than the retention; how many. Call inside transaction()."""
+    return len(hot(_DELETE_OLD, {"hours": retention_h, "limit": limit}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from copy import copy
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import orjson
 
 from portal.core.actors import SYSTEM, Actor
 from portal.core.crypto import decrypt
-from portal.core.db import hot, transaction
+from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
@@ -21,6 +22,8 @@ from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 from portal.reference.queries import method_terms
+
+log = logging.getLogger(__name__)
 
 _NOW = "SELECT now() AS now"
 RETRY_EVERY_S = 2
@@ -127,20 +130,33 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
 _WAITING = f"""
 SELECT {COLUMNS} FROM orders o
  WHERE o.retry_at <= now() AND o.status = 'matching' AND o.direction = 'payin' AND o.method IS NOT NULL
+   AND o.id <> ALL(%(stuck)s::uuid[])
  ORDER BY o.retry_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608
 
 
 def match_waiting_orders(limit: int = 100) -> int:
-    """Try again for payins that wait for a trader, one transaction each; how many found one."""
+    """Try again for payins that wait for a trader, one transaction each; how many found one.
+
+    One that fails is logged and passed over, so that it does not keep the others waiting.
+    """
     matched = 0
+    stuck: list[uuid.UUID] = []
     for _ in range(limit):
-        with transaction():
-            rows = hot(_WAITING)
-            if not rows:
-                break
-            order = assign_payin(record_of(rows[0]), actor=SYSTEM)
-            matched += order.status == Status.AWAITING_PAYMENT
+        order = None
+        try:
+            with transaction():
+                rows = hot(_WAITING, {"stuck": stuck})
+                if not rows:
+                    break
+                order = record_of(rows[0])
+                assigned = assign_payin(order, actor=SYSTEM)
+                matched += assigned.status == Status.AWAITING_PAYMENT
+        except Exception as error:
+            if order is None or is_connection_lost(error):
+                raise
+            log.exception("a waiting payin could not be matched", extra={"order": str(order.id)})
+            stuck.append(order.id)
     return matched
 
 

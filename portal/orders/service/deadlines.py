@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
 
 from portal.core.actors import SYSTEM
-from portal.core.db import hot, transaction
+from portal.core.db import hot, is_connection_lost, transaction
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
@@ -16,8 +18,10 @@ from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
 from portal.orders.transitions import Step, find_transition
 
+log = logging.getLogger(__name__)
+
 _DUE = f"""
-SELECT {COLUMNS} FROM orders o WHERE o.due_at <= now()
+SELECT {COLUMNS} FROM orders o WHERE o.due_at <= now() AND o.id <> ALL(%(stuck)s::uuid[])
  ORDER BY o.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608
 
@@ -28,16 +32,26 @@ def act_on_due_orders(
     """Act on orders whose deadline has passed, one transaction each; how many were acted on.
 
     Many may run: a row that another one works on is passed over, and a row that has moved on is not due.
-    `open_case` opens the dispute of a payin that nobody confirmed.
+    `open_case` opens the dispute of a payin that nobody confirmed. An order that can't be acted on is logged
+    and passed over, so that it does not keep the others from theirs.
     """
     acted = 0
+    stuck: list[uuid.UUID] = []
     for _ in range(limit):
-        with transaction():
-            rows = hot(_DUE)
-            if not rows:
-                break
-            act_on_deadline(record_of(rows[0]), open_case)
-            acted += 1
+        order = None
+        try:
+            with transaction():
+                rows = hot(_DUE, {"stuck": stuck})
+                if not rows:
+                    break
+                order = record_of(rows[0])
+                act_on_deadline(order, open_case)
+                acted += 1
+        except Exception as error:
+            if order is None or is_connection_lost(error):
+                raise
+            log.exception("a deadline could not be acted on", extra={"order": str(order.id)})
+            stuck.append(order.id)
     return acted
 
 
