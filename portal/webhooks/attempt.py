@@ -6,19 +6,15 @@ import time
 
 import aiohttp
 
-from portal.core.egress import Answer, EgressPolicy, EgressRefused, PostFailed, post
-from portal.core.modes import Mode
+from portal.core.egress import Answer, EgressRefused
+from portal.core.egress.post import PostFailed, post
 from portal.webhooks.delivery import Claim, Outcome
 from portal.webhooks.models import DeliveryState
+from portal.webhooks.reach import policy_for
 from portal.webhooks.schedule import delay_after, retry_after_s
 from portal.webhooks.signing import signed_headers
 
 _ANSWER_KEPT_BYTES = 4096
-
-
-def policy_for(mode: str) -> EgressPolicy:
-    """What an endpoint of this mode may point at: plain http is for test mode, or where the operator says."""
-    return EgressPolicy.from_settings(allow_http=mode == Mode.TEST)
 
 
 async def attempt(session: aiohttp.ClientSession, claim: Claim) -> Outcome:

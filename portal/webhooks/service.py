@@ -20,11 +20,11 @@ from portal.core.egress import EgressRefused, check_url
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.webhooks.attempt import policy_for
 from portal.webhooks.delivery import give_up_pending
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from portal.webhooks.queries import find_endpoint, get_endpoint
+from portal.webhooks.reach import policy_for
 from portal.webhooks.signing import new_secret
 
 EndpointUrl = NewType("EndpointUrl", str)

@@ -19,9 +19,10 @@ import aiohttp
 from flask import Flask
 
 from portal.core.db import run_in_transaction
-from portal.core.egress import EgressPolicy, open_session
+from portal.core.egress import EgressPolicy
+from portal.core.egress.post import open_session
 from portal.core.modes import Mode
-from portal.webhooks.attempt import attempt, policy_for
+from portal.webhooks.attempt import attempt
 from portal.webhooks.delivery import (
     Claim,
     Outcome,
@@ -29,6 +30,7 @@ from portal.webhooks.delivery import (
     record_outcomes,
     release_deliveries,
 )
+from portal.webhooks.reach import policy_for
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

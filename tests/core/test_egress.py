@@ -19,15 +19,13 @@ from portal.core.egress import (
     EgressPolicy,
     EgressRefused,
     FetchFailed,
-    PostFailed,
     check_addresses,
     check_url,
     fetch,
-    open_session,
     parse_target,
-    post,
 )
 from portal.core.egress.addresses import is_own
+from portal.core.egress.post import PostFailed, open_session, post
 from tests.core.certificates import self_signed
 
 HTTPS = EgressPolicy()
@@ -429,14 +427,12 @@ class TestTls:
     def test_a_certificate_for_another_name_is_refused(self, either: Callable[..., Answer]) -> None:
         serving, trusting = self_signed("other.example")
         with receiver(says(OK), serving) as server, pytest.raises((PostFailed, FetchFailed)):
-            url = f"https://shop.example:{server.port}/"
-            either(url, lookup=answers("127.0.0.1"), ssl_context=trusting)
+            either(f"https://shop.example:{server.port}/", lookup=answers("127.0.0.1"), ssl_context=trusting)
 
     def test_an_expired_certificate_is_refused(self, either: Callable[..., Answer]) -> None:
         serving, trusting = self_signed("shop.example", days=-1)
         with receiver(says(OK), serving) as server, pytest.raises((PostFailed, FetchFailed)):
-            url = f"https://shop.example:{server.port}/"
-            either(url, lookup=answers("127.0.0.1"), ssl_context=trusting)
+            either(f"https://shop.example:{server.port}/", lookup=answers("127.0.0.1"), ssl_context=trusting)
 
 
 def test_a_kept_alive_connection_that_was_closed_meanwhile_is_not_the_receivers_failure() -> None:
