@@ -26,9 +26,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from flask_migrate import Migrate
 
-    from portal import cli, tables
+    from portal import api, cli, tables
 
     tables.load()
+    api.register(app)
     Migrate(app, db, directory=str(__path__[0]) + "/../migrations", compare_type=True)
     cli.register(app)
     return app
