@@ -111,7 +111,7 @@ IDEMPOTENCY_RETENTION_H = _setting(
     "idempotency_retention_h", 72, "Hours for which an Idempotency-Key is remembered.", 24, 720
 )
 MAX_OPEN_ORDERS_DEFAULT = _setting(
-    "max_open_orders_default", 3, "Open orders a new requisite may have at once.", 1, 1000
+    "max_open_orders_default", 5, "Open orders a new requisite may have at once.", 1, 1000
 )
 RECEIPTS_MAX_PER_ORDER = _setting(
     "receipts_max_per_order", 5, "Receipts that can be attached to one order by each side.", 1, 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,6 +15,7 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account
 from portal.ledger.models import AccountKind
+from portal.reference import configuration as config
 from portal.reference.queries import find_bank, get_method, method_terms
 from portal.reference.requisite_numbers import normalise
 from portal.traders.models import Requisite, RequisiteStatus, Team, Trader, TraderStatus
@@ -32,7 +33,7 @@ class NewRequisite:
     bank: str | None = None
     min_amount: int = 1
     max_amount: int = 10**12
-    max_open_orders: int = 5
+    max_open_orders: int = field(default_factory=lambda: config.get(config.MAX_OPEN_ORDERS_DEFAULT))
     day_amount_limit: int | None = None
     day_count_limit: int | None = None
     window_s: int | None = None
