@@ -115,3 +115,13 @@ def list_statement(
         )
         for row in hot(_STATEMENT, params)
     ]
+
+
+_OWNERS = """
+SELECT DISTINCT owner_kind, owner_id FROM ledger_account WHERE mode = %(mode)s ORDER BY owner_kind, owner_id
+"""
+
+
+def list_owners(mode: Mode) -> list[tuple[OwnerKind, uuid.UUID | None]]:
+    """Everybody who has an account in this mode."""
+    return [(OwnerKind(row["owner_kind"]), row["owner_id"]) for row in hot(_OWNERS, {"mode": mode.value})]

@@ -7,6 +7,7 @@ reserved: the answer holds for this moment only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from portal.core.db import hot
 from portal.core.ids import new_id
@@ -128,3 +129,66 @@ def payout_availability(
         "never": list(store.traffic.excluded), "only": list(store.traffic.pinned) or None,
     }  # fmt: skip
     return Availability(bool(hot(_PAYOUT, params)[0]["fits"]))
+
+
+_WHY = """
+WITH bucket AS (
+  SELECT r.*, a.balance AS deposit,
+         CASE WHEN r.day = %(day)s THEN r.day_amount ELSE 0 END AS today_amount,
+         CASE WHEN r.day = %(day)s THEN r.day_count ELSE 0 END AS today_count
+    FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id
+   WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.status <> 'archived'
+), judged AS (
+  SELECT status <> 'approved' AS not_approved, NOT payin_on AS switched_off,
+         NOT trader_payin_on AS trader_not_working,
+         %(bank)s::text IS NOT NULL AND bank IS DISTINCT FROM %(bank)s::text AS other_bank,
+         NOT amounts @> %(amount)s::bigint AS amount_out_of_range,
+         open_orders >= max_open_orders AS too_many_open_orders,
+         coalesce(today_amount + %(amount)s > day_amount_limit, false)
+           OR coalesce(today_count >= day_count_limit, false) AS day_limit,
+         coalesce(window_amount + %(amount)s > window_amount_limit, false) AS window_limit,
+         coalesce(total_amount + %(amount)s > total_amount_limit, false) AS total_limit,
+         deposit < %(hold)s AS deposit_too_low,
+         EXISTS (SELECT 1 FROM orders o WHERE o.requisite_id = bucket.id AND o.amount_minor = %(amount)s
+                    AND o.direction = 'payin' AND o.id <> %(order_id)s
+                    AND o.status IN ('awaiting_payment', 'awaiting_confirmation', 'disputed')) AS same_amount_open,
+         EXISTS (SELECT 1 FROM past_assignment p WHERE p.requisite_id = bucket.id AND p.order_id = %(order_id)s)
+           AS had_it_before,
+         trader_id = ANY(%(never)s::uuid[]) AS trader_excluded,
+         cardinality(%(only)s::uuid[]) > 0 AND trader_id <> ALL(%(only)s::uuid[]) AS trader_not_pinned
+    FROM bucket
+)
+SELECT count(*) AS requisites,
+       count(*) FILTER (WHERE NOT (not_approved OR switched_off OR trader_not_working OR other_bank
+         OR amount_out_of_range OR too_many_open_orders OR day_limit OR window_limit OR total_limit
+         OR deposit_too_low OR same_amount_open OR had_it_before OR trader_excluded OR trader_not_pinned)) AS would_fit,
+       count(*) FILTER (WHERE not_approved) AS not_approved,
+       count(*) FILTER (WHERE switched_off) AS switched_off,
+       count(*) FILTER (WHERE trader_not_working) AS trader_not_working,
+       count(*) FILTER (WHERE other_bank) AS other_bank,
+       count(*) FILTER (WHERE amount_out_of_range) AS amount_out_of_range,
+       count(*) FILTER (WHERE too_many_open_orders) AS too_many_open_orders,
+       count(*) FILTER (WHERE day_limit) AS day_limit,
+       count(*) FILTER (WHERE window_limit) AS window_limit,
+       count(*) FILTER (WHERE total_limit) AS total_limit,
+       count(*) FILTER (WHERE deposit_too_low) AS deposit_too_low,
+       count(*) FILTER (WHERE same_amount_open) AS same_amount_open,
+       count(*) FILTER (WHERE had_it_before) AS had_it_before,
+       count(*) FILTER (WHERE trader_excluded) AS trader_excluded,
+       count(*) FILTER (WHERE trader_not_pinned) AS trader_not_pinned
+  FROM judged
+"""
+
+
+def count_reasons(wanted: Wanted, day: date) -> dict[str, int]:
+    """How many requisites of the payin's bucket each condition would turn away now, and how many would fit.
+
+    A requisite is counted under every condition it fails. `day` is the operator's today. Looks at all of
+    the bucket: for people who ask why, not for a hot path.
+    """
+    params = {
+        "mode": wanted.mode, "method": wanted.method, "currency": wanted.currency, "bank": wanted.bank,
+        "amount": wanted.amount_minor, "hold": wanted.hold_minor, "order_id": wanted.order_id, "day": day,
+        "never": list(wanted.traffic.excluded), "only": list(wanted.traffic.pinned),
+    }  # fmt: skip
+    return {name: int(count) for name, count in hot(_WHY, params)[0].items()}
