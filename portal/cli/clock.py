@@ -1,4 +1,4 @@
-"""`flask clock`: acts on deadlines."""
+"""`flask clock`: deadlines, retries and upkeep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 @click.command("clock")
 @with_appcontext
 def clock() -> None:
-    """Act on deadlines until stopped. Several may run: one acts, the others stand by."""
+    """Act on deadlines until stopped. Any number of these may run at once; one acts, the others stand by."""
     from portal.workers.clock import run_clock
 
     run_clock(cast("Flask", current_app._get_current_object()))  # type: ignore[attr-defined]  # noqa: SLF001

@@ -103,7 +103,7 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
         raise click.ClickException("A payout is offered to traders; the first to accept gets it.")
     now: dict[str, int] | None = None
     if order.method is not None:
-        traffic = get_store(order.store_id).traffic
+        traffic = get_store(order.store_id).traffic_for(order.mode)
         wanted = Wanted(
             order.id, order.round, order.mode, order.method, order.bank, order.currency,
             order.amount_minor, order.settlement_minor, traffic,
@@ -204,7 +204,7 @@ def _imagine(
     minor = parse_amount(amount, get_currency(currency).exponent)
     rate = current_rate(currency, store.settlement_currency, "payin")
     hold = settlement_of(minor, currency, store.settlement_currency, rate.micros)
-    return Wanted(new_id(), 0, mode, method, bank, currency, minor, hold, store.traffic)
+    return Wanted(new_id(), 0, mode, method, bank, currency, minor, hold, store.traffic_for(mode))
 
 
 @orders.command("complete")

@@ -7,6 +7,7 @@ from flask.cli import AppGroup
 
 from portal.core.db import transaction
 from portal.reference.seeding import seed_reference
+from portal.traders.sandbox import seed_sandbox
 
 seed = AppGroup("seed", help="Add the data that Nostro comes with.")
 commands = [seed]
@@ -20,3 +21,11 @@ def reference() -> None:
     for what, count in added.items():
         click.echo(f"{what}: {count} added")
     click.echo("Rate pairs come without a rate; set one with: flask rates set RUB 95.00")
+
+
+@seed.command("sandbox")
+def sandbox() -> None:
+    """Add the virtual traders of test mode, so that test orders find a requisite. Repeatable."""
+    with transaction():
+        added = seed_sandbox()
+    click.echo(f"test requisites: {added} added")

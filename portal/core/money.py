@@ -32,7 +32,8 @@ def parse_amount(text: object, exponent: int) -> int:
     fraction = match[2] or ""
     if len(fraction) > exponent:
         raise AmountError("too_many_decimals", f"This currency has {exponent} decimals.")
-    minor = int(match[1]) * 10**exponent + int(fraction.ljust(exponent, "0") or "0")
+    scale: int = 10**exponent
+    minor = int(match[1]) * scale + int(fraction.ljust(exponent, "0") or "0")
     if minor == 0:
         raise AmountError("not_positive", "The amount must be greater than zero.")
     if minor > MAX_MINOR:

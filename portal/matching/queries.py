@@ -46,8 +46,8 @@ def methods_available(
             continue
         params = {
             "mode": mode, "method": method.code, "currency": currency, "amount": amount_minor,
-            "hold": hold_minor, "never": list(store.traffic.excluded),
-            "only": list(store.traffic.pinned) or None,
+            "hold": hold_minor, "never": list(store.traffic_for(mode).excluded),
+            "only": list(store.traffic_for(mode).pinned) or None,
         }  # fmt: skip
         banks = tuple(row["bank"] for row in hot(_BANKS, params))
         if banks:
@@ -92,14 +92,14 @@ def payin_availability(
 
     def fits(amount: int) -> bool:
         hold = -(-amount * hold_per_million // 1_000_000)
-        wanted = Wanted(new_id(), 0, mode, method, bank, currency, amount, hold, store.traffic)
+        wanted = Wanted(new_id(), 0, mode, method, bank, currency, amount, hold, store.traffic_for(mode))
         return amount > 0 and match(wanted, reserve=False).taken is not None
 
     if fits(amount_minor):
         return Availability(True)
     params = {
         "mode": mode, "method": method, "currency": currency, "amount": amount_minor,
-        "never": list(store.traffic.excluded),
+        "never": list(store.traffic_for(mode).excluded),
     }  # fmt: skip
     bounds = hot(_NEAREST, params)[0]
     tries = [amount_minor + sign * step * unit_minor for step in _STEPS for sign in (-1, 1)]
@@ -126,7 +126,7 @@ def payout_availability(
     """Whether any trader could be offered this payout now."""
     params = {
         "mode": mode, "method": method, "currency": currency, "amount": amount_minor,
-        "never": list(store.traffic.excluded), "only": list(store.traffic.pinned) or None,
+        "never": list(store.traffic_for(mode).excluded), "only": list(store.traffic_for(mode).pinned) or None,
     }  # fmt: skip
     return Availability(bool(hot(_PAYOUT, params)[0]["fits"]))
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, text
 
 from portal.core.db import db
 from portal.core.errors import NotFound
+from portal.core.modes import Mode
 from portal.merchants.models import MerchantMember, Store
 from portal.reference.snapshot import Snapshot
 
@@ -34,6 +35,9 @@ class TrafficTerms:
     split: tuple[tuple[uuid.UUID, int], ...] = ()
 
 
+_NO_RULES = TrafficTerms()
+
+
 @dataclass(frozen=True, slots=True)
 class StoreTerms:
     """A store with its plans and traffic rules, as one immutable value."""
@@ -53,6 +57,10 @@ class StoreTerms:
     created_at: datetime
     plans: Mapping[tuple[str, str | None], PlanTerms]
     traffic: TrafficTerms
+
+    def traffic_for(self, mode: str) -> TrafficTerms:
+        """Rules are about live traders; test orders go to the sandbox."""
+        return self.traffic if mode == Mode.LIVE else _NO_RULES
 
     def plan(self, direction: str, method: str | None) -> PlanTerms | None:
         """The plan of this direction for this method, or the one for all methods."""

@@ -73,7 +73,7 @@ def availability(
 
 
 def _corner(store: StoreTerms, mode: Mode, method: str, bank: str | None, currency: str) -> Corner:
-    return Corner(mode.value, method, currency, bank, store.traffic.pinned, store.traffic.excluded)
+    return Corner(mode.value, method, currency, bank, store.traffic_for(mode).pinned, store.traffic_for(mode).excluded)
 
 
 def _would_match(
@@ -88,7 +88,7 @@ def _would_match(
     hold = settlement_of(amount_minor, currency, store.settlement_currency, rate.micros)
     wanted = Wanted(
         order_id=new_id(), round=0, mode=mode.value, method=method, bank=bank, currency=currency,
-        amount_minor=amount_minor, hold_minor=hold, traffic=store.traffic,
+        amount_minor=amount_minor, hold_minor=hold, traffic=store.traffic_for(mode),
     )  # fmt: skip
     return match(wanted, reserve=False).taken is not None
 

@@ -59,7 +59,8 @@ SELECT {COLUMNS}, now() AS now, r.number_encrypted,
  WHERE o.token_hash = %(hash)s AND o.direction = 'payin'
 """  # noqa: S608 - built once from constants
 _STATUS = """
-SELECT version, status, ceil(greatest(extract(epoch FROM due_at - now()), 0))::int AS seconds_left
+SELECT version, status, CASE WHEN due_at IS NOT NULL
+         THEN ceil(greatest(extract(epoch FROM due_at - now()), 0))::int END AS seconds_left
   FROM orders WHERE token_hash = %(hash)s AND direction = 'payin'
 """
 _LOCK = f"""

@@ -1,145 +1,180 @@
-"""The clock: deadlines, waiting matches, limits that come free, roll-ups, rates, and what has grown old.
+"""`flask clock`: what must happen because time has passed. Many may run, one acts.
 
-Everything it does is a row that is due, so any clock on any machine may do it. Many may run; the one that
-holds the advisory lock acts, the others stand by and take over when its connection ends.
+The one that acts holds an advisory lock on a connection of its own; when it dies, PostgreSQL frees the
+lock and another clock takes over within STAND_BY_S. Every duty is also safe to run twice, so that the
+second in which a cut-off leader does not know it yet costs nothing.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Event, Thread
 
+import psycopg
 from flask import Flask
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from portal.core.db import db, hot, transaction
+from portal.core.db import release, transaction
+from portal.core.idempotency import delete_old_keys
+from portal.core.stopping import stop_on_signals
 from portal.disputes.service import open_unconfirmed
 from portal.ledger.service import fold_rollup
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import beat, free_limits
 from portal.reference import configuration as config
 from portal.reference.jobs import refresh_due_rates
+from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
-CLOCK_LOCK = 0x6E6F7374726F  # "nostro": the advisory lock of whoever acts
-TICK_S = 0.5
 
-_FORGET_KEYS = """
-DELETE FROM idempotency_key WHERE (store_id, mode, path, key) IN (
-  SELECT store_id, mode, path, key FROM idempotency_key
-   WHERE created_at < now() - make_interval(hours => %(hours)s::int) LIMIT 1000)
-RETURNING 1 AS gone
-"""
+LOCK = 0x6E6F7374_636C6F63  # "nostcloc": the advisory lock of the acting clock
+STAND_BY_S = 1.0
+WAKE_S = 0.5
+FULL = 50  # orders in one go; small, so that a stop is obeyed at once
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Duty:
-    """Something to do every `every_s` seconds. An error is logged and does not stop the others."""
+    """Something to do every so often. `act` says how much it did; `full` means that more is waiting."""
 
     name: str
     every_s: float
-    act: Callable[[], object]
-    due_at: float = 0.0
+    act: Callable[[], int]
+    full: int | None = None
 
 
-def forget_old_keys() -> int:
-    """Delete idempotency keys past their retention, a batch at a time."""
+def _beat() -> int:
+    outage = beat(config.get(config.OUTAGE_THRESHOLD_S))
+    if outage is not None:
+        log.warning("the clock was silent; open deadlines were moved", extra={"silence": str(outage)})
+    return 0
+
+
+def _fold() -> int:
     with transaction():
-        return len(hot(_FORGET_KEYS, {"hours": config.get(config.IDEMPOTENCY_RETENTION_H)}))
+        return fold_rollup(5000)
 
 
-def fold_all() -> int:
-    """Fold the roll-up until nothing is left."""
-    folded = 0
-    while True:
-        with transaction():
-            batch = fold_rollup()
-        folded += batch
-        if batch < 5000:
-            return folded
+def _forget_keys() -> int:
+    with transaction():
+        return delete_old_keys(config.get(config.IDEMPOTENCY_RETENTION_H), limit=1000)
 
 
-def duties() -> list[Duty]:
-    """In the order of importance: the beat first, because it tells an outage from a deadline."""
-    return [
-        Duty("beat", 2, lambda: beat(config.get(config.OUTAGE_THRESHOLD_S))),
-        Duty("deadlines", 0.5, lambda: act_on_due_orders(open_case=open_unconfirmed)),
-        Duty("matching", 1, match_waiting_orders),
-        Duty("limits", 2, lambda: free_limits(config.get(config.DAY_TIMEZONE))),
-        Duty("roll-up", 5, fold_all),
-        Duty("rates", 5, refresh_due_rates),
-        Duty("idempotency keys", 300, forget_old_keys),
-    ]
+# The beat comes first: what was due during an outage gets its time back before anything is acted on.
+BEAT = Duty("beat", 0, _beat)
+DEADLINES = (
+    Duty("due orders", WAKE_S, lambda: act_on_due_orders(FULL, open_case=open_unconfirmed), FULL),
+    Duty("waiting payins", WAKE_S, lambda: match_waiting_orders(FULL)),
+    Duty("requisite limits", 1.0, lambda: free_limits(config.get(config.DAY_TIMEZONE)), 500),
+)
+# Apart from the deadlines: a slow feed must not keep an order from ending on time.
+UPKEEP = (
+    Duty("ledger roll-up", 5.0, _fold, 5000),
+    Duty("rates", 5.0, refresh_due_rates),
+    Duty("old idempotency keys", 30.0, _forget_keys, 1000),
+)
 
 
-def run_due(all_duties: list[Duty], now: float) -> None:
-    """Act on every duty that is due; each in its own transactions."""
-    for duty in all_duties:
-        if now < duty.due_at:
-            continue
-        duty.due_at = now + duty.every_s
+class Lane:
+    """Duties that take turns. An error in one is logged and does not stop the others."""
+
+    def __init__(self, app: Flask, duties: Sequence[Duty], first: Duty | None = None) -> None:
+        self._app, self._duties, self._first = app, duties, first
+        self._due = dict.fromkeys((duty.name for duty in duties), 0.0)
+
+    def turn(self) -> None:
+        """Do what is due. Nothing is done while `first` fails."""
+        if self._first is not None and not self._do(self._first):
+            return
+        for duty in self._duties:
+            if time.monotonic() >= self._due[duty.name]:
+                self._do(duty)
+
+    def _do(self, duty: Duty) -> bool:
+        self._due[duty.name] = time.monotonic() + duty.every_s
         try:
-            duty.act()
+            with self._app.app_context():
+                done = duty.act()
+                release()
         except Exception:
-            log.exception("the clock's duty %r failed; the others go on", duty.name)
-        finally:
-            db.session.remove()
+            log.exception("a duty of the clock failed", extra={"duty": duty.name})
+            return False
+        if duty.full is not None and done >= duty.full:
+            self._due[duty.name] = 0.0
+        return True
 
 
-class Clock:
-    """One process's clock. `stop` is safe to call from a signal handler."""
+class Leadership:
+    """The advisory lock, on a connection that does nothing else."""
 
-    def __init__(self, app: Flask) -> None:
-        self._app = app
-        self._stopping = threading.Event()
-        self._lock_connection: Connection | None = None
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._connection: psycopg.Connection[tuple[bool]] | None = None
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def run(self) -> None:
-        """Tick until stopped. A lost database is waited for, never given up on."""
-        work = duties()
-        with self._app.app_context():
-            while not self._stopping.is_set():
-                if self._acts():
-                    run_due(work, time.monotonic())
-                self._stopping.wait(TICK_S)
-            self._let_go()
-
-    def _acts(self) -> bool:
-        """Whether this process holds the lock; tries to take it when it does not."""
+    def is_ours(self) -> bool:
+        """Whether this process acts now; asks the database each time."""
         try:
-            if self._lock_connection is None:
-                connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": CLOCK_LOCK}):
+            if self._connection is None:
+                connection = psycopg.connect(
+                    self._url,
+                    autocommit=True,
+                    connect_timeout=2,
+                    application_name="nostro clock",
+                    options="-c statement_timeout=2s",
+                    keepalives_idle=2,
+                    keepalives_interval=1,
+                    keepalives_count=3,
+                )
+                row = connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
+                if not (row and row[0]):
                     connection.close()
                     return False
-                log.info("this clock acts")
-                self._lock_connection = connection
-            self._lock_connection.execute(text("SELECT 1"))
-            return True
-        except SQLAlchemyError:
-            log.warning("the clock waits for the database")
-            self._let_go()
-            return False
+                self._connection = connection
+            else:
+                self._connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            log.warning("the clock could not reach the database: %s", type(error).__name__)
+            self.give_up()
+        return self._connection is not None
 
-    def _let_go(self) -> None:
-        """Give the lock back by ending its connection (a pooled one would keep it)."""
-        connection, self._lock_connection = self._lock_connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
+    def give_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
-def run_clock(app: Flask) -> None:
-    """Run until SIGTERM or SIGINT."""
-    clock = Clock(app)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: clock.stop())
-    clock.run()
+def run_clock(app: Flask, stop: Event | None = None) -> None:
+    """Run until SIGTERM, SIGINT or `stop`; then end within 2 seconds. Act only while the lock is ours."""
+    stop = stop or stop_on_signals()
+    leading = Event()
+    leadership = Leadership(
+        get_settings().database_url.get_secret_value().replace("postgresql+psycopg", "postgresql")
+    )
+    lanes = [Lane(app, DEADLINES, BEAT), Lane(app, UPKEEP)]
+    threads = [
+        Thread(target=_run_lane, args=(lane, leading, stop), name=f"clock-{number}", daemon=True)
+        for number, lane in enumerate(lanes)
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("clock started")
+    while not stop.is_set():
+        ours = leadership.is_ours()
+        if ours != leading.is_set():
+            log.info("this clock acts" if ours else "this clock stands by")
+        (leading.set if ours else leading.clear)()
+        stop.wait(STAND_BY_S)
+    leading.clear()
+    for thread in threads:
+        thread.join(0.7)
+    leadership.give_up()
+    log.info("clock stopped")
+
+
+def _run_lane(lane: Lane, leading: Event, stop: Event) -> None:
+    while not stop.is_set():
+        if leading.wait(WAKE_S) and not stop.is_set():
+            lane.turn()
+            stop.wait(WAKE_S)

@@ -31,7 +31,7 @@ def pay_payout(order: OrderRecord) -> OrderRecord:
 
 
 def _accepted(order: OrderRecord) -> OrderRecord:
-    traffic = get_store(order.store_id).traffic
+    traffic = get_store(order.store_id).traffic_for(order.mode)
     corner = Corner(
         order.mode, order.method or "", order.currency, order.bank, traffic.pinned, traffic.excluded
     )

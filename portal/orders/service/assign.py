@@ -46,7 +46,7 @@ def search(order: OrderRecord, store: StoreTerms) -> MatchResult:
     assert order.method is not None
     wanted = Wanted(
         order.id, order.round, order.mode, order.method, order.bank, order.currency, order.amount_minor,
-        order.settlement_minor, store.traffic,
+        order.settlement_minor, store.traffic_for(order.mode),
     )  # fmt: skip
     return match(wanted)
 
@@ -225,7 +225,7 @@ def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) ->
 
 def _check_offered(order: OrderRecord, store: StoreTerms, trader_id: uuid.UUID) -> None:
     """Only a payout that this trader was offered; anything else is not there for them."""
-    traffic = store.traffic
+    traffic = store.traffic_for(order.mode)
     is_excluded = trader_id in traffic.excluded or (traffic.pinned and trader_id not in traffic.pinned)
     if (
         order.is_payin

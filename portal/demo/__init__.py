@@ -1,0 +1,1 @@
+"""The demo: everything on one machine, from one command. Refused in production."""
