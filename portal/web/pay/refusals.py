@@ -1,0 +1,68 @@
+"""Refusals on the payment page are pages that say what to do, not error screens."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, render_template, request
+from flask_babel import force_locale
+from flask_babel import lazy_gettext as _l
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from portal.core.errors import DomainError, NotFound
+from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
+from portal.web.pay import bp
+from portal.web.pay.guard import FormOutdated, count_miss
+from portal.web.pay.languages import direction_of, pick_language
+from portal.web.pay.rendering import render_now
+
+_NOTICES = (
+    (
+        FormOutdated,
+        _l("The form was too old or came from another site. Nothing was changed: try again here."),
+    ),
+    (ReceiptNotExpected, _l("No receipt is needed here any more. This is where the payment stands.")),
+    (TooManyReceipts, _l("There are enough receipts for this payment already.")),
+)
+_MOVED_ON = _l("The payment has moved on meanwhile. This is where it stands.")
+_BUSY = _l("We could not do this right now. Nothing was changed: try again in a moment.")
+
+
+@bp.errorhandler(DomainError)
+def refused(refusal: DomainError) -> Response:
+    """The page of the payment with a sentence about what was refused; its own page where there is none."""
+    token = (request.view_args or {}).get("token")
+    if isinstance(refusal, NotFound) or token is None:
+        return _unknown(refusal)
+    if refusal.status in {429, 503} or request.path.endswith("/status"):
+        return _plain("pay/busy.html", refusal.status, refusal.retry_after_s)
+    notice = next((text for kind, text in _NOTICES if isinstance(refusal, kind)), _MOVED_ON)
+    try:
+        return render_now(token, status=refusal.status, notice=notice)
+    except NotFound as unknown:
+        return _unknown(unknown)
+
+
+@bp.errorhandler(RequestEntityTooLarge)
+def too_large(_error: RequestEntityTooLarge) -> Response:
+    token = (request.view_args or {}).get("token", "")
+    notice = _l("This file is too large: 10 MB at most. Nothing was changed: send a screenshot instead.")
+    try:
+        return render_now(token, status=413, notice=notice)
+    except NotFound as unknown:
+        return _unknown(unknown)
+
+
+def _unknown(refusal: DomainError) -> Response:
+    if (request.view_args or {}).get("token") is not None:
+        count_miss()
+    return _plain("pay/unknown.html", refusal.status if refusal.status == 429 else 404, None)
+
+
+def _plain(template: str, status: int, retry_after_s: int | None) -> Response:
+    """A page that knows nothing of the order."""
+    language = pick_language(None)
+    with force_locale(language):
+        html = render_template(template, language=language, dir=direction_of(language))
+    response = make_response(html, status)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response

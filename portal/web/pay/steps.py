@@ -1,0 +1,143 @@
+"""What a customer does on the way that goes well: choose, claim, attach, cancel. One verb each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import request
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+
+from portal.core.actors import CUSTOMER
+from portal.core.db import run_in_transaction
+from portal.core.errors import DomainError, InvalidTransition, ValidationFailed
+from portal.core.permissions import public
+from portal.core.receipt_check import CleanFile, check_receipt
+from portal.merchants.queries import get_store
+from portal.orders.models import ReceiptKind, Status
+from portal.orders.payment_session import lock_payment_order
+from portal.orders.receipts import add_receipt
+from portal.orders.record import OrderRecord
+from portal.orders.service import cancel_order, choose_method, claim_payin
+from portal.orders.service.claim import PayerDetails, ProofMissing
+from portal.reference import configuration as config
+from portal.reference.queries import list_banks
+from portal.web.pay import bp
+from portal.web.pay.forms import ClaimForm, uploaded
+from portal.web.pay.rendering import back_to_page, render_now
+
+_OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"
+# The customer has said that they paid, or it has gone further: a claim again says nothing new.
+CLAIMED = {Status.AWAITING_CONFIRMATION, Status.DISPUTED, Status.COMPLETED}
+
+
+def with_locked_order(token: str, work: Callable[[OrderRecord], object]) -> None:
+    """Run a verb on the session's order in one transaction, with its row locked."""
+    run_in_transaction(lambda: work(lock_payment_order(token)))
+
+
+@bp.post("/<token>/method")
+@public(_OWN_FORM)
+def choose(token: str) -> Response:
+    method, bank = request.form.get("method", "")[:64], request.form.get("bank", "")[:64] or None
+
+    def work(order: OrderRecord) -> None:
+        if order.method is None and order.status == Status.MATCHING:
+            if bank is not None and bank not in {known.code for known in list_banks(method, order.currency)}:
+                raise ValidationFailed.of("bank", "unknown", "This bank can't be used for this method.")
+            choose_method(order, method, bank, actor=CUSTOMER)
+
+    try:
+        with_locked_order(token, work)
+    except ValidationFailed:
+        return render_now(token, status=422, notice=_l("Choose one of the ways to pay shown here."))
+    return back_to_page(token)
+
+
+@bp.post("/<token>/claim")
+@public(_OWN_FORM)
+def claim(token: str) -> Response:
+    form = ClaimForm(request.form)
+    upload = checked_upload(form) if form.validate() else None
+    if form.errors:
+        return render_now(token, status=422, form=form)
+    payer = PayerDetails(form.name.data, form.last4.data, form.bank.data, form.reference.data)
+    try:
+        with_locked_order(token, lambda order: claim_order(order, payer, upload))
+    except ProofMissing:
+        return receipt_missing(token, form)
+    return back_to_page(token)
+
+
+def claim_order(order: OrderRecord, payer: PayerDetails, upload: CleanFile | None) -> None:
+    """Receipt and claim in one transaction; a claim that was made before changes nothing."""
+    if order.status in CLAIMED:
+        return
+    if upload is not None:
+        add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
+    required = get_store(order.store_id).receipt_required
+    claim_payin(order, payer, receipt_required=required, actor=CUSTOMER)
+
+
+def receipt_missing(token: str, form: ClaimForm, template: str | None = None, **extra: object) -> Response:
+    """What was typed stays; the missing receipt is named beside its field."""
+    form.receipt.errors = [_l("The shop asks for a receipt. Attach it first.")]
+    return render_now(token, status=422, form=form, template=template, **extra)
+
+
+def checked_upload(form: ClaimForm) -> CleanFile | None:
+    """The form's file, checked, or None; what is wrong with it becomes an error of its field."""
+    part = uploaded(request.files)
+    if part is None:
+        return None
+    limit = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
+    try:
+        return check_receipt(part.stream.read(limit + 1), limit)
+    except DomainError as refusal:
+        if refusal.status == 503:
+            raise
+        form.receipt.errors = [receipt_message(refusal)]
+        return None
+
+
+_RECEIPT_MESSAGES = {
+    "empty": _l("This file is empty. Choose another one."),
+    "file_too_large": _l("This file is too large. Send a screenshot instead."),
+    "file_type": _l("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
+    "too_many_pixels": _l("This picture is too large. Send a screenshot instead."),
+    "unsafe_pdf": _l("This PDF is protected or has active content. Send a screenshot instead."),
+}
+
+
+def receipt_message(refusal: DomainError) -> str:
+    """The refusal of a file, in the page's language."""
+    code = refusal.errors[0].code if refusal.errors else refusal.code
+    return _RECEIPT_MESSAGES.get(code, _l("This file could not be read. Take the picture again."))
+
+
+@bp.post("/<token>/receipts")
+@public(_OWN_FORM)
+def attach(token: str) -> Response:
+    form = ClaimForm()
+    upload = checked_upload(form)
+    if upload is None and not form.receipt.errors:
+        form.receipt.errors = [_l("Choose a file first.")]
+    if upload is None:
+        return render_now(token, status=422, form=form)
+    with_locked_order(token, lambda order: add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER))
+    return back_to_page(token)
+
+
+@bp.post("/<token>/cancellation")
+@public(_OWN_FORM)
+def cancel(token: str) -> Response:
+    def work(order: OrderRecord) -> None:
+        if order.status not in {Status.CANCELLED, Status.EXPIRED, Status.FAILED}:
+            cancel_order(order, None, actor=CUSTOMER)
+
+    try:
+        with_locked_order(token, work)
+    except InvalidTransition:
+        notice = _l("This payment can't be cancelled any more. This is where it stands.")
+        return render_now(token, status=409, notice=notice)
+    return back_to_page(token)
