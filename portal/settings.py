@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
@@ -114,6 +115,37 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_sentences(error)) from None
+
+
+class LaunchSettings(BaseSettings):
+    """What is read before there are any addresses: by whoever starts the servers and processes."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    environment: Literal["development", "test", "production"] = "development"
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    port: int = Field(default=8000, ge=1, le=65534)
+    # Another build of PostgreSQL (its bin directory) or Redis (its server) than the wheels'.
+    pgbin: Path | None = None
+    redis_bin: Path | None = None
+    # Keep the running demo's simulator from placing orders.
+    demo_quiet: bool = False
+
+
+def launch_settings() -> LaunchSettings:
+    """Read them now. Raises SettingsError with a sentence that names each bad value."""
+    try:
+        return LaunchSettings()
+    except ValidationError as error:
+        raise SettingsError(_sentences(error)) from None
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """This process's environment with changes, for a process it starts."""
+    return os.environ | changes
 
 
 def _sentences(error: ValidationError) -> str:
