@@ -50,7 +50,7 @@ def _redis() -> redis.Redis:
 class _Held(Generic[T]):
     value: T
     mark: str
-    loaded_at: float
+    too_old_at: float
 
 
 class Snapshot(Generic[T]):
@@ -87,7 +87,7 @@ class Snapshot(Generic[T]):
         if held is not None:
             if now >= self._look_at:
                 self._look(now)
-            if held.mark == self._mark and now - held.loaded_at < self._max_age_s():
+            if held.mark == self._mark and now < held.too_old_at:
                 return held.value
         return self._reload(held, now)
 
@@ -117,7 +117,7 @@ class Snapshot(Generic[T]):
             if value is None:
                 value = self._read()
                 self._leave_copy(mark, value)
-            self._held = _Held(value, mark, time.monotonic())
+            self._held = _Held(value, mark, time.monotonic() + self._max_age_s())
             return value
 
     def _read(self) -> T:

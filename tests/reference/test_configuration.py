@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -147,3 +149,40 @@ def test_without_redis_settings_are_read_from_the_database_and_age() -> None:
         assert other.get()[KEY] == 20
         set_value(30)
         assert other.get()[KEY] == 30
+
+
+def test_many_threads_load_once_and_all_see_a_change(app: Flask) -> None:
+    """Eight threads read while one value is followed by another: nobody goes back to an older one."""
+    values = iter(range(1, 1_000_000))
+    loads: list[int] = []
+
+    def load(_: object) -> int:
+        loads.append(next(values))
+        return loads[-1]
+
+    counted = Snapshot("counted by a test", load, lambda: 3600.0)
+    seen: list[list[int]] = [[] for _ in range(8)]
+    stop = threading.Event()
+
+    def read(mine: list[int]) -> None:
+        with app.app_context():
+            while not stop.is_set():
+                mine.append(counted.get())
+            mine.append(counted.get())
+
+    with app.app_context():
+        counted.get()
+    threads = [threading.Thread(target=read, args=(mine,)) for mine in seen]
+    for thread in threads:
+        thread.start()
+    with app.app_context():
+        for _ in range(20):
+            time.sleep(0.01)
+            counted.forget()
+    last = len(loads)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert all(mine == sorted(mine) for mine in seen)
+    assert all(mine[-1] >= last for mine in seen), "who asks after a change sees it"
+    assert len(loads) <= 60, "a change is loaded once or twice, not once a thread"
