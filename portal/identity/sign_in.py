@@ -133,7 +133,7 @@ def _wait_s(counted: dict[str, Any], limits: SignInLimits) -> float:
     if not counted["is_known_address"]:
         over = counted["email"] - limits.per_email * _EVERYWHERE
         waits.append(_pause_s(over, _LONGEST_PAUSE_S) - counted["email_quiet_s"])
-    return max(waits)
+    return float(max(waits))
 
 
 def _pause_s(over: int, longest_s: int) -> float:

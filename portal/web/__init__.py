@@ -1,0 +1,22 @@
+"""HTML, by audience."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from portal.web import assets, auth, csrf, errors, languages, pay, presentation, security, trader
+from portal.web.converters import OrderIdConverter, ReceiptIdConverter
+
+
+def register(app: Flask) -> None:
+    """Put the portals and the payment page into the application, with what all pages share."""
+    app.url_map.converters.update(order_id=OrderIdConverter, receipt_id=ReceiptIdConverter)
+    security.register(app)
+    csrf.register(app)
+    languages.register(app)
+    presentation.register(app)
+    assets.register(app)
+    errors.register(app)
+    auth.register(app)
+    app.register_blueprint(pay.bp)
+    app.register_blueprint(trader.blueprint)

@@ -1,0 +1,17 @@
+"""Signing in and out, and who one is: a session in PostgreSQL behind a cookie."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_login import LoginManager
+
+from portal.web.auth.routes import blueprint
+from portal.web.auth.visitor import load_visitor
+
+
+def register(app: Flask) -> None:
+    manager = LoginManager(app)
+    # The session is a row of ours: Flask-Login's own cookie and its guesses about it stay out.
+    manager.session_protection = None
+    manager.request_loader(load_visitor)
+    app.register_blueprint(blueprint)

@@ -1,0 +1,67 @@
+"""Who the request is from: Flask-Login's `current_user`, found by the session's cookie."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Request, current_app, g
+from flask_login import UserMixin
+
+from portal.core.db import transaction
+from portal.core.permissions import Permission
+from portal.identity.models import Role
+from portal.identity.queries import SignedIn, find_session
+from portal.identity.roles import permissions_of
+from portal.identity.service import touch_session
+from portal.reference import configuration as config
+from portal.web.security import session_cookie
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_HOMES = {Role.TRADER: "trader.queue"}
+
+
+class Visitor(UserMixin):  # type: ignore[misc]
+    """A signed-in person, with what their roles permit."""
+
+    def __init__(self, session: SignedIn) -> None:
+        self.session = session
+        self.locale = session.locale
+        self.timezone = session.timezone
+        self.permissions = permissions_of(session.roles)
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self.session.user_id
+
+    def can(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    @property
+    def home(self) -> str:
+        """The endpoint where this person's work begins."""
+        return next((_HOMES[role] for role in self.session.roles if role in _HOMES), "auth.account")
+
+
+def background(view: View) -> View:
+    """Declare that pages ask this route by themselves: it does not keep an idle session alive."""
+    view.is_background = True  # type: ignore[attr-defined]
+    return view
+
+
+def load_visitor(request: Request) -> Visitor | None:
+    """Flask-Login's request loader: at most once in a request."""
+    token = request.cookies.get(session_cookie())
+    if not token or len(token) > 100:
+        return None
+    found = find_session(token, config.get(config.SESSION_IDLE_S))
+    if found is None:
+        return None
+    view = current_app.view_functions.get(request.endpoint or "")
+    if found.is_worth_touching and not getattr(view, "is_background", False):
+        with transaction():
+            touch_session(found.session_id)
+    g.visitor = Visitor(found)
+    return g.visitor

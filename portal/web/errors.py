@@ -1,0 +1,140 @@
+"""Refusals and failures as a page or, for htmx, as a notice; the API answers by itself (portal.api.problems).
+
+These pages ask the database for nothing: they are what people see when it is away.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import psycopg
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    got_request_exception,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.api.request_id import request_id
+from portal.core.db import RETRIED_SQLSTATES, db, sqlstate_of
+from portal.core.errors import DomainError
+from portal.core.htmx import is_htmx, notice_fragment
+from portal.core.permissions import NotSignedIn
+
+log = logging.getLogger(__name__)
+
+_QUERY_CANCELED = "57014"
+_CONNECTION_CLASSES = ("08", "57P")
+
+
+def words_of(status: int) -> tuple[str, str]:
+    """Title and what to do next, for a refusal that has no words of its own."""
+    known = {
+        400: (_("The request could not be read"), _("Reload the page and try again.")),
+        401: (_("Sign in first"), _("This page is for people who are signed in.")),
+        403: (_("This is not permitted"), _("Your account does not include this page.")),
+        404: (_("There is no such page"), _("It may have been moved, or it belongs to somebody else.")),
+        405: (_("This page does not do that"), _("Go back and use the buttons of the page.")),
+        409: (_("This has changed meanwhile"), _("Reload the page to see how it stands now.")),
+        413: (_("The file is too large"), _("Choose a smaller one.")),
+        422: (_("Something in the form is not right"), _("Go back and correct it.")),
+        429: (_("Too many requests"), _("Wait a little, then try again.")),
+        503: (
+            _("Just a moment, please"),
+            _("Something is busy or being restarted. Try again in a few seconds."),
+        ),
+    }
+    unexpected = (
+        _("Something went wrong on our side"),
+        _("It has been noted. Try again; if it happens again, tell us the number below."),
+    )
+    return known.get(status, unexpected if status >= 500 else known[400])
+
+
+def refusal(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
+    """The answer itself, as a page or a notice."""
+    variables = {"status": status, "title": title, "detail": detail, "request_id": request_id()}
+    if is_htmx():
+        response = notice_fragment("errors/_notice.html", status, **variables)
+    else:
+        response = make_response(render_template("errors/error.html", **variables), status)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def from_refusal(error: DomainError) -> Response:
+    title, _detail = words_of(error.status)
+    return refusal(error.status, title, _(error.detail), error.retry_after_s)
+
+
+def to_sign_in(error: NotSignedIn) -> BaseResponse:
+    """Pages lead to the sign-in and back; a fragment sends the whole page there; a stream just ends."""
+    back = request.full_path.removesuffix("?") if request.method == "GET" and not is_htmx() else None
+    url = url_for("auth.show_sign_in", next=back)
+    if is_htmx():
+        response = refusal(error.status, *words_of(401))
+        response.headers["HX-Redirect"] = url
+        return response
+    if "text/event-stream" in request.accept_mimetypes.values():
+        return refusal(error.status, *words_of(401))
+    return redirect(url, code=303)
+
+
+def from_http(error: HTTPException) -> BaseResponse:
+    if isinstance(error, RequestRedirect) or error.response is not None or (error.code or 500) < 400:
+        return BaseResponse(error.get_body(), error.code, error.get_headers())
+    status = error.code or 500
+    title, detail = words_of(status)
+    if isinstance(error, CSRFError):
+        detail = _(
+            "The form was open for too long or cookies are switched off. Reload the page and try again."
+        )
+    response = refusal(status, title, detail)
+    for name, value in error.get_headers(request.environ):
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def is_overload(error: Exception) -> bool:
+    """The database or Redis is away, starting, busy or too slow: true for everybody, over in a moment."""
+    if isinstance(error, PoolTimeout | RedisError):
+        return True
+    if not isinstance(error, DBAPIError | psycopg.Error):
+        return False
+    state = sqlstate_of(error)
+    if state is None:
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        return isinstance(origin, psycopg.OperationalError)
+    return state in RETRIED_SQLSTATES or state == _QUERY_CANCELED or state.startswith(_CONNECTION_CLASSES)
+
+
+def from_error(error: Exception) -> Response:
+    db.session.rollback()
+    if is_overload(error):
+        log.warning("refused for want of a dependency: %s", type(error).__name__)
+        return refusal(503, *words_of(503), retry_after_s=2)
+    log.error("unexpected error", exc_info=error, extra={"request_id": request_id(), "path": request.path})
+    got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]  # noqa: SLF001
+    return refusal(500, *words_of(500))
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(NotSignedIn, to_sign_in)
+    app.register_error_handler(DomainError, from_refusal)
+    app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(Exception, from_error)

@@ -1,0 +1,37 @@
+"""Which language and which time zone a page speaks."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from flask import Flask, g, request
+from flask_babel import Babel, get_locale
+
+LANGUAGES = ("en", "ru")
+
+
+def current_language() -> str:
+    """What the page chose (`g.language`), else the signed-in person's, else the browser's, else English.
+
+    Never asks the database: error pages must work without it.
+    """
+    chosen = g.get("language")
+    if chosen is None and (visitor := g.get("visitor")) is not None:
+        chosen = visitor.locale
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return request.accept_languages.best_match(LANGUAGES) or "en"
+
+
+def current_timezone() -> ZoneInfo:
+    visitor = g.get("visitor")
+    return ZoneInfo(visitor.timezone) if visitor is not None else ZoneInfo("UTC")
+
+
+def _timezone_name() -> str:
+    return current_timezone().key
+
+
+def register(app: Flask) -> None:
+    Babel(app, locale_selector=current_language, timezone_selector=_timezone_name)
+    app.jinja_env.globals["page_language"] = lambda: str(get_locale() or "en").partition("_")[0]

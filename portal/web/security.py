@@ -1,0 +1,64 @@
+"""The headers of every page, and the cookies' names and flags."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from portal.api.problems import PATHS as API_PATHS
+from portal.api.request_id import HEADER as REQUEST_ID
+from portal.api.request_id import request_id
+from portal.settings import get_settings
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def _cookie(name: str, plain: str) -> str:
+    """Over https a name that browsers bind to this host, to https and to the whole site."""
+    return f"__Host-{name}" if get_settings().is_https else plain
+
+
+def session_cookie() -> str:
+    """The cookie that holds a session's token."""
+    return _cookie("nostro", "nostro_session")
+
+
+def register(app: Flask) -> None:
+    """Set cookies' flags and add the headers to whatever did not set its own."""
+    app.config.update(
+        # Flask's own signed cookie carries nothing but the secret of the forms.
+        SESSION_COOKIE_NAME=_cookie("nostro-form", "nostro_form"),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=get_settings().is_https,
+    )
+    app.after_request(add_headers)
+
+
+def add_headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault(REQUEST_ID, request_id())
+    if get_settings().is_https:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if request.path.startswith(API_PATHS):
+        return response
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+        response.vary.add("Cookie")
+    return response

@@ -1,0 +1,87 @@
+"""What a trader does with a payin: the money came (all of it, or another amount), or it did not."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from portal.core.db import run_in_transaction
+from portal.core.errors import NotFound
+from portal.core.money import AmountError, parse_amount
+from portal.core.permissions import Permission, requires
+from portal.disputes.service import open_dispute
+from portal.orders.models import Status
+from portal.orders.queries import get_order_for_trader
+from portal.orders.record import OrderRecord
+from portal.orders.service import confirm_payin, decline_payin
+from portal.orders.trader_view import was_given_back
+from portal.reference.queries import get_currency
+from portal.web.pay.formats import plain_amount as tidied
+from portal.web.presentation import amount_text
+from portal.web.trader import blueprint
+from portal.web.trader.answers import FormState, done, still_open
+from portal.web.trader.reasons import DISPUTE_REASONS, DeclineForm
+from portal.web.trader.seat import current_seat
+
+
+def payin_of_mine(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
+    order = get_order_for_trader(current_seat().trader_id, order_id, lock=lock)
+    if not order.is_payin:
+        raise NotFound("There is no such payin.")
+    return order
+
+
+@blueprint.post("/payins/<order_id:order_id>/confirmation")
+@requires(Permission.PAYIN_CONFIRM)
+def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
+    order = payin_of_mine(order_id)
+    typed = request.form.get("amount", "")[:40]
+    received = None
+    if typed:
+        try:
+            received = parse_amount(tidied(typed), get_currency(order.currency).exponent)
+        except AmountError as error:
+            return still_open(FormState(order_id, "amount", typed, problem=_(str(error))))
+        if received != order.amount_minor and request.form.get("agreed_minor") != str(received):
+            return still_open(FormState(order_id, "amount", typed, agreed_minor=received))
+    actor = current_seat().actor
+    ended = run_in_transaction(
+        lambda: confirm_payin(payin_of_mine(order_id, lock=True), received, actor=actor)
+    )
+    amount = amount_text(ended.actual_minor, ended.currency)
+    return done(_("Confirmed: %(amount)s %(currency)s.", amount=amount, currency=ended.currency))
+
+
+@blueprint.post("/payins/<order_id:order_id>/decline")
+@requires(Permission.PAYIN_DECLINE)
+def decline(order_id: uuid.UUID) -> ResponseReturnValue:
+    """Before the customer says that they paid it is matched again; after that it is a dispute."""
+    trader_id = current_seat().trader_id
+    try:
+        order = payin_of_mine(order_id)
+    except NotFound:
+        if was_given_back(trader_id, order_id):
+            return done(_("You have given this order back already."))
+        raise
+    form = DeclineForm(order, request.form)
+    if form.problem:
+        return still_open(FormState(order_id, "decline", form.words, problem=form.problem))
+    return done(run_in_transaction(lambda: _decline(payin_of_mine(order_id, lock=True), form)))
+
+
+def _decline(order: OrderRecord, form: DeclineForm) -> str:
+    actor = current_seat().actor
+    if order.status == Status.AWAITING_PAYMENT:
+        decline_payin(order, form.reason_and_words, actor=actor)
+        return _("The order was given back. It will not come to you again.")
+    open_dispute(
+        order,
+        DISPUTE_REASONS.get(form.reason, DISPUTE_REASONS["other"]),
+        form.words or None,
+        None,
+        actor=actor,
+    )
+    return _("The dispute is open. Support looks into it; the money on hold stays where it is.")

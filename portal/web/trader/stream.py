@@ -1,0 +1,39 @@
+"""`/trader/stream`: "look again", as it happens. It carries no data, so there is nothing in it to leak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+
+from portal.core.db import release
+from portal.core.live import give_stream_back, listen, take_stream
+from portal.core.permissions import Permission, requires
+from portal.web.auth.visitor import background
+from portal.web.trader import blueprint
+from portal.web.trader.seat import current_seat
+
+
+@blueprint.get("/stream")
+@requires(Permission.TRADER_QUEUE_VIEW)
+@background
+def stream() -> ResponseReturnValue:
+    """Server-sent events; 204 when this process has no place for another stream: the page polls then."""
+    seat = current_seat()
+    release()
+    if not take_stream():
+        return "", 204
+    response = Response(
+        _events(f"trader:{seat.trader_id}", f"payouts:{seat.mode}"), mimetype="text/event-stream"
+    )
+    response.headers["X-Accel-Buffering"] = "no"
+    # Also when the client is gone before the first event.
+    response.call_on_close(give_stream_back)
+    return response
+
+
+def _events(*channels: str) -> Iterator[str]:
+    yield "retry: 3000\n\n"
+    for is_news in listen(channels):
+        yield "event: queue\ndata: changed\n\n" if is_news else ": still here\n\n"
