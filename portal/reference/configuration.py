@@ -175,12 +175,15 @@ API_PUBLIC_REQUESTS_PER_MINUTE = _setting(
     10,
     1_000_000,
 )
-PAY_PAGE_REQUESTS_PER_MINUTE = _setting(
-    "pay_page_requests_per_minute",
-    120,
-    "Requests of one payment page from one address in a minute.",
-    10,
-    100_000,
+PAY_PAGE_POSTS_PER_MINUTE = _setting(
+    "pay_page_posts_per_minute", 30, "Forms that one payment page may send in a minute.", 5, 10_000
+)
+PAY_PAGE_MISSES_PER_MINUTE = _setting(
+    "pay_page_misses_per_minute",
+    60,
+    "Payment pages that do not exist which one address may ask for in a minute.",
+    5,
+    10_000,
 )
 
 # Webhooks

@@ -15,11 +15,10 @@ from flask import Response, request
 
 from portal.core.errors import Forbidden, TooManyRequests
 from portal.core.limits import RequestCounter, network_of
+from portal.reference import configuration as config
 from portal.settings import get_settings
 
 CSRF_FIELD = "csrf_token"
-POSTS_A_MINUTE = 30
-MISSES_A_MINUTE = 60
 
 _posts = RequestCounter("pay:post")
 _misses = RequestCounter("pay:miss")
@@ -47,7 +46,7 @@ def check_post(token: str) -> None:
 
     Raises FormOutdated (403), TooManyRequests (429).
     """
-    allowance = _posts.hit(token, POSTS_A_MINUTE)
+    allowance = _posts.hit(token, config.get(config.PAY_PAGE_POSTS_PER_MINUTE))
     if allowance.is_exceeded:
         raise TooManyRequests("Too many attempts. Wait a minute.", retry_after_s=allowance.reset_s)
     if not _is_from_here():
@@ -68,13 +67,13 @@ def _is_from_here() -> bool:
 
 def check_misses() -> None:
     """Raises TooManyRequests for a network that has asked for many payments that do not exist."""
-    allowance = _misses.look(network_of(request.remote_addr), MISSES_A_MINUTE)
+    allowance = _misses.look(network_of(request.remote_addr), config.get(config.PAY_PAGE_MISSES_PER_MINUTE))
     if allowance.is_exceeded:
         raise TooManyRequests("Too many attempts. Wait a minute.", retry_after_s=allowance.reset_s)
 
 
 def count_miss() -> None:
-    _misses.hit(network_of(request.remote_addr), MISSES_A_MINUTE)
+    _misses.hit(network_of(request.remote_addr), config.get(config.PAY_PAGE_MISSES_PER_MINUTE))
 
 
 def protect(response: Response, return_origins: Iterable[str]) -> Response:
