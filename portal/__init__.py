@@ -26,10 +26,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from flask_migrate import Migrate
 
-    from portal import api, cli, tables
+    from portal import api, cli, tables, web
 
     tables.load()
     api.register(app)
+    web.register(app)
     Migrate(app, db, directory=str(__path__[0]) + "/../migrations", compare_type=True)
     cli.register(app)
     return app

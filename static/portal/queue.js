@@ -212,8 +212,9 @@
     next.scrollIntoView({ block: "nearest" });
   };
   const confirm = () => {
+    // Unasked, only a payin whose customer says that they paid; any other has to be chosen first.
     const chosen = cardOf(document.activeElement);
-    const card = chosen || document.querySelector(".order[data-calls='confirm']") || document.querySelector(".order[data-kind='payin']");
+    const card = chosen || document.querySelector(".order[data-calls='confirm']");
     if (!card) return;
     // The first card changed under the finger: show it before it is confirmed.
     if (!chosen && Date.now() - firstChangedAt < 1500) { card.focus(); return; }
