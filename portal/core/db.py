@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
+from psycopg import RawCursor
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import MetaData
@@ -101,6 +104,7 @@ def transaction() -> Iterator[None]:
             state["depth"] -= 1
         return
     state["depth"] = 1
+    state["driver"] = None
     state["after_commit"] = []
     try:
         yield
@@ -111,6 +115,7 @@ def transaction() -> Iterator[None]:
         raise
     finally:
         state["depth"] = 0
+        state["driver"] = None
         callbacks, state["after_commit"] = state["after_commit"], []
     for callback in callbacks:
         try:
@@ -184,9 +189,41 @@ def is_connection_lost(error: BaseException) -> bool:
 def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Run one statement of constant text on the session's own connection, prepared by the driver.
 
-    For the hot paths only: no statement building, no identity map. Placeholders are psycopg's (%(name)s).
+    For the hot paths only: no statement building, no identity map. Placeholders are %(name)s.
     """
-    connection = db.session.connection().connection.dbapi_connection
-    with cast(Any, connection).cursor(row_factory=dict_row) as cursor:
-        cursor.execute(sql, params)
-        return cast(list[dict[str, Any]], cursor.fetchall()) if cursor.description else []
+    with RawCursor(_driver_connection(), row_factory=dict_row) as cursor:
+        if params is None:
+            cursor.execute(sql.encode())
+        else:
+            numbered, names = _numbered(sql)
+            cursor.execute(numbered, [params[name] for name in names])
+        return cursor.fetchall() if cursor.description else []
+
+
+def _driver_connection() -> psycopg.Connection[Any]:
+    """The session's connection as the driver knows it; remembered while a transaction() is open."""
+    state = _state()
+    if not state.get("depth", 0):
+        return cast("psycopg.Connection[Any]", db.session.connection().connection.dbapi_connection)
+    if state.get("driver") is None:
+        state["driver"] = db.session.connection().connection.dbapi_connection
+    return cast("psycopg.Connection[Any]", state["driver"])
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+
+
+@lru_cache(maxsize=1024)
+def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement with $1, $2 ... and the names in that order.
+
+    The driver does the same, but anew on each call once a statement has more than 50 parameters.
+    """
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return "%"
+        return f"${names.setdefault(match[1], len(names) + 1)}"
+
+    return _PLACEHOLDER.sub(number, sql).encode(), tuple(names)

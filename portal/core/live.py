@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import queue
 import threading
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import suppress
 
 import redis
 
@@ -22,29 +24,60 @@ LIFETIME_S = 300.0
 MAX_STREAMS = 200
 # Nudges of one transaction and its neighbours become one look.
 _GATHER_S = 0.15
+_BATCH_S = 0.01
 
 _streams = threading.BoundedSemaphore(MAX_STREAMS)
 
 
-@lru_cache(maxsize=1)
-def _publisher() -> redis.Redis:
-    settings = get_settings()
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-    )
+class _Publisher(threading.Thread):
+    """Sends a process's nudges in batches, so that nobody's request waits for Redis."""
+
+    def __init__(self) -> None:
+        super().__init__(name="nudges", daemon=True)
+        self.pid = os.getpid()
+        self.waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        settings = get_settings()
+        client = redis.Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
+        )
+        while True:
+            channels = {self.waiting.get()}
+            time.sleep(_BATCH_S)
+            with suppress(queue.Empty):
+                while True:
+                    channels.add(self.waiting.get_nowait())
+            try:
+                pipeline = client.pipeline(transaction=False)
+                for channel in channels:
+                    pipeline.publish(PREFIX + channel, b"1")
+                pipeline.execute()
+            except redis.RedisError:
+                log.debug("nudges were lost", exc_info=True)
+
+
+_starting = threading.Lock()
+_publisher: _Publisher | None = None
 
 
 def nudge(*channels: str) -> None:
-    """Tell everyone who listens to these channels (`trader:<id>`, `order:<id>`) to look again."""
-    try:
-        pipeline = _publisher().pipeline(transaction=False)
-        for channel in channels:
-            pipeline.publish(PREFIX + channel, b"1")
-        pipeline.execute()
-    except redis.RedisError:
-        log.debug("a nudge was lost", exc_info=True)
+    """Tell everyone who listens to these channels (`trader:<id>`, `order:<id>`) to look again.
+
+    Returns at once; what is lost with the process or with Redis costs one polling interval.
+    """
+    global _publisher  # noqa: PLW0603 - one thread a process, begun by its first nudge
+    publisher = _publisher
+    if publisher is None or publisher.pid != os.getpid():
+        with _starting:
+            publisher = _publisher
+            if publisher is None or publisher.pid != os.getpid():
+                publisher = _publisher = _Publisher()
+                publisher.start()
+    for channel in channels:
+        publisher.waiting.put(channel)
 
 
 def take_stream() -> bool:
