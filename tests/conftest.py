@@ -1,0 +1,222 @@
+"""Real servers for every test: PostgreSQL and Valkey of the run, databases of the worker, one app for each.
+
+`app` commits for real, in a database that the tests of one worker share: its users make stores and people of
+their own. `isolated_app` (and `db_session`) undo everything. `committed_db` is a database of one module's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import redis as redis_client
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_sqlalchemy.session import Session
+from pydantic import SecretStr
+from sqlalchemy.orm import scoped_session
+
+from tests import servers as running
+from tests.servers import Servers
+
+SERVERS = pytest.StashKey[Servers]()
+WORKER = pytest.StashKey["Worker"]()
+
+
+@dataclass
+class Worker:
+    """What one process of the run has to itself."""
+
+    name: str
+    run: str
+    database_url: str
+    template: str
+    redis_url: str
+    folder: Path
+    apps: dict[str, Flask] = field(default_factory=dict)
+
+    def new_database(self, purpose: str) -> str:
+        """A copy of the migrated template; its address."""
+        name = f"nostro_test_{self.run}_{self.name}_{purpose}"
+        running.create_database(self.database_url, name, self.template)
+        return running.database_url_of(self.database_url, name)
+
+    def new_app(self, database_url: str) -> Flask:
+        from portal import create_app
+        from portal.settings import get_settings
+
+        return create_app(get_settings().model_copy(update={"database_url": SecretStr(database_url)}))
+
+    def app(self, purpose: str) -> Flask:
+        """The app on the database for this purpose, made at first use."""
+        if purpose not in self.apps:
+            self.apps[purpose] = self.new_app(self.new_database(purpose))
+        return self.apps[purpose]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In the process that was called: start the servers. In each that runs tests: take databases."""
+    config = session.config
+    if config.option.collectonly:
+        return
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    if given is None:
+        # A run that is told to end must still stop its servers.
+        signal.signal(signal.SIGTERM, _interrupt)
+        config.stash[SERVERS] = running.start_servers()
+        if getattr(config.option, "numprocesses", None):
+            return
+        given = _seat(config.stash[SERVERS]) | {"workerid": "main"}
+    config.stash[WORKER] = _take_seat(given)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    if SERVERS in node.config.stash:
+        node.workerinput.update(_seat(node.config.stash[SERVERS]))
+
+
+def _seat(servers: Servers) -> dict[str, str]:
+    return {
+        "nostro_database_url": servers.database_url,
+        "nostro_redis_url": servers.redis_url,
+        "nostro_run": servers.run,
+        "nostro_template": servers.template,
+        "nostro_folder": str(servers.folder),
+    }
+
+
+def _take_seat(given: dict[str, str]) -> Worker:
+    worker = Worker(
+        name=given["workerid"],
+        run=given["nostro_run"],
+        database_url=given["nostro_database_url"],
+        template=given["nostro_template"],
+        redis_url=running.claim_redis(given["nostro_redis_url"]),
+        folder=Path(given["nostro_folder"]) / given["workerid"],
+    )
+    worker.folder.mkdir(mode=0o700)
+    os.environ.update(
+        ENVIRONMENT="test",
+        DATABASE_URL=worker.new_database("shared"),
+        REDIS_URL=worker.redis_url,
+        UPLOADS_DIR=str(worker.folder / "uploads"),
+    )
+    return worker
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    stash = session.config.stash
+    if WORKER in stash:
+        running.empty_redis(stash[WORKER].redis_url, keep_claim=False)
+    if SERVERS in stash:
+        stash[SERVERS].stop()
+        del stash[SERVERS]
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> Worker:
+    return request.config.stash[WORKER]
+
+
+@pytest.fixture(scope="session")
+def _shared_app(worker: Worker) -> Flask:
+    """On the database that the environment names, for child processes too."""
+    from portal import create_app
+
+    return create_app()
+
+
+@pytest.fixture
+def app(_shared_app: Flask) -> Iterator[Flask]:
+    """Commits for real. Bring a store and people of your own: others' rows stay in this database."""
+    forget_what_is_held()
+    yield _shared_app
+    forget_what_is_held()
+
+
+@pytest.fixture
+def isolated_app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """An app context in which nothing is ever committed: a transaction around all, savepoints inside.
+
+    Requests of a test client take part. Threads must not: they would share one connection.
+    """
+    from portal.core.db import db
+
+    app = worker.app("isolated")
+    forget_what_is_held()
+    with app.app_context(), db.engine.connect() as connection, connection.begin() as outer:
+        monkeypatch.setattr(Session, "get_bind", lambda *_args, **_options: connection)
+        db.session.session_factory.configure(join_transaction_mode="create_savepoint")
+        db.session.remove()
+        yield app
+        db.session.remove()
+        outer.rollback()
+    db.session.session_factory.configure(join_transaction_mode="conditional_savepoint")
+    forget_what_is_held()
+
+
+@pytest.fixture
+def db_session(isolated_app: Flask) -> scoped_session[Session]:
+    """The session inside `isolated_app`."""
+    from portal.core.db import db
+
+    return db.session
+
+
+@pytest.fixture(scope="module")
+def _module_app(worker: Worker) -> Iterator[Flask]:
+    from portal.core.db import db
+
+    purpose = f"module{len(worker.apps)}"
+    app = worker.app(purpose)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+    running.drop_databases(worker.database_url, f"nostro_test_{worker.run}_{worker.name}_{purpose}")
+
+
+@pytest.fixture
+def committed_db(_module_app: Flask) -> Iterator[Flask]:
+    """For threads and races: an app context on a database that only this module's tests use."""
+    from portal.core.db import db
+
+    forget_what_is_held()
+    with _module_app.app_context():
+        yield _module_app
+        db.session.rollback()
+    forget_what_is_held()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def redis(worker: Worker) -> Iterator[redis_client.Redis]:
+    """The worker's own numbered database, empty before and after."""
+    running.empty_redis(worker.redis_url, keep_claim=True)
+    with redis_client.Redis.from_url(worker.redis_url) as connection:
+        yield connection
+    running.empty_redis(worker.redis_url, keep_claim=True)
+
+
+def forget_what_is_held() -> None:
+    """What the process remembers of one database says nothing of the next one."""
+    from portal.ledger.accounts import forget_accounts
+    from portal.reference.snapshot import forget_all
+
+    forget_accounts()
+    forget_all()

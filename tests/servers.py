@@ -1,0 +1,160 @@
+"""The servers of one test run and the databases of one worker.
+
+One PostgreSQL and one Valkey serve all workers of a run; both are embedded unless DATABASE_URL and REDIS_URL
+are set. Names are random, so that runs side by side never meet.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+from psycopg import sql
+
+from portal.embedded import EmbeddedPostgres, EmbeddedRedis
+from portal.embedded.place import forget
+
+ROOT = Path(__file__).parents[1]
+# Nothing of a test outlives it: what durability costs is for the demo and the bench.
+NOT_DURABLE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+}
+REDIS_DATABASES = 64
+CLAIM = "nostro-test-run"
+
+
+@dataclass
+class Servers:
+    """Where a run's servers are, and the migrated database that every other one is copied from."""
+
+    database_url: str
+    redis_url: str
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="nostro-test-")))
+    postgres: EmbeddedPostgres | None = None
+    redis: EmbeddedRedis | None = None
+
+    @property
+    def template(self) -> str:
+        return f"nostro_test_{self.run}_template"
+
+    def stop(self) -> None:
+        """Drop every database of this run, or the servers with all they hold."""
+        if self.postgres is not None:
+            self.postgres.stop()
+            forget(self.folder / "postgres")
+        else:
+            drop_databases(self.database_url, f"nostro_test_{self.run}_")
+        if self.redis is not None:
+            self.redis.stop()
+            forget(self.folder / "redis")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_servers() -> Servers:
+    """Start what the environment does not name, and migrate the template from empty with Alembic."""
+    servers = Servers(os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
+    # The embedded server's own user has to pass through; what is inside is private.
+    servers.folder.chmod(0o711)
+    try:
+        if not servers.database_url:
+            servers.postgres = EmbeddedPostgres(servers.folder / "postgres", gucs=NOT_DURABLE)
+            servers.database_url = servers.postgres.start()
+        if not servers.redis_url:
+            servers.redis = EmbeddedRedis(servers.folder / "redis", databases=REDIS_DATABASES)
+            servers.redis_url = servers.redis.start()
+        create_database(servers.database_url, servers.template)
+        migrate(database_url_of(servers.database_url, servers.template), servers.redis_url)
+    except BaseException:
+        servers.stop()
+        raise
+    return servers
+
+
+def migrate(database_url: str, redis_url: str) -> None:
+    """`flask db upgrade` as an operator runs it."""
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "ENVIRONMENT": "test",
+    }
+    command = [sys.executable, "-m", "flask", "--app", "wsgi:app", "db", "upgrade"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"flask db upgrade failed:\n{done.stdout.decode(errors='replace')}")
+
+
+def database_url_of(url: str, database: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}/{database}{query}"
+
+
+def _admin(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://", 1), autocommit=True)
+
+
+def create_database(url: str, name: str, template: str | None = None) -> None:
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with _admin(url) as connection:
+        # Copies of one template wait for each other: the server refuses two at a time.
+        connection.execute("SELECT pg_advisory_lock(hashtext('nostro-test-template'))")
+        connection.execute(statement)
+
+
+def drop_databases(url: str, prefix: str) -> None:
+    """Drop every database whose name begins so; whoever still uses one is disconnected."""
+    with suppress(psycopg.OperationalError), _admin(url) as connection:
+        rows = connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix]
+        ).fetchall()
+        for (name,) in rows:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+
+
+def redis_url_of(url: str, number: int) -> str:
+    """The same server, another numbered database."""
+    if url.startswith("unix://"):
+        return f"{url.partition('?')[0]}?db={number}"
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{number}"
+
+
+def claim_redis(url: str) -> str:
+    """The address of an empty numbered database that no other worker or run uses; 0 is left alone."""
+    for number in range(1, REDIS_DATABASES):
+        address = redis_url_of(url, number)
+        with redis.Redis.from_url(address) as client:
+            try:
+                if client.dbsize() == 0 and client.set(CLAIM, "1", nx=True, ex=3600):
+                    return address
+            except redis.ResponseError:
+                break
+    raise RuntimeError(f"No empty database is left on {url}: tests only use empty ones, from number 1 on.")
+
+
+def empty_redis(address: str, *, keep_claim: bool) -> None:
+    with suppress(redis.RedisError), redis.Redis.from_url(address) as client:
+        pipeline = client.pipeline()
+        pipeline.flushdb()
+        if keep_claim:
+            pipeline.set(CLAIM, "1", ex=3600)
+        pipeline.execute()
