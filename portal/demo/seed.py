@@ -13,7 +13,7 @@ from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
+from portal.identity.api_keys import find_key, issue_api_key
 from portal.identity.models import Role, User
 from portal.identity.queries import find_user_by_email
 from portal.identity.service import create_user, set_password
@@ -67,10 +67,14 @@ def seed_demo(base_url: str, shop_url: str, known: Mapping[str, Any] | None = No
     if get_settings().environment == "production":
         raise RuntimeError("The demo's people are not for a production installation.")
     _seed_reference()
+    if known and not _is_still_there(known):
+        known = None
     passwords = _passwords(known)
-    users = {role: _user(role, passwords[role.value]) for role in PEOPLE}
+    users = {role: _user(role, passwords[role.value], is_new=known is None) for role in PEOPLE}
     tara, crew = _traders(users[Role.LEAD], users[Role.TRADER])
-    store_id = _store(users[Role.MERCHANT], "Acme shop", [shop_url, base_url, "https://shop.example"], [tara], crew)
+    store_id = _store(
+        users[Role.MERCHANT], "Acme shop", [shop_url, base_url, "https://shop.example"], [tara], crew
+    )
     simulated = _store(users[Role.MERCHANT], "Simulated shop", [base_url], crew, [tara])
     keys = dict(known["api_keys"]) if known else _keys(store_id)
     hook = f"{shop_url}/webhooks/nostro"
@@ -104,14 +108,20 @@ def _passwords(known: Mapping[str, Any] | None) -> dict[str, str]:
     return {role.value: secrets.token_urlsafe(12) for role in PEOPLE}
 
 
-def _user(role: Role, password: str) -> User:
-    """The person of this role, with this password; a database that outlived var/ gets the new one."""
+def _is_still_there(known: Mapping[str, Any]) -> bool:
+    """Whether this database is the one that an earlier start filled."""
+    return all(find_key(secret, 0) is not None for secret in known["api_keys"].values())
+
+
+def _user(role: Role, password: str, *, is_new: bool) -> User:
+    """The person of this role; a database that outlived var/ gets the new password."""
     email = f"{role.value}@demo.nostro.example"
     with transaction():
         user = find_user_by_email(email)
         if user is None:
             return create_user(email, PEOPLE[role], password, [role])
-        set_password(user, password)
+        if is_new:
+            set_password(user, password)
         return user
 
 
@@ -126,7 +136,9 @@ def _traders(lead: User, user: User) -> tuple[uuid.UUID, list[uuid.UUID]]:
         tara = _trader("Tara", team_id, user.id, 0)
         crew = []
         for n in range(1, SIMULATED_TRADERS + 1):
-            login = create_user(f"trader{n}@demo.nostro.example", f"Simulated trader {n}", None, [Role.TRADER])
+            login = create_user(
+                f"trader{n}@demo.nostro.example", f"Simulated trader {n}", None, [Role.TRADER]
+            )
             crew.append(_trader(f"Simulated trader {n}", team_id, login.id, n))
     return tara, crew
 
@@ -176,7 +188,9 @@ def _store(
         store = create_store(merchant.id, new)
         for mode in Mode:
             account = account_id(store_account(store.id, AccountKind.AVAILABLE, "USDT", mode))
-            deposit_to_account(account, 20_000 * USDT, "USDT", mode, subject_id=new_id(), actor=SYSTEM, reason="demo")
+            deposit_to_account(
+                account, 20_000 * USDT, "USDT", mode, subject_id=new_id(), actor=SYSTEM, reason="demo"
+            )
         for trader_id in pinned:
             set_traffic_rule(store.id, trader_id, "pin")
         for trader_id in excluded:
@@ -212,4 +226,3 @@ def _simulation(store_id: uuid.UUID, crew: list[uuid.UUID], known: Mapping[str, 
             traders.append({"email": user.email, "password": password})
         key = issue_api_key(store_id, Mode.LIVE, "simulator")[1]
     return {"api_key": key, "traders": traders}
-

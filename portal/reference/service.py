@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from portal.core.actors import SYSTEM, Actor
-from portal.core.db import db
+from portal.core.db import after_commit, db
 from portal.core.egress import EgressPolicy, EgressRefused, parse_target
 from portal.core.errors import ValidationFailed
+from portal.core.hints import hint
 from portal.core.money import BPS, format_rate
 from portal.reference.errors import RateDeviates, UnknownRatePair
 from portal.reference.models import RateHistory, RatePair, RateSourceKind
@@ -192,6 +193,7 @@ def use_feed(base: str, quote: str, url: str, json_pointer: str) -> RatePair:
     pair.next_refresh_at, pair.consecutive_failures, pair.last_error = _now(), 0, None
     db.session.flush()
     snapshot.changed()
+    after_commit(lambda: hint("refresh_rates"))
     return pair
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.core.crypto import blind_index, encrypt
-from portal.core.db import constraint_of, db
+from portal.core.db import after_commit, constraint_of, db
 from portal.core.errors import Conflict, FieldProblem, ValidationFailed
+from portal.core.hints import hint
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account
@@ -75,6 +76,13 @@ def verify_trader(trader_id: uuid.UUID) -> None:
 def set_working(trader_id: uuid.UUID, is_working: bool) -> None:
     """The trader's own big switch. Open orders are not touched by it."""
     _set_trader(trader_id, is_working=is_working)
+    if is_working:
+        after_commit(_look_again)
+
+
+def _look_again() -> None:
+    """Payins that wait may fit now; without Redis they are found a moment later."""
+    hint("match_waiting")
 
 
 def block_trader(trader_id: uuid.UUID, reason: str) -> None:
@@ -212,3 +220,5 @@ def switch_requisite(requisite_id: uuid.UUID, *, payin_on: bool, payout_on: bool
     requisite.payin_on = payin_on
     requisite.payout_on = payout_on
     db.session.flush()
+    if payin_on:
+        after_commit(_look_again)

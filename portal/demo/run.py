@@ -1,0 +1,263 @@
+"""Starting and stopping the demo: servers, schema, world, processes, and the table at the end."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from portal.demo import place
+from portal.demo.place import DemoRefused
+from portal.demo.table import table
+from portal.embedded import EmbeddedPostgres, EmbeddedRedis
+from portal.embedded.place import forget
+from portal.settings import LaunchSettings, child_environment, launch_settings
+from portal.workers.supervisor import (
+    ROOT,
+    Program,
+    Stopped,
+    Supervisor,
+    background,
+    flask,
+    gunicorn,
+    raise_on_signals,
+)
+
+DATABASE = "nostro_demo"
+START_TIMEOUT_S = 60.0
+PORT_PATIENCE_S = 10.0
+_PUBLIC = ("base_url", "shop_url", "logins", "api_keys", "store_id", "webhook_secret")
+_PR_SET_PDEATHSIG = 1
+
+
+def run_demo() -> None:
+    """Run until Stopped is raised by a signal; then stop everything. Raises DemoRefused, GaveUp."""
+    launch = launch_settings()
+    if launch.environment == "production":
+        raise DemoRefused("The demo is not for production: its people and money would be real there.")
+    raise_on_signals()
+    _stop_with_make()
+    place.prepare_directories()
+    with ExitStack() as stack:
+        stack.enter_context(place.alone())
+        stack.enter_context(_terminal_of_our_own())
+        place.FACTS.unlink(missing_ok=True)
+        _wait_for_ports(launch.port, launch.port + 1)
+        _say("Starting Nostro. The first time this takes about half a minute.")
+        environment = _environment(launch, *_servers(launch, stack))
+        _run_step("portal.demo.prepare", environment)
+        supervisor = Supervisor(_say)
+        stack.callback(supervisor.stop)
+        _serve(launch, supervisor, environment)
+
+
+def _serve(launch: LaunchSettings, supervisor: Supervisor, environment: dict[str, str]) -> None:
+    world = place.read_private(place.WORLD)
+    supervisor.start(*_programs(launch.port, environment, world))
+    _await(supervisor, f"http://127.0.0.1:{launch.port}/healthz", "nostro")
+    _await(supervisor, f"http://127.0.0.1:{launch.port + 1}/healthz", "nostro-example-shop")
+    facts = {name: world[name] for name in _PUBLIC}
+    place.write_private(place.FACTS, facts)
+    if not launch.demo_quiet:
+        simulate = flask("simulate", "--orders-per-minute", "4", "--minutes", "0", "--quiet")
+        supervisor.start(Program("simulator", simulate, environment, place.LOGS / "simulator.log"))
+    sys.stdout.write(table(facts))
+    sys.stdout.flush()
+    try:
+        supervisor.watch()
+    except Stopped:
+        _say("Stopping.")
+        raise
+
+
+def _servers(launch: LaunchSettings, stack: ExitStack) -> tuple[str, str]:
+    """Addresses of PostgreSQL and Redis: the given ones, else embedded ones that stop with us."""
+    if launch.database_url is not None:
+        database_url = launch.database_url.get_secret_value()
+    else:
+        postgres = EmbeddedPostgres(place.POSTGRES)
+        stack.callback(postgres.stop)
+        _ensure_database(postgres.start())
+        database_url = postgres.url(DATABASE)
+    if launch.redis_url is not None:
+        return database_url, launch.redis_url.get_secret_value()
+    cache = EmbeddedRedis(place.REDIS)
+    stack.callback(cache.stop)
+    return database_url, cache.start()
+
+
+def _ensure_database(url: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        if there is None:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> dict[str, str]:
+    """The settings of every process of the demo."""
+    own = place.own_secrets()
+    return child_environment(
+        ENVIRONMENT="development",
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        SECRET_KEY=own["secret_key"],
+        FIELD_KEYS=f"demo:{own['field_key']}",
+        BLIND_INDEX_KEY=own["blind_index_key"],
+        PUBLIC_URL=f"http://localhost:{launch.port}",
+        UPLOADS_DIR=str(place.UPLOADS),
+        DB_POOL_SIZE="8",
+        # The example shop is on this machine and speaks http.
+        WEBHOOKS_ALLOW_HTTP="true",
+        EGRESS_ALLOW_NETWORKS="127.0.0.0/8,::1/128",
+        PYTHONUNBUFFERED="1",
+        TZ="UTC",
+    )
+
+
+def _programs(port: int, environment: dict[str, str], world: dict[str, object]) -> list[Program]:
+    keys = world["api_keys"]
+    assert isinstance(keys, dict)
+    shop = {
+        "PATH": os.defpath,
+        "NOSTRO_URL": f"http://127.0.0.1:{port}",
+        "NOSTRO_API_KEY": str(keys["live"]),
+        "NOSTRO_WEBHOOK_SECRET": str(world["webhook_secret"]),
+        "SHOP_URL": str(world["shop_url"]),
+        "SHOP_DATABASE": str(place.SHOP_DATABASE),
+    }
+    command = gunicorn(f"127.0.0.1:{port + 1}", workers=1, threads=8, graceful_s=2)
+    return [
+        Program(
+            "web",
+            gunicorn(f"127.0.0.1:{port}", workers=2, threads=64, graceful_s=2),
+            environment,
+            place.LOGS / "web.log",
+        ),
+        *background(environment, place.LOGS),
+        Program(
+            "shop",
+            (*command[:-1], "app:create_app()"),
+            shop,
+            place.LOGS / "shop.log",
+            ROOT / "examples" / "shop",
+        ),
+    ]
+
+
+def _run_step(module: str, environment: dict[str, str]) -> None:
+    log = place.LOGS / "prepare.log"
+    with log.open("ab") as output:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", module],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            check=False,
+        )
+    if done.returncode:
+        raise DemoRefused(f"The database could not be prepared; the reason is at the end of {log}.")
+
+
+def _await(supervisor: Supervisor, url: str, service: str) -> None:
+    """Wait until the process there answers, and is ours."""
+    ends_at = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < ends_at:
+        supervisor.check()
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
+                if json.load(answer).get("service") == service:
+                    return
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    raise DemoRefused(f"{url} does not answer; the logs are in {place.LOGS}.")
+
+
+def _wait_for_ports(*ports: int) -> None:
+    """Raises DemoRefused when a port is taken; what a killed demo left behind gets a moment to leave."""
+    ends_at = time.monotonic() + (PORT_PATIENCE_S if place.WORLD.exists() else 0)
+    while taken := [port for port in ports if _is_taken(port)]:
+        if time.monotonic() > ends_at:
+            raise DemoRefused(f"Port {taken[0]} is taken; choose another one, such as: make demo PORT=8100")
+        time.sleep(0.5)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _stop_with_make() -> None:
+    """Under make, end when it ends, however it ends: it would leave us behind."""
+    if "MAKELEVEL" in child_environment() and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def _terminal_of_our_own() -> Iterator[None]:
+    """Take the terminal's foreground, so that Ctrl-C reaches us and not make, which would call it an error."""
+    if "MAKELEVEL" not in child_environment() or not sys.stdin.isatty():
+        yield
+        return
+    terminal, before = sys.stdin.fileno(), os.getpgrp()
+    if os.tcgetpgrp(terminal) != before:
+        yield
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    os.tcsetpgrp(terminal, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(terminal, before)
+
+
+def forget_demo() -> None:
+    """Remove the demo's data, logins and keys. Raises DemoRefused while it runs."""
+    if not place.VAR.is_dir():
+        return
+    with place.alone():
+        for server, root in (
+            (EmbeddedPostgres(place.POSTGRES), place.POSTGRES),
+            (EmbeddedRedis(place.REDIS), place.REDIS),
+        ):
+            if root.exists():
+                server.stop()
+                forget(root)
+        place.FACTS.unlink(missing_ok=True)
+        _remove(place.HOME)
+    _say("The demo is forgotten.")
+    launch = launch_settings()
+    if launch.database_url is not None:
+        _say("Your own database was not touched: drop it yourself if nothing of it is needed.")
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()

@@ -1,0 +1,63 @@
+"""`flask worker`: executes hints from the queue. Wiping Redis, or having none, costs latency and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+
+import redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from portal.core.hints import queue_on
+from portal.core.stopping import stop_on_signals
+from portal.settings import get_settings
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+# Redis forgets a worker that has not been heard of for so long.
+WORKER_TTL_S = 60
+
+
+def run_worker() -> None:
+    """Work in this process until SIGTERM or SIGINT. While Redis is away, wait for it and say so."""
+    settings = get_settings()
+    stop = stop_on_signals()
+    wait_s = FIRST_WAIT_S
+    while not stop.is_set():
+        connection = redis.Redis.from_url(settings.redis_url.get_secret_value(), socket_connect_timeout=2)
+        try:
+            connection.ping()
+            log.info("worker started")
+            wait_s = FIRST_WAIT_S
+            _work(connection)
+            log.info("worker stopped")
+            return
+        except redis.RedisError as error:
+            log.warning("the worker can't reach Redis (%s); trying again", type(error).__name__)
+        finally:
+            connection.close()
+        stop = _wait(stop, wait_s)
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _work(connection: redis.Redis) -> None:
+    """Returns when it was asked to stop. Raises redis.RedisError."""
+    worker = SimpleWorker(
+        [queue_on(connection)],
+        connection=connection,
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL_S,
+        log_job_description=False,
+    )
+    worker.work(logging_level="WARNING")
+
+
+def _wait(former: Event, seconds: float) -> Event:
+    """RQ has put its own signal handlers in place; take them back before waiting."""
+    if former.is_set():
+        return former
+    stop = stop_on_signals()
+    stop.wait(seconds)
+    return stop
