@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from portal.web import assets, auth, csrf, errors, languages, pay, presentation, security, trader
+from portal.web import assets, auth, csrf, errors, health, languages, pay, presentation, security, trader
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
 
 
@@ -18,5 +18,6 @@ def register(app: Flask) -> None:
     assets.register(app)
     errors.register(app)
     auth.register(app)
+    app.register_blueprint(health.blueprint)
     app.register_blueprint(pay.bp)
     app.register_blueprint(trader.blueprint)
