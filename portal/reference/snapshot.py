@@ -94,11 +94,14 @@ class Snapshot(Generic[T]):
     def changed(self) -> None:
         """Say inside transaction() that the tables were changed: heard everywhere after the commit."""
         db.session().info.setdefault(_CHANGED, set()).add(self.name)
-        after_commit(self.forget)
+        after_commit(self._tell)
+
+    def _tell(self) -> None:
+        db.session().info.get(_CHANGED, set()).discard(self.name)
+        self.forget()
 
     def forget(self) -> None:
-        """Drop what this process holds, and tell the others to do the same."""
-        db.session().info.get(_CHANGED, set()).discard(self.name)
+        """Drop what this process holds, and tell the others to do the same. Needs no app context."""
         with self._lock:
             self._held = None
         try:
