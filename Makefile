@@ -1,0 +1,62 @@
+# `make help` lists what there is. Everything works for root and for an ordinary user.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Which lock the environment was installed from; written last, so that an interrupted set-up is done again.
+INSTALLED := $(VENV)/installed-from
+JOBS ?= 2
+
+.PHONY: help setup demo demo-reset test lint format lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## the virtual environment, from the hashed lock files; does nothing when it is up to date
+	@if cmp -s requirements-dev.txt $(INSTALLED) && $(BIN)/python -c "" 2>/dev/null; then exit 0; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Nostro needs Python 3.11 or newer: install it, or name it with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) venv-package
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing from requirements-dev.txt"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.txt
+	@cp requirements-dev.txt $(INSTALLED)
+
+.PHONY: venv-package
+venv-package:
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "Python's venv is missing: install it first (Debian: sudo apt-get install python3-venv)."; exit 1; fi
+	@echo "Installing python3-venv"
+	@(apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv) >/dev/null
+
+demo: setup ## everything on this machine, until Ctrl-C; PORT= moves it
+	@$(BIN)/python -m portal.demo
+
+demo-reset: setup ## forget the demo's data, logins and keys
+	@$(BIN)/python -m portal.demo --reset
+
+test: setup ## the whole suite on real servers; ARGS= goes to pytest
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: setup ## ruff, mypy --strict, import rules, templates
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/djlint templates examples --check --lint --quiet
+
+format: setup ## format Python and templates
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+	@$(BIN)/djlint templates examples --reformat --quiet || true
+
+lock: setup ## requirements*.in -> requirements*.txt with hashes
+	@for name in requirements requirements-dev; do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
+	    --no-header --no-emit-index-url $$name.in -o $$name.txt; done
