@@ -1,7 +1,8 @@
 """Real servers for every test: PostgreSQL and Valkey of the run, databases of the worker, one app for each.
 
-`app` commits for real, in a database that the tests of one worker share: its users make stores and people of
-their own. `isolated_app` (and `db_session`) undo everything. `committed_db` is a database of one module's own.
+`app` (with `db_session`) begins with the reference data alone and undoes everything. `committing_app` commits for
+real, in a database that the tests of one worker share: its users bring stores and people of their own.
+`committed_db` is a database of one module's own, for threads and races.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def _shared_app(worker: Worker) -> Flask:
 
 
 @pytest.fixture
-def app(_shared_app: Flask) -> Iterator[Flask]:
+def committing_app(_shared_app: Flask) -> Iterator[Flask]:
     """Commits for real. Bring a store and people of your own: others' rows stay in this database."""
     forget_what_is_held()
     yield _shared_app
@@ -147,20 +148,20 @@ def app(_shared_app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def isolated_app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """An app context in which nothing is ever committed: a transaction around all, savepoints inside.
 
     Requests of a test client take part. Threads must not: they would share one connection.
     """
     from portal.core.db import db
 
-    app = worker.app("isolated")
+    isolated = worker.app("isolated")
     forget_what_is_held()
-    with app.app_context(), db.engine.connect() as connection, connection.begin() as outer:
+    with isolated.app_context(), db.engine.connect() as connection, connection.begin() as outer:
         monkeypatch.setattr(Session, "get_bind", lambda *_args, **_options: connection)
         db.session.session_factory.configure(join_transaction_mode="create_savepoint")
         db.session.remove()
-        yield app
+        yield isolated
         db.session.remove()
         outer.rollback()
     db.session.session_factory.configure(join_transaction_mode="conditional_savepoint")
@@ -168,8 +169,8 @@ def isolated_app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fl
 
 
 @pytest.fixture
-def db_session(isolated_app: Flask) -> scoped_session[Session]:
-    """The session inside `isolated_app`."""
+def db_session(app: Flask) -> scoped_session[Session]:
+    """The session inside `app`."""
     from portal.core.db import db
 
     return db.session
@@ -188,14 +189,22 @@ def _module_app(worker: Worker) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def committed_db(_module_app: Flask) -> Iterator[Flask]:
-    """For threads and races: an app context on a database that only this module's tests use."""
-    from portal.core.db import db
+def committed_db(_module_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """For threads, races and child processes: an app context on a database that only this module's tests use.
 
+    While it lasts, the environment and the settings name this database.
+    """
+    from portal.core.db import db
+    from portal.settings import get_settings
+
+    monkeypatch.setenv("DATABASE_URL", _module_app.config["SQLALCHEMY_DATABASE_URI"])
+    get_settings.cache_clear()
     forget_what_is_held()
     with _module_app.app_context():
         yield _module_app
         db.session.rollback()
+    monkeypatch.undo()
+    get_settings.cache_clear()
     forget_what_is_held()
 
 

@@ -65,7 +65,7 @@ class Servers:
 
 
 def start_servers() -> Servers:
-    """Start what the environment does not name, and migrate the template from empty with Alembic."""
+    """Start what the environment does not name, and prepare the template."""
     servers = Servers(os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
     # The embedded server's own user has to pass through; what is inside is private.
     servers.folder.chmod(0o711)
@@ -77,26 +77,28 @@ def start_servers() -> Servers:
             servers.redis = EmbeddedRedis(servers.folder / "redis", databases=REDIS_DATABASES)
             servers.redis_url = servers.redis.start()
         create_database(servers.database_url, servers.template)
-        migrate(database_url_of(servers.database_url, servers.template), servers.redis_url)
+        prepare(database_url_of(servers.database_url, servers.template), servers.redis_url)
     except BaseException:
         servers.stop()
         raise
     return servers
 
 
-def migrate(database_url: str, redis_url: str) -> None:
-    """`flask db upgrade` as an operator runs it."""
+def prepare(database_url: str, redis_url: str) -> None:
+    """Migrate from empty and seed the reference data, as an operator does."""
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "ENVIRONMENT": "test",
     }
-    command = [sys.executable, "-m", "flask", "--app", "wsgi:app", "db", "upgrade"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"flask db upgrade failed:\n{done.stdout.decode(errors='replace')}")
+    for arguments in (["db", "upgrade"], ["seed", "reference"]):
+        command = [sys.executable, "-m", "flask", "--app", "wsgi:app", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        if done.returncode != 0:
+            said = done.stdout.decode(errors="replace")
+            raise RuntimeError(f"flask {' '.join(arguments)} failed:\n{said}")
 
 
 def database_url_of(url: str, database: str) -> str:
