@@ -17,7 +17,10 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## the virtual environment, from the hashed lock files; does nothing when it is up to date
-	@if cmp -s requirements-dev.txt $(INSTALLED) && $(BIN)/python -c "" 2>/dev/null; then exit 0; fi
+	@{ cmp -s requirements-dev.txt $(INSTALLED) && $(BIN)/python -c ""; } 2>/dev/null || $(MAKE) installation
+
+.PHONY: installation
+installation:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Nostro needs Python 3.11 or newer: install it, or name it with make PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) venv-package
