@@ -52,12 +52,11 @@ lint: setup ## ruff, mypy --strict, import rules, templates
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/djlint templates examples --check --lint --quiet
+	@$(BIN)/djlint templates examples --lint --quiet
 
-format: setup ## format Python and templates
+format: setup ## format Python
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
-	@$(BIN)/djlint templates examples --reformat --quiet || true
 
 lock: setup ## requirements*.in -> requirements*.txt with hashes
 	@for name in requirements requirements-dev; do \

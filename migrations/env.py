@@ -9,7 +9,7 @@ from sqlalchemy import text
 target = current_app.extensions["migrate"].db
 
 
-def include_object(obj: object, name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
+def include_object(_obj: object, _name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
     """Leave alone what the models do not know (partitions, extensions' tables)."""
     return not (kind == "table" and reflected and compare_to is None)
 
