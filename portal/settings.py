@@ -23,7 +23,10 @@ class SettingsError(SystemExit):
 class Settings(BaseSettings):
     """What one process needs to know before it can talk to anything."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    # The demo writes the first of these, so that `flask` beside a demo speaks to it; .env wins over it.
+    model_config = SettingsConfigDict(
+        env_file=("var/demo/environment", ".env"), env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
 
     environment: Literal["development", "test", "production"] = "development"
     database_url: SecretStr

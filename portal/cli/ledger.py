@@ -46,11 +46,12 @@ def verify(as_json: bool) -> None:
         broken = [{"check": f.check, "count": f.count, "examples": f.examples} for f in findings]
         click.echo(json.dumps({"ok": not findings, "checks": len(CHECKS), "findings": broken}))
     else:
-        _report(findings)
+        report(findings)
     raise SystemExit(1 if findings else 0)
 
 
-def _report(findings: list[Finding]) -> None:
+def report(findings: list[Finding]) -> None:
+    """Print each check with what it found."""
     by_name = {finding.check: finding for finding in findings}
     for check in CHECKS:
         finding = by_name.get(check.name)

@@ -20,6 +20,8 @@ FACTS = VAR / "demo.json"
 # The same and more: what the next start needs to find everything as it was.
 WORLD = HOME / "world.json"
 SIMULATION = HOME / "simulation.json"
+# Read by `flask` in this folder (see portal.settings).
+ENVIRONMENT = HOME / "environment"
 SECRETS = HOME / "secrets.json"
 LOGS = HOME / "log"
 UPLOADS = HOME / "uploads"
@@ -41,13 +43,16 @@ def prepare_directories() -> None:
 
 def write_private(path: Path, facts: Any) -> None:
     """Replace a JSON file at once, readable by its owner only."""
+    write_private_text(path, json.dumps(facts, indent=2) + "\n")
+
+
+def write_private_text(path: Path, text: str) -> None:
     unfinished = path.with_suffix(".unfinished")
     with suppress(FileNotFoundError):
         unfinished.unlink()
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(facts, file, indent=2)
-        file.write("\n")
+        file.write(text)
     unfinished.replace(path)
 
 

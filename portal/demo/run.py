@@ -36,7 +36,7 @@ from portal.workers.supervisor import (
 )
 
 DATABASE = "nostro_demo"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 PORT_PATIENCE_S = 10.0
 _PUBLIC = ("base_url", "shop_url", "logins", "api_keys", "store_id", "webhook_secret")
 _PR_SET_PDEATHSIG = 1
@@ -108,22 +108,23 @@ def _ensure_database(url: str) -> None:
 def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> dict[str, str]:
     """The settings of every process of the demo."""
     own = place.own_secrets()
-    return child_environment(
-        ENVIRONMENT="development",
-        DATABASE_URL=database_url,
-        REDIS_URL=redis_url,
-        SECRET_KEY=own["secret_key"],
-        FIELD_KEYS=f"demo:{own['field_key']}",
-        BLIND_INDEX_KEY=own["blind_index_key"],
-        PUBLIC_URL=f"http://localhost:{launch.port}",
-        UPLOADS_DIR=str(place.UPLOADS),
-        DB_POOL_SIZE="8",
+    values = {
+        "ENVIRONMENT": "development",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": own["secret_key"],
+        "FIELD_KEYS": f"demo:{own['field_key']}",
+        "BLIND_INDEX_KEY": own["blind_index_key"],
+        "PUBLIC_URL": f"http://localhost:{launch.port}",
+        "UPLOADS_DIR": str(place.UPLOADS),
+        "DB_POOL_SIZE": "8",
         # The example shop is on this machine and speaks http.
-        WEBHOOKS_ALLOW_HTTP="true",
-        EGRESS_ALLOW_NETWORKS="127.0.0.0/8,::1/128",
-        PYTHONUNBUFFERED="1",
-        TZ="UTC",
-    )
+        "WEBHOOKS_ALLOW_HTTP": "true",
+        "EGRESS_ALLOW_NETWORKS": "127.0.0.0/8,::1/128",
+    }
+    lines = "".join(f"{name}='{value}'\n" for name, value in values.items())
+    place.write_private_text(place.ENVIRONMENT, lines)
+    return child_environment(**values, PYTHONUNBUFFERED="1", TZ="UTC", FLASK_SKIP_DOTENV="1")
 
 
 def _programs(port: int, environment: dict[str, str], world: dict[str, object]) -> list[Program]:

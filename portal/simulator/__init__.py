@@ -1,0 +1,1 @@
+"""Simulated shops, customers and traders, who use the real API and the real pages. For development only."""
