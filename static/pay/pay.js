@@ -10,6 +10,8 @@
 
   function each(selector, run) { page.querySelectorAll(selector).forEach(run); }
 
+  function announce(words) { page.querySelector('[data-said]').textContent = words; }
+
   /* Copying, with words for the eye and the ear. */
   function legacyCopy(text) {
     var field = document.createElement('textarea');
@@ -28,8 +30,8 @@
   function say(button, words, worked) {
     var label = button.querySelector('[data-label]'), before = button.dataset.before || label.textContent;
     button.dataset.before = before;
-    label.setAttribute('role', 'status');
     label.textContent = words;
+    announce(words);
     button.classList.toggle('said', worked);
     clearTimeout(Number(button.dataset.timer));
     button.dataset.timer = setTimeout(function () {
@@ -84,6 +86,7 @@
     var text = box.querySelector('[data-leaving-text]');
     function show() { text.textContent = text.dataset.words.replace('{seconds}', seconds); }
     show();
+    announce(text.textContent);
     box.hidden = false;
     leaving = setInterval(function () {
       seconds -= 1;

@@ -151,7 +151,7 @@ def view_of(session: PaymentSession, store: StoreTerms, token: str, language: st
         minutes_text=minutes_text(seconds),
         refresh_s=max(30, (seconds or 0) + 2) if screen is Screen.PAY else _REFRESH_S.get(screen),
         requisite=_requisite_view(session, exponent, language),
-        masked=order.requisite_masked,
+        masked=order.requisite_masked and order.requisite_masked.replace(" ", "\u00a0"),
         paid_to=bank.name(language) if bank else None,
         method_name=method.name(language) if method else None,
         receipts=[
