@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.core.db import db, engine_options
 from portal.settings import Settings, get_settings
@@ -22,6 +23,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         TESTING=settings.environment == "test",
     )
     app.extensions["nostro_settings"] = settings
+    if hops := settings.trusted_proxies:
+        # Without this every visitor would come from the proxy's address, and share one limit.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
 
     from flask_migrate import Migrate
