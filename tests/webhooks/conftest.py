@@ -25,7 +25,6 @@ from portal.events.models import Event
 from portal.events.relay import relay_events
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.reference import configuration as config
-from portal.reference.seeding import seed_reference
 from portal.settings import Settings, get_settings
 from portal.webhooks.fanout import create_deliveries
 from portal.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -125,6 +124,12 @@ def settings_with(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Iterator[S
 
 
 @pytest.fixture
+def app(committing_app: Flask) -> Flask:
+    """What is committed here stays: each test has rows of its own."""
+    return committing_app
+
+
+@pytest.fixture
 def loopback_allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The operator wrote down that calls may reach this machine's loopback."""
     with settings_with(monkeypatch, egress_allow_networks=(ip_network("127.0.0.0/8"),)):
@@ -132,16 +137,12 @@ def loopback_allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def stage(app: Flask) -> Iterator[Stage]:
-    with app.app_context():
-        _forget_everything()
-        with transaction():
-            seed_reference()
-        yield Stage(app)
-        db.session.rollback()
-        _forget_everything()
-        with transaction():
-            config.reset(config.WEBHOOK_TIMEOUT_S.key, SYSTEM)
+def stage(committed_db: Flask) -> Iterator[Stage]:
+    _forget_everything()
+    yield Stage(committed_db)
+    db.session.rollback()
+    with transaction():
+        config.reset(config.WEBHOOK_TIMEOUT_S.key, SYSTEM)
 
 
 def _forget_everything() -> None:

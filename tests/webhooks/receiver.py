@@ -120,7 +120,7 @@ def receiver(reply: Reply | None = None) -> Iterator[Receiver]:
         running.stop()
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> float:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> float:
     """Seconds until the condition held. Fails when it does not in time."""
     started = time.monotonic()
     while not condition():

@@ -37,7 +37,7 @@ def test_the_shop_can_follow_an_order_to_its_end_by_the_versions_alone(
     stage: Stage, loopback_for_live: None
 ) -> None:
     with transaction():
-        set_rate("USDT", "RUB", 95 * RATE_SCALE, SYSTEM)
+        set_rate("USDT", "RUB", 95 * RATE_SCALE, SYSTEM, force=True)
         scene = build_scene()
         trader = scene.trader()
         scene.requisite(trader)
