@@ -1,0 +1,25 @@
+# One image for every role: web by default, `flask worker`, `flask relay` and `flask clock` as other commands.
+FROM python:3.11-slim-bookworm AS packages
+COPY requirements.txt /
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home nostro \
+ && install -d -o nostro -g nostro /srv/nostro/var/uploads
+COPY --from=packages /venv /venv
+WORKDIR /srv/nostro
+COPY wsgi.py ./
+COPY migrations migrations
+COPY static static
+COPY templates templates
+COPY portal portal
+ENV PATH=/venv/bin:$PATH FLASK_APP=wsgi:app ENVIRONMENT=production PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TZ=UTC
+USER nostro
+VOLUME /srv/nostro/var/uploads
+EXPOSE 8000
+# A thread for each live stream; what is in flight gets five seconds at a stop.
+CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", \
+     "--threads", "256", "--graceful-timeout", "5", "--timeout", "60", "--worker-tmp-dir", "/dev/shm"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
