@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import click
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal.cli.ledger import report, verify_everything
@@ -41,6 +42,7 @@ def simulate(
 ) -> None:
     """Play customers, traders and payouts; ends with a table and the proof of the ledger (exit code 1 if broken)."""
     simulation = Simulation(
+        cast("Flask", current_app._get_current_object()),  # type: ignore[attr-defined]  # noqa: SLF001
         (base_url or get_settings().public_url).rstrip("/"),
         _known_people(credentials or SIMULATION),
         seed=seed,

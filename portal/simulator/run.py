@@ -13,6 +13,8 @@ from functools import partial
 from threading import Event, Lock
 from typing import Any
 
+from flask import Flask
+
 from portal.simulator import customer
 from portal.simulator.browser import Browser, Page, Refused
 from portal.simulator.plans import Fate, Plan, Planner
@@ -50,7 +52,10 @@ class _Due:
 class Simulation:
     """Owns its threads and connections; `play` runs it once."""
 
-    def __init__(self, base_url: str, credentials: dict[str, Any], *, seed: int, run: str) -> None:
+    def __init__(
+        self, app: Flask, base_url: str, credentials: dict[str, Any], *, seed: int, run: str
+    ) -> None:
+        self._app = app
         self.tally = Tally()
         self.order_ids: list[str] = []
         self._base_url = base_url
@@ -116,7 +121,9 @@ class Simulation:
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
-            act()
+            # Recipients' numbers follow the reference data; everything else goes through the network.
+            with self._app.app_context():
+                act()
         except Refused as refused:
             self.tally.error(refused.kind)
         except Exception as error:
