@@ -129,9 +129,11 @@ class RequestCounter:
         return cast("list[int]", pipeline.execute()[::2])
 
     def forget(self) -> None:
-        """Start from nothing in this process (tests)."""
+        """Start from nothing, here and in Redis (for tests)."""
         with self._lock:
             self._window, self._counts, self._sync_at = 0, {}, 0.0
+        for key in _redis().scan_iter(f"{self._prefix}:*"):
+            _redis().delete(key)
 
 
 def network_of(address: str | None) -> str:

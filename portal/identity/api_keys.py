@@ -126,7 +126,7 @@ def issue_api_key(
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise ValidationFailed.of("expires_at", "in_the_past", "The expiry is in the past.")
     secret = PREFIXES[mode] + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    granted = list(Scope) if scopes is None else sorted(set(scopes))
+    granted = sorted(set(Scope if scopes is None else scopes))
     key = ApiKey(
         store_id=store_id,
         mode=mode.value,

@@ -29,7 +29,6 @@ from portal.identity.models import Scope
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
 from portal.ledger.service import deposit, deposit_to_account
-from portal.merchants.service import set_traffic_rule
 from portal.reference.seeding import seed_reference
 from portal.reference.service import set_rate
 from portal.traders.models import Trader
@@ -113,7 +112,7 @@ class Shop:
             return issue_api_key(self.store_id, mode, "of a test", scopes, **options)[1]
 
     def trader(self, deposit_minor: int = 100_000 * USDT, **limits: Any) -> Trader:
-        """A test trader of this store's own (pinned to it), with one card that takes and pays."""
+        """A test trader with one card that takes and pays."""
         with transaction():
             trader = create_trader("Tess", team_id=self.team_id, mode=Mode.TEST)
             verify_trader(trader.id)
@@ -126,7 +125,6 @@ class Shop:
             requisite = add_requisite(trader.id, new)
             approve_requisite(requisite.id)
             switch_requisite(requisite.id, payin_on=True, payout_on=True)
-            set_traffic_rule(self.store_id, trader.id, "pin")
         return trader
 
     def fund(self, minor: int = 1000 * USDT) -> None:
@@ -167,6 +165,12 @@ def field_codes(answer: TestResponse) -> dict[str, str]:
 
 
 @pytest.fixture
+def app(committing_app: Flask) -> Flask:
+    """What is committed here stays: each test has rows of its own."""
+    return committing_app
+
+
+@pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
     with nullcontext() if has_app_context() else app.app_context():
         for counter in (authentication.callers, authentication.strangers, authentication.refused):
@@ -189,6 +193,9 @@ def shop(context: Flask) -> Shop:
     with transaction():
         seed_reference()
         set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
+        # Test orders go to whoever works in test mode: nobody left over from another test.
+        for row in hot("SELECT id FROM trader WHERE mode = 'test' AND is_working"):
+            set_working(row["id"], False)
     return open_shop(context)
 
 
