@@ -66,7 +66,7 @@ def words_of(status: int) -> tuple[str, str]:
 
 def refusal(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
     """The answer itself, as a page or a notice."""
-    variables = {"status": status, "title": title, "detail": detail, "request_id": request_id()}
+    variables = {"title": title, "detail": detail, "request_id": request_id()}
     if is_htmx():
         response = notice_fragment("errors/_notice.html", status, **variables)
     else:
