@@ -59,7 +59,7 @@ def test_what_is_not_a_rate_is_refused(fiat: str, seeded: Flask) -> None:
 
 
 def test_a_feed_is_named_and_taken_back(fiat: str, seeded: Flask) -> None:
-    assert run(seeded, "rates", "feed", fiat, "http://127.0.0.1/x", "/a")[0] == 1
+    assert run(seeded, "rates", "feed", fiat, "ftp://rates.example/x", "/a")[0] == 1
     assert run(seeded, "rates", "feed", fiat, "https://rates.example/x", "a")[0] == 1
     assert run(seeded, "rates", "feed", fiat, "https://rates.example/x", "/a")[0] == 0
     assert run(seeded, "rates", "terms", fiat, "--spread-bps", "9999")[0] == 1
