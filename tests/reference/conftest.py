@@ -18,6 +18,12 @@ from portal.reference.snapshot import forget_all
 
 
 @pytest.fixture
+def app(committing_app: Flask) -> Flask:
+    """What is committed here stays: each test has rows of its own."""
+    return committing_app
+
+
+@pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
     with nullcontext() if has_app_context() else app.app_context():
         forget_all()

@@ -28,6 +28,12 @@ Past = Callable[..., uuid.UUID]
 
 
 @pytest.fixture
+def app(committing_app: Flask) -> Flask:
+    """What is committed here stays: each test has rows of its own."""
+    return committing_app
+
+
+@pytest.fixture
 def store_id(app: Flask) -> Iterator[uuid.UUID]:
     with nullcontext() if has_app_context() else app.app_context():
         forget_rules()
