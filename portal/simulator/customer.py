@@ -36,10 +36,12 @@ def claim(browser: Browser, page: Page) -> Page:
 
 
 def cancel(browser: Browser, page: Page) -> Page:
-    form = page.form_to("/cancellation")
+    """Say that nothing was paid, and cancel there."""
+    asked = browser.open(f"{page.url}/problem/not_paid", "problem page")
+    form = asked.form_to("/cancellation")
     if form is None:
         raise Refused("cancel: not offered")
-    return browser.submit(page, form, "cancel")
+    return browser.submit(asked, form, "cancel")
 
 
 def report_late(browser: Browser, page: Page, plan: Plan) -> Page:

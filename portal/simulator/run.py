@@ -208,7 +208,7 @@ class Simulation:
         self.tally.count(deed)
         if deed == "paid out":
             self._later(0.5, partial(self._confirm_payout, order_id))
-        elif deed != "accepted":
+        elif not deed.startswith("accepted"):
             self._forget(order_id)
 
     def _confirm_payout(self, order_id: str) -> None:

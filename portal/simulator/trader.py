@@ -50,8 +50,7 @@ class Trader:
 
     def _deal_with(self, page: Page, form: Form, deed: str, plan: Plan, is_claimed: bool) -> str | None:
         if deed == "acceptance":
-            self._browser.submit(page, form, "accept payout")
-            return "accepted"
+            return self._accept(page, form)
         if deed == "claim":
             proof = ("proof.png", picture(plan.number), "image/png")
             self._browser.submit(page, form, "payout paid", files={"proof": proof})
@@ -68,6 +67,16 @@ class Trader:
         if deed == "confirmation" and plan.fate is not Fate.DISPUTED:
             return self._confirm(page, form, plan)
         return None
+
+    def _accept(self, page: Page, form: Form) -> str:
+        """All traders see an offer; who comes second is told so."""
+        try:
+            self._browser.submit(page, form, "accept payout")
+        except Refused as refused:
+            if refused.kind != "accept payout: 409":
+                raise
+            return "accepted by another"
+        return "accepted"
 
     def _confirm(self, page: Page, form: Form, plan: Plan) -> str | None:
         """Confirm what came; another amount is typed, shown once more, and agreed to."""
