@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.core.db import db, engine_options
 from portal.settings import Settings, get_settings
@@ -23,10 +22,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_FORM_PARTS=40,
         TESTING=settings.environment == "test",
     )
-    if settings.trusted_proxies:
-        # Only as many entries as there are proxies of ours: what stands before them, anybody may have written.
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.extensions["nostro_settings"] = settings
     if hops := settings.trusted_proxies:
         # Without this every visitor would come from the proxy's address, and share one limit.
