@@ -15,6 +15,7 @@ from portal.api.codes import ERROR_CODES, FIELD_CODES
 from portal.api.openapi import cached_document, declared_routes
 from portal.api.operations import Operation, operation
 from portal.api.v1 import api_v1
+from portal.core.permissions import public
 from portal.settings import get_settings
 
 docs = Blueprint("docs", __name__)
@@ -67,6 +68,7 @@ def _encoded(app: Any) -> tuple[bytes, str]:
 
 
 @docs.get("/docs", provide_automatic_options=False)
+@public("the reference of the API, without anybody's data")
 def reference_page() -> Response:
     """Public: the contract is no secret."""
     page = _page(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
