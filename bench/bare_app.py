@@ -25,7 +25,7 @@ def connection() -> psycopg.Connection[tuple[object, ...]]:
     return _local.connection
 
 
-_CREATE = "SELECT create_payin(%s, %s, %s, %s, %s, %s, %s, %s, 95000000, %s, %s, %s, %s::jsonb, %s) AS number"
+_CREATE = "SELECT create_payin(%s, %s, %s, %s, %s, %s, %s, %s, 95000000, %s::int, %s, %s, %s::jsonb, %s) AS number"
 _CONFIRM = "SELECT confirm_payin(%s, %s, %s, %s, %s, %s, %s::jsonb)"
 _starts = itertools.count(0, 104729)
 

@@ -23,6 +23,7 @@ from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service.create import Customer, NewOrder, Recipient, create_order
 from portal.reference.requisite_numbers import normalise
+from portal.reference.service import set_rate
 from portal.traders.models import Requisite, Trader
 from portal.traders.service import (
     NewRequisite,
@@ -121,6 +122,7 @@ class Scene:
 
 def build_scene(**plan: Any) -> Scene:
     """Call inside transaction() or with its isolation: a merchant with a store, a lead with a team."""
+    set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
     lead = User(email=f"lead-{uuid.uuid4().hex}@example.test", name="Lena")
     db.session.add(lead)
     db.session.flush()

@@ -34,8 +34,8 @@ begin
   end if;
   select a.entry_id into bad
     from (select entry_id, count(*) as n, min(mode) as low, max(mode) as high from added group by entry_id) a
-    join ledger_entry e on e.id = a.entry_id
-   where a.n < 2 or a.low <> e.mode or a.high <> e.mode
+    left join ledger_entry e on e.id = a.entry_id
+   where e.id is null or a.n < 2 or a.low <> e.mode or a.high <> e.mode
       or a.n <> (select count(*) from ledger_posting p where p.entry_id = a.entry_id)
    limit 1;
   if found then

@@ -7,33 +7,40 @@ create function match_try(
 ) returns text language plpgsql as $$
 declare
   r record;
+  covers boolean;
 begin
   if p_reserve then
-    select * into r from requisite where id = p_requisite for no key update skip locked;
+    select q.can_take_payin, q.day, q.day_amount, q.day_count, q.window_amount, q.total_amount,
+           q.day_amount_limit, q.day_count_limit, q.window_amount_limit, q.total_amount_limit
+      into r from requisite q where q.id = p_requisite for no key update skip locked;
   else
-    select * into r from requisite where id = p_requisite;
+    select q.can_take_payin, q.day, q.day_amount, q.day_count, q.window_amount, q.total_amount,
+           q.day_amount_limit, q.day_count_limit, q.window_amount_limit, q.total_amount_limit
+      into r from requisite q where q.id = p_requisite;
   end if;
   if not found then return 'busy'; end if;
   if not r.can_take_payin then return 'just_used_up'; end if;
-  if r.day = p_day then
-    if r.day_amount + p_amount > r.day_amount_limit then return 'day_amount'; end if;
-    if r.day_count >= r.day_count_limit then return 'day_count'; end if;
-  elsif p_amount > r.day_amount_limit then return 'day_amount';
+  if (case when r.day = p_day then r.day_amount else 0 end) + p_amount > r.day_amount_limit then
+    return 'day_amount';
   end if;
+  if r.day = p_day and r.day_count >= r.day_count_limit then return 'day_count'; end if;
   if r.window_amount + p_amount > r.window_amount_limit then return 'window_amount'; end if;
   if r.total_amount + p_amount > r.total_amount_limit then return 'total_amount'; end if;
+  if p_reserve then
+    select a.balance >= p_hold into covers from ledger_account a where a.id = p_account
+      for no key update skip locked;
+    if not found then return 'busy'; end if;
+  else
+    select a.balance >= p_hold into covers from ledger_account a where a.id = p_account;
+  end if;
+  if not covers then return 'deposit'; end if;
   -- A statement of its own: under the lock its snapshot sees every order that took this requisite.
   if exists (select 1 from orders o
       where o.requisite_id = p_requisite and o.amount_minor = p_amount and o.direction = 'payin'
-        and o.status in ('awaiting_payment', 'awaiting_confirmation', 'disputed')) then
+        and o.status in ('awaiting_payment', 'awaiting_confirmation'))
+    or exists (select 1 from orders o
+      where o.requisite_id = p_requisite and o.amount_minor = p_amount and o.status = 'disputed') then
     return 'same_amount';
-  end if;
-  if p_reserve then
-    perform 1 from ledger_account where id = p_account for no key update skip locked;
-    if not found then return 'busy'; end if;
-  end if;
-  if not exists (select 1 from ledger_account where id = p_account and balance >= p_hold) then
-    return 'deposit';
   end if;
   if p_reserve then
     update requisite set

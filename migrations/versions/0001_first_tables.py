@@ -87,7 +87,6 @@ def upgrade() -> None:
     sa.CheckConstraint("mode IN ('live', 'test')", name=op.f('ck_event_mode')),
     sa.CheckConstraint("state IN ('pending', 'done', 'dead')", name=op.f('ck_event_state')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_event')),
-    sa.UniqueConstraint('subject_id', 'version', 'type', name='uq_event_subject_version_type'),
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.02', 'autovacuum_vacuum_threshold': '1000'}
     )
     op.create_index('ix_event_next_at', 'event', ['next_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
@@ -110,7 +109,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('store_id', 'mode', 'path', 'key', name=op.f('pk_idempotency_key')),
     postgresql_with={'autovacuum_vacuum_scale_factor': '0.02'}
     )
-    op.create_index('ix_idempotency_key_created_at', 'idempotency_key', ['created_at'], unique=False)
+    op.create_index('ix_idempotency_key_created_at', 'idempotency_key', ['created_at'], unique=False, postgresql_using='brin')
     op.create_table('ledger_entry',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
@@ -131,9 +130,21 @@ def upgrade() -> None:
     sa.CheckConstraint("subject_kind IN ('order', 'deposit', 'withdrawal', 'adjustment', 'dispute')", name=op.f('ck_ledger_entry_subject_kind')),
     sa.ForeignKeyConstraint(['reverses_entry_id'], ['ledger_entry.id'], name=op.f('fk_ledger_entry_reverses_entry_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entry')),
-    sa.UniqueConstraint('reverses_entry_id', name='uq_ledger_entry_reverses_entry_id'),
     sa.UniqueConstraint('subject_id', 'kind', 'round', name='uq_ledger_entry_subject_kind_round')
     )
+    op.create_index('uq_ledger_entry_reverses_entry_id', 'ledger_entry', ['reverses_entry_id'], unique=True, postgresql_where=sa.text('reverses_entry_id IS NOT NULL'))
+    op.create_table('ledger_posting',
+    sa.Column('account_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.Text(), nullable=False),
+    sa.Column('mode', sa.Text(), nullable=False),
+    sa.Column('amount', sa.BigInteger(), nullable=False),
+    sa.Column('balance_after', sa.BigInteger(), nullable=True),
+    sa.CheckConstraint('amount <> 0 AND abs(amount) <= 1000000000000000', name=op.f('ck_ledger_posting_amount')),
+    sa.PrimaryKeyConstraint('account_id', 'id', name=op.f('pk_ledger_posting'))
+    )
+    op.create_index('ix_ledger_posting_entry_id', 'ledger_posting', ['entry_id'], unique=False)
     op.create_table('ledger_unfolded',
     sa.Column('posting_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('account_id', sa.BigInteger(), nullable=False),
@@ -161,6 +172,19 @@ def upgrade() -> None:
     sa.CheckConstraint("qr_standard IS NULL OR qr_standard IN ('epc', 'upi')", name=op.f('ck_method_qr_standard')),
     sa.CheckConstraint("requisite_kind IN ('card', 'phone', 'account', 'iban', 'upi')", name=op.f('ck_method_requisite_kind')),
     sa.PrimaryKeyConstraint('code', name=op.f('pk_method'))
+    )
+    op.create_table('order_event',
+    sa.Column('order_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('event', sa.Text(), nullable=False),
+    sa.Column('from_status', sa.Text(), nullable=True),
+    sa.Column('to_status', sa.Text(), nullable=False),
+    sa.Column('actor_kind', sa.Text(), nullable=False),
+    sa.Column('actor_id', sa.UUID(), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.CheckConstraint("actor_kind IN ('customer', 'merchant', 'trader', 'lead', 'support', 'admin', 'system', 'ops')", name=op.f('ck_order_event_actor_kind')),
+    sa.PrimaryKeyConstraint('order_id', 'id', name=op.f('pk_order_event'))
     )
     op.create_table('orders',
     sa.Column('id', sa.UUID(), nullable=False),
@@ -235,13 +259,14 @@ def upgrade() -> None:
     )
     op.create_index('ix_orders_customer', 'orders', ['store_id', 'customer_ref', 'id'], unique=False, postgresql_where=sa.text('customer_ref IS NOT NULL'))
     op.create_index('ix_orders_customer_ip', 'orders', ['customer_ip', 'id'], unique=False, postgresql_where=sa.text('customer_ip IS NOT NULL'))
+    op.create_index('ix_orders_disputed_amount', 'orders', ['requisite_id', 'amount_minor'], unique=False, postgresql_where=sa.text("status = 'disputed'"))
     op.create_index('ix_orders_due_at', 'orders', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'))
+    op.create_index('ix_orders_ended_trader', 'orders', ['trader_id', 'id'], unique=False, postgresql_where=sa.text('trader_id IS NOT NULL AND ended_at IS NOT NULL'))
     op.create_index('ix_orders_open_trader', 'orders', ['trader_id'], unique=False, postgresql_where=sa.text("trader_id IS NOT NULL AND status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"))
     op.create_index('ix_orders_retry_at', 'orders', ['retry_at'], unique=False, postgresql_where=sa.text('retry_at IS NOT NULL'))
     op.create_index('ix_orders_status', 'orders', ['status'], unique=False, postgresql_where=sa.text("status IN ('review', 'disputed', 'matching')"))
     op.create_index('ix_orders_store', 'orders', ['store_id', 'mode', 'id'], unique=False)
-    op.create_index('ix_orders_store_status', 'orders', ['store_id', 'mode', 'status', 'id'], unique=False)
-    op.create_index('ix_orders_trader', 'orders', ['trader_id', 'id'], unique=False, postgresql_where=sa.text('trader_id IS NOT NULL'))
+    op.create_index('ix_orders_store_status', 'orders', ['store_id', 'mode', 'status', 'id'], unique=False, postgresql_where=sa.text("status NOT IN ('matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')"))
     op.create_index('ix_orders_window_leaves_at', 'orders', ['window_leaves_at'], unique=False, postgresql_where=sa.text('window_leaves_at IS NOT NULL'))
     op.create_index('uq_orders_external_id', 'orders', ['store_id', 'mode', 'external_id'], unique=True, postgresql_where=sa.text('external_id IS NOT NULL'))
     op.create_index('uq_orders_requisite_open_amount', 'orders', ['requisite_id', 'amount_minor'], unique=True, postgresql_where=sa.text("direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation')"))
@@ -367,20 +392,6 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '50'}
     )
     op.create_index('uq_ledger_account_owner', 'ledger_account', ['owner_kind', 'owner_id', 'kind', 'currency', 'mode'], unique=True, postgresql_nulls_not_distinct=True)
-    op.create_table('ledger_posting',
-    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
-    sa.Column('entry_id', sa.BigInteger(), nullable=False),
-    sa.Column('account_id', sa.BigInteger(), nullable=False),
-    sa.Column('currency', sa.Text(), nullable=False),
-    sa.Column('mode', sa.Text(), nullable=False),
-    sa.Column('amount', sa.BigInteger(), nullable=False),
-    sa.Column('balance_after', sa.BigInteger(), nullable=True),
-    sa.CheckConstraint('amount <> 0 AND abs(amount) <= 1000000000000000', name=op.f('ck_ledger_posting_amount')),
-    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_ledger_posting_entry_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_posting'))
-    )
-    op.create_index('ix_ledger_posting_account_id_id', 'ledger_posting', ['account_id', 'id'], unique=False)
-    op.create_index('ix_ledger_posting_entry_id', 'ledger_posting', ['entry_id'], unique=False)
     op.create_table('merchant_member',
     sa.Column('merchant_id', sa.UUID(), nullable=False),
     sa.Column('user_id', sa.UUID(), nullable=False),
@@ -401,21 +412,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['method'], ['method.code'], name=op.f('fk_method_currency_method')),
     sa.PrimaryKeyConstraint('method', 'currency', name=op.f('pk_method_currency'))
     )
-    op.create_table('order_event',
-    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
-    sa.Column('order_id', sa.UUID(), nullable=False),
-    sa.Column('event', sa.Text(), nullable=False),
-    sa.Column('from_status', sa.Text(), nullable=True),
-    sa.Column('to_status', sa.Text(), nullable=False),
-    sa.Column('actor_kind', sa.Text(), nullable=False),
-    sa.Column('actor_id', sa.UUID(), nullable=True),
-    sa.Column('reason', sa.Text(), nullable=True),
-    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
-    sa.CheckConstraint("actor_kind IN ('customer', 'merchant', 'trader', 'lead', 'support', 'admin', 'system', 'ops')", name=op.f('ck_order_event_actor_kind')),
-    sa.ForeignKeyConstraint(['order_id'], ['orders.id'], name=op.f('fk_order_event_order_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_order_event'))
-    )
-    op.create_index('ix_order_event_order_id', 'order_event', ['order_id', 'id'], unique=False)
     op.create_table('rate_pair',
     sa.Column('base', sa.Text(), nullable=False),
     sa.Column('quote', sa.Text(), nullable=False),
@@ -780,7 +776,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_webhook_attempt_delivery_id', 'webhook_attempt', ['delivery_id', 'id'], unique=False)
     # ### end Alembic commands ###
-    for name in ("0001_ledger_rules.sql", "0001_order_rules.sql", "0001_matching.sql", "0001_reference_rules.sql"):
+    for name in ("0001_ledger_rules.sql", "0001_order_rules.sql", "0001_matching.sql"):
         run_sql(name)
 
 

@@ -24,7 +24,7 @@ class IdempotencyKey(Model):
     __tablename__ = "idempotency_key"
     __table_args__ = (
         one_of("mode", Mode),
-        Index("ix_idempotency_key_created_at", "created_at"),
+        Index("ix_idempotency_key_created_at", "created_at", postgresql_using="brin"),
         {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.02"}},
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import DateTime, Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,7 +33,6 @@ class Event(Model):
     __table_args__ = (
         one_of("state", EventState),
         one_of("mode", Mode),
-        UniqueConstraint("subject_id", "version", "type", name="uq_event_subject_version_type"),
         Index("ix_event_next_at", "next_at", postgresql_where=text("state = 'pending'")),
         Index("ix_event_store", "store_id", "mode", "id"),
         {

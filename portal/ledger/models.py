@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
@@ -119,7 +120,12 @@ class LedgerEntry(Model):
         CheckConstraint("(kind = 'reversal') = (reverses_entry_id IS NOT NULL)", name="reversal"),
         CheckConstraint("kind NOT IN ('adjustment', 'reversal') OR reason IS NOT NULL", name="reason"),
         UniqueConstraint("subject_id", "kind", "round", name="uq_ledger_entry_subject_kind_round"),
-        UniqueConstraint("reverses_entry_id", name="uq_ledger_entry_reverses_entry_id"),
+        Index(
+            "uq_ledger_entry_reverses_entry_id",
+            "reverses_entry_id",
+            unique=True,
+            postgresql_where=text("reverses_entry_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[BigKey]
@@ -138,21 +144,20 @@ class LedgerEntry(Model):
 class LedgerPosting(Model):
     """One signed movement on one account. `balance_after` is filled by the database.
 
-    That account, currency and mode belong together is checked by the trigger that moves the balance: a
-    foreign key would lock the row of `platform` and `world` in every payment, and an account can neither
-    be deleted nor change its currency.
+    That account, currency and mode belong together, and that the entry exists, is checked by the triggers
+    that see every posting: a foreign key would lock the row of `platform` and `world` in every payment, and
+    neither accounts nor entries can be deleted or changed.
     """
 
     __tablename__ = "ledger_posting"
     __table_args__ = (
         CheckConstraint("amount <> 0 AND abs(amount) <= 1000000000000000", name="amount"),
         Index("ix_ledger_posting_entry_id", "entry_id"),
-        Index("ix_ledger_posting_account_id_id", "account_id", "id"),
     )
 
+    account_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     id: Mapped[BigKey]
-    entry_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_entry.id"))
-    account_id: Mapped[int] = mapped_column(BigInteger)
+    entry_id: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
     mode: Mapped[str] = mapped_column(Text)
     amount: Mapped[Minor]

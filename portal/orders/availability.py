@@ -73,7 +73,9 @@ def availability(
 
 
 def _corner(store: StoreTerms, mode: Mode, method: str, bank: str | None, currency: str) -> Corner:
-    return Corner(mode.value, method, currency, bank, store.traffic_for(mode).pinned, store.traffic_for(mode).excluded)
+    return Corner(
+        mode.value, method, currency, bank, store.traffic_for(mode).pinned, store.traffic_for(mode).excluded
+    )
 
 
 def _would_match(

@@ -105,9 +105,31 @@ class Order(Model):
                 "direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation')"
             ),
         ),
+        Index(
+            "ix_orders_disputed_amount",
+            "requisite_id",
+            "amount_minor",
+            postgresql_where=text("status = 'disputed'"),
+        ),
         Index("ix_orders_store", "store_id", "mode", "id"),
-        Index("ix_orders_store_status", "store_id", "mode", "status", "id"),
-        Index("ix_orders_trader", "trader_id", "id", postgresql_where=text("trader_id IS NOT NULL")),
+        # Statuses that an order only passes through are found among the newest: indexing them would cost
+        # every transition an entry.
+        Index(
+            "ix_orders_store_status",
+            "store_id",
+            "mode",
+            "status",
+            "id",
+            postgresql_where=text(
+                "status NOT IN ('matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')"
+            ),
+        ),
+        Index(
+            "ix_orders_ended_trader",
+            "trader_id",
+            "id",
+            postgresql_where=text("trader_id IS NOT NULL AND ended_at IS NOT NULL"),
+        ),
         Index(
             "ix_orders_open_trader",
             "trader_id",
@@ -217,10 +239,10 @@ class OrderEvent(Model):
     """One step in the life of an order: the timeline that every portal shows. Append-only."""
 
     __tablename__ = "order_event"
-    __table_args__ = (one_of("actor_kind", ActorKind), Index("ix_order_event_order_id", "order_id", "id"))
+    __table_args__ = (one_of("actor_kind", ActorKind),)
 
+    order_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True), primary_key=True)
     id: Mapped[BigKey]
-    order_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("orders.id"))
     event: Mapped[str] = mapped_column(Text)
     from_status: Mapped[str | None] = mapped_column(Text)
     to_status: Mapped[str] = mapped_column(Text)

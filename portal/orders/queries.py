@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from portal.core.crypto import decrypt, token_hash
 from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
-from portal.orders.models import Direction
+from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
 _BY_ID = f"SELECT {COLUMNS} FROM orders o WHERE o.id = %(id)s"  # noqa: S608
@@ -92,9 +92,16 @@ class OrderFilter:
     before: uuid.UUID | None = None
 
 
+# Statuses whose deadline is days away at most, so that such an order is always among the newest.
+PASSING = frozenset(
+    {Status.MATCHING, Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION}
+)
+_LONGEST_PASSING_S = 60 * 86400
+
 _CONDITIONS = (
     ("external_id", "o.external_id = %(external_id)s"),
     ("status", "o.status = %(status)s"),
+    ("passing", "o.status = %(status)s AND o.id >= %(id_passing)s"),
     ("direction", "o.direction = %(direction)s"),
     ("created_from", "o.created_at >= %(created_from)s AND o.id >= %(id_from)s"),
     ("created_to", "o.created_at < %(created_to)s AND o.id < %(id_to)s"),
@@ -110,9 +117,13 @@ def list_orders_for_store(
     Ids grow with time, so that a range of times is also a range of the index (with a minute to spare for
     clocks that differ).
     """
-    conditions = [sql for name, sql in _CONDITIONS if getattr(narrow, name) is not None]
+    asked = {name for name, _ in _CONDITIONS if getattr(narrow, name, None) is not None}
+    if narrow.status in PASSING:
+        asked = asked - {"status"} | {"passing"}
+    conditions = [sql for name, sql in _CONDITIONS if name in asked]
     sql = " AND ".join(["o.store_id = %(store_id)s", "o.mode = %(mode)s", *conditions])
-    params = {name: getattr(narrow, name) for name, _ in _CONDITIONS} | {
+    params = {name: getattr(narrow, name, None) for name, _ in _CONDITIONS} | {
+        "id_passing": _id_at(datetime.now(UTC), -_LONGEST_PASSING_S),
         "store_id": store_id,
         "mode": mode.value,
         "id_from": _id_at(narrow.created_from, -60),
@@ -171,7 +182,7 @@ def list_payout_offers(trader_id: uuid.UUID, mode: Mode, limit: int = 20) -> lis
 
 _ENDED = f"""
 SELECT {COLUMNS} FROM orders o
- WHERE o.trader_id = %(trader_id)s AND o.status = ANY(%(statuses)s)
+ WHERE o.trader_id = %(trader_id)s AND o.ended_at IS NOT NULL AND o.status = ANY(%(statuses)s)
    AND o.updated_at >= %(since)s AND o.id < %(before)s
  ORDER BY o.id DESC LIMIT %(limit)s
 """  # noqa: S608
