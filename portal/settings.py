@@ -134,6 +134,8 @@ class LaunchSettings(BaseSettings):
     # Another build of PostgreSQL (its bin directory) or Redis (its server) than the wheels'.
     pgbin: Path | None = None
     redis_bin: Path | None = None
+    # Where the demo keeps everything, seen from the checkout.
+    var_dir: Path = Path("var")
     # Keep the running demo's simulator from placing orders.
     demo_quiet: bool = False
 

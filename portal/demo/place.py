@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from portal.settings import launch_settings
 from portal.workers.supervisor import ROOT
 
-VAR = ROOT / "var"
+VAR = ROOT / launch_settings().var_dir
 HOME = VAR / "demo"
 # What people and programs read; written once everything answers.
 FACTS = VAR / "demo.json"
@@ -36,7 +37,7 @@ class DemoRefused(Exception):
 
 def prepare_directories() -> None:
     for folder in (VAR, HOME):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
     for folder in (LOGS, UPLOADS):
         folder.mkdir(exist_ok=True, mode=0o700)
 

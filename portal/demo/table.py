@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import relpath
 from typing import Any
 
 from portal.demo.place import FACTS, LOGS
@@ -23,8 +24,8 @@ def table(facts: dict[str, Any]) -> str:
         ("Store", facts["store_id"], ""),
         ("Webhook secret", facts["webhook_secret"], ""),
         ("", "", ""),
-        ("All of this", str(FACTS.relative_to(ROOT)), ""),
-        ("Logs", str(LOGS.relative_to(ROOT)), ""),
+        ("All of this", relpath(FACTS, ROOT), ""),
+        ("Logs", relpath(LOGS, ROOT), ""),
     ]
     first = max(len(row[0]) for row in rows)
     second = max(len(row[1]) for row in rows if row[2])
