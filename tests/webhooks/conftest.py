@@ -118,7 +118,8 @@ LEASE_S = 40
 
 @contextmanager
 def settings_with(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Iterator[Settings]:
-    changed = get_settings().model_copy(update=changes)
+    fresh = {"webhooks_allow_http": False, "egress_allow_networks": (), "egress_ports": (443,)}
+    changed = get_settings().model_copy(update=fresh | changes)
     monkeypatch.setattr(egress_policy, "get_settings", lambda: changed)
     yield changed
 
@@ -127,6 +128,13 @@ def settings_with(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Iterator[S
 def app(committing_app: Flask) -> Flask:
     """What is committed here stays: each test has rows of its own."""
     return committing_app
+
+
+@pytest.fixture(autouse=True)
+def nothing_internal_allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The policy of a fresh installation, whatever this machine's own settings say."""
+    with settings_with(monkeypatch):
+        yield
 
 
 @pytest.fixture

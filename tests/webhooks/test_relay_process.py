@@ -28,6 +28,7 @@ def start(stage: Stage) -> Iterator[Start]:
     environment = os.environ | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "REDIS_URL": settings.redis_url.get_secret_value(),
+        "WEBHOOKS_ALLOW_HTTP": "false",
         "EGRESS_ALLOW_NETWORKS": "127.0.0.0/8",
     }
     running: list[subprocess.Popen[bytes]] = []
