@@ -8,7 +8,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import FileField, Form, StringField
-from wtforms.validators import Length, Optional, Regexp, ValidationError
+from wtforms.validators import DataRequired, Length, Optional, Regexp, ValidationError
 
 from portal.core.money import AmountError, parse_amount
 from portal.web.pay.formats import plain_amount
@@ -79,11 +79,14 @@ class AppealForm(AmountForm):
 class WordsForm(ClaimForm):
     """A problem in the customer's own words."""
 
-    words = _line(_l("What happened"), 500)
-
-    def validate_words(self, field: StringField) -> None:
-        if not field.data:
-            raise ValidationError(_l("Say in a few words what happened."))
+    words = StringField(
+        _l("What happened"),
+        [
+            DataRequired(message=_l("Say in a few words what happened.")),
+            Length(max=500, message=_l("This is too long: %(max)d characters at most.")),
+        ],
+        filters=[tidy],
+    )
 
 
 def uploaded(files: MultiDict[str, FileStorage]) -> FileStorage | None:
