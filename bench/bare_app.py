@@ -25,7 +25,9 @@ def connection() -> psycopg.Connection[tuple[object, ...]]:
     return _local.connection
 
 
-_CREATE = "SELECT create_payin(%s, %s, %s, %s, %s, %s, %s, %s, 95000000, %s::int, %s, %s, %s::jsonb, %s) AS number"
+_CREATE = (
+    "SELECT create_payin(%s, %s, %s, %s, %s, %s, %s, %s, 95000000, %s::int, %s, %s, %s::jsonb, %s) AS number"
+)
 _CONFIRM = "SELECT confirm_payin(%s, %s, %s, %s, %s, %s, %s::jsonb)"
 _starts = itertools.count(0, 104729)
 
@@ -38,7 +40,7 @@ def create() -> Response:
     amount = int(whole) * 100 + int(fraction or "0")
     settlement = amount * 10_000 * 1_000_000 // 95_000_000
     order_id = uuid.uuid4()
-    data = '{"id": "%s", "amount": "%s", "status": "awaiting_payment"}' % (order_id, body["amount"])
+    data = '{{"id": "{}", "amount": "{}", "status": "awaiting_payment"}}'.format(order_id, body["amount"])
     values = (
         order_id, uuid.UUID(body["store"]), body["external_id"], key,
         hashlib.sha256(request.get_data()).digest(), amount, settlement, settlement * 3 // 100,

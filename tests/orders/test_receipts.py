@@ -138,7 +138,10 @@ def test_the_decoder_may_not_write_files_or_take_a_gigabyte(tmp_path: Path) -> N
 
     from portal.core import image_decoder
 
-    for attempt in ("import os; os.write(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY), b'x')", "bytearray(10**9)"):
+    for attempt in (
+        "import os; os.write(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY), b'x')",
+        "bytearray(10**9)",
+    ):
         code = f"import sys; sys.path.insert(0, {str(Path(image_decoder.__file__).parent)!r}); import image_decoder; "
         code += f"image_decoder.limit_resources(); {attempt}"
         target = str(tmp_path / "written")
