@@ -334,7 +334,7 @@ def test_what_was_claimed_cannot_be_cancelled(customer: Customer, how: str) -> N
     before = customer.now()
     answer = customer.post("/cancellation")
     assert answer.status_code == 409
-    assert "can&#39;t be cancelled any more" in answer.text
+    assert "This payment can't be cancelled any more" in answer.text
     assert customer.now() == before
 
 
