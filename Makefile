@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-from
 JOBS ?= 2
 
-.PHONY: help setup demo demo-reset test lint format lock
+.PHONY: help setup demo demo-reset simulate test lint format lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ demo: setup ## everything on this machine, until Ctrl-C; PORT= moves it
 
 demo-reset: setup ## forget the demo's data, logins and keys
 	@$(BIN)/python -m portal.demo --reset
+
+simulate: setup ## play customers and traders on the running demo; ARGS= goes to flask simulate
+	@$(BIN)/flask --app wsgi:app simulate $(ARGS)
 
 test: setup ## the whole suite on real servers; ARGS= goes to pytest
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
