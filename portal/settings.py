@@ -38,7 +38,6 @@ class Settings(BaseSettings):
     blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     uploads_dir: Path = Path("var/uploads")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    sentry_dsn: SecretStr | None = None
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     db_pool_size: int = Field(default=4, ge=1, le=200)
     db_pool_timeout_s: float = Field(default=2.0, gt=0)
