@@ -17,9 +17,7 @@ UuidKey = Annotated[uuid.UUID, mapped_column(UUID(as_uuid=True), primary_key=Tru
 BigKey = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
 Minor = Annotated[int, mapped_column(BigInteger)]
 Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-CreatedAt = Annotated[
-    datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
-]
+CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
 
 
 def one_of(column: str, values: type[StrEnum], *, nullable: bool = False) -> CheckConstraint:

@@ -11,7 +11,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _LENGTH = 26  # 128 bits in groups of five
 _SHAPE = re.compile(r"([a-z]{2,4})_([0-7][0-9a-hjkmnp-tv-z]{25})", re.ASCII)
-PREFIXES = frozenset({"ord", "st", "mrc", "trd", "req", "dsp", "wdr", "dep", "evt", "whe", "whd", "usr", "rcp"})
+PREFIXES = frozenset(
+    {"ord", "st", "mrc", "trd", "req", "dsp", "wdr", "dep", "evt", "whe", "whd", "usr", "rcp"}
+)
 
 
 def new_id() -> uuid.UUID:
