@@ -65,3 +65,13 @@ lock: setup ## requirements*.in -> requirements*.txt with hashes
 	@for name in requirements requirements-dev; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
 	    --no-header --no-emit-index-url $$name.in -o $$name.txt; done
+
+.PHONY: translations screens
+translations: setup ## collect the pages' words, merge them into the catalogue, compile it
+	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k _l --no-location --omit-header \
+	  -o portal/translations/messages.pot .
+	@$(BIN)/pybabel -q update -N --ignore-obsolete --omit-header -w 110 -i portal/translations/messages.pot -d portal/translations
+	@$(BIN)/pybabel -q compile -d portal/translations
+
+screens: setup ## take the README's pictures from a demo that runs; PORT= says where
+	@$(BIN)/python docs/screens/make_screens.py --port $(or $(PORT),8000)

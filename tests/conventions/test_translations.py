@@ -1,0 +1,94 @@
+"""The Russian catalogue is whole: every string of the source is in it, translated, and compiled."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+HOUSE = Path(__file__).resolve().parents[2]
+CATALOGUES = HOUSE / "portal" / "translations"
+RUSSIAN = CATALOGUES / "ru" / "LC_MESSAGES"
+KEYWORDS = {
+    "_": None,
+    "_l": None,
+    "gettext": None,
+    "lazy_gettext": None,
+    "ngettext": (1, 2),
+}
+LETTERS = re.compile(r"[А-Яа-яЁё]")
+# Words that are the same in both languages.
+SAME = {"PDF %(number)d"}
+
+
+def _key(message: Message) -> str:
+    return message.id if isinstance(message.id, str) else message.id[0]
+
+
+@pytest.fixture(scope="module")
+def russian() -> Catalog:
+    return read_po(io.BytesIO((RUSSIAN / "messages.po").read_bytes()), locale="ru")
+
+
+@pytest.fixture(scope="module")
+def in_source() -> set[str]:
+    mapping, options = parse_mapping_cfg(io.StringIO((CATALOGUES / "babel.cfg").read_text()))
+    found: set[str] = set()
+    for folder in ("portal", "templates"):
+        inside = [
+            (pattern.removeprefix(f"{folder}/"), how)
+            for pattern, how in mapping
+            if pattern.startswith(folder)
+        ]
+        options_inside = {pattern.removeprefix(f"{folder}/"): value for pattern, value in options.items()}
+        for _file, _line, words, _comments, _context in extract_from_dir(
+            HOUSE / folder, inside, options_inside, keywords=KEYWORDS
+        ):
+            found.add(words if isinstance(words, str) else words[0])
+    return found
+
+
+def test_every_string_of_the_source_is_in_the_catalogue_and_no_other(
+    russian: Catalog, in_source: set[str]
+) -> None:
+    listed = {_key(message) for message in russian if message.id}
+    assert len(in_source) > 300
+    assert sorted(in_source - listed) == [], "run `make translations`, then translate what is new"
+    assert sorted(listed - in_source) == [], "run `make translations`: these are used no more"
+
+
+def test_no_string_is_untranslated_or_fuzzy(russian: Catalog) -> None:
+    for message in russian:
+        if not message.id:
+            continue
+        forms = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(forms), f"not translated: {_key(message)}"
+        assert not message.fuzzy, f"fuzzy: {_key(message)}"
+        assert _key(message) in SAME or all(LETTERS.search(form) for form in forms), (
+            f"not Russian: {_key(message)}"
+        )
+
+
+def test_placeholders_are_those_of_the_english_text(russian: Catalog) -> None:
+    assert [(str(error), _key(message)) for message, errors in russian.check() for error in errors] == []
+
+
+def test_counted_words_have_three_forms(russian: Catalog) -> None:
+    counted = [message for message in russian if message.id and message.pluralizable]
+    assert counted
+    assert russian.num_plurals == 3
+    assert all(len(set(message.string)) == 3 for message in counted)
+
+
+def test_what_the_pages_load_is_compiled_from_what_is_written(russian: Catalog) -> None:
+    with (RUSSIAN / "messages.mo").open("rb") as stream:
+        compiled = read_mo(stream)
+    written = {_key(message): message.string for message in russian if message.id}
+    assert {_key(message): message.string for message in compiled if message.id} == written
