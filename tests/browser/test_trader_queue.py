@@ -111,6 +111,9 @@ def test_news_does_not_touch_a_half_typed_form(chromium: Browser, site: str, tar
     expect(page.locator(f"#amount-{order.id}")).to_have_value("1400")
     page.keyboard.press("Enter")
     agree = page.locator(f"{card(order)} .agree")
+    expect(agree.locator("button")).to_be_focused()
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert page.evaluate("axe.run()")["violations"] == []
     expect(agree).to_contain_text("1,400.00")
     expect(agree).to_contain_text("1,500.00")
     agree.locator("button").click()
