@@ -76,8 +76,9 @@ class Demo:
         )
 
     def start(self) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-        process = self.run()
         facts = self.var / "demo.json"
+        facts.unlink(missing_ok=True)
+        process = self.run()
         wait_for(facts.is_file, 180, process)
         return process, json.loads(facts.read_text(encoding="utf-8"))
 
