@@ -39,8 +39,8 @@ def create() -> Response:
     whole, _, fraction = body["amount"].partition(".")
     amount = int(whole) * 100 + int(fraction or "0")
     settlement = amount * 10_000 * 1_000_000 // 95_000_000
-    order_id = uuid.uuid4()
-    data = '{{"id": "{}", "amount": "{}", "status": "awaiting_payment"}}'.format(order_id, body["amount"])
+    order_id, written = uuid.uuid4(), body["amount"]
+    data = f'{{"id": "{order_id}", "amount": "{written}", "status": "awaiting_payment"}}'
     values = (
         order_id, uuid.UUID(body["store"]), body["external_id"], key,
         hashlib.sha256(request.get_data()).digest(), amount, settlement, settlement * 3 // 100,

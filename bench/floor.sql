@@ -1,6 +1,5 @@
 -- The floor: the least SQL that keeps the promises of creating and confirming a payin. Its own few tables,
 -- the ledger's own rules (run into this schema from migrations/sql), one function for each of the two verbs.
-create table account_currency (code text primary key);
 create table ledger_account (
   id bigint generated always as identity primary key, owner_kind text not null, owner_id uuid, kind text not null,
   currency text not null, mode text not null, balance bigint not null default 0, floor bigint,
@@ -11,11 +10,10 @@ create table ledger_entry (
   actor_kind text not null, actor_id uuid, reason text, created_at timestamptz not null default clock_timestamp(),
   unique (subject_id, kind, round));
 create table ledger_posting (
-  id bigint generated always as identity primary key, entry_id bigint not null references ledger_entry,
-  account_id bigint not null, currency text not null, mode text not null,
-  amount bigint not null check (amount <> 0), balance_after bigint);
+  account_id bigint not null, id bigint generated always as identity, entry_id bigint not null,
+  currency text not null, mode text not null, amount bigint not null check (amount <> 0), balance_after bigint,
+  primary key (account_id, id));
 create index on ledger_posting (entry_id);
-create index on ledger_posting (account_id, id);
 create table ledger_unfolded (posting_id bigint primary key, account_id bigint not null, amount bigint not null);
 
 create table requisite (

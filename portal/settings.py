@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     db_pool_size: int = Field(default=4, ge=1, le=200)
     db_pool_timeout_s: float = Field(default=2.0, gt=0)
     db_statement_timeout_ms: int = Field(default=5000, ge=100)
+    db_idle_in_transaction_timeout_s: int = Field(default=10, ge=1)
     db_lock_timeout_ms: int = Field(default=2000, ge=50)
     redis_timeout_s: float = Field(default=0.3, gt=0)
     webhooks_allow_http: bool = False

@@ -70,6 +70,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if given is None:
         # A run that is told to end must still stop its servers.
         signal.signal(signal.SIGTERM, _interrupt)
+        os.environ.update(running.PLAIN_SETTINGS)
         config.stash[SERVERS] = running.start_servers()
         if getattr(config.option, "numprocesses", None):
             return
@@ -109,6 +110,8 @@ def _take_seat(given: dict[str, str]) -> Worker:
     worker.folder.mkdir(mode=0o700)
     os.environ.update(
         ENVIRONMENT="test",
+        # A test holds its transaction while a browser starts, which takes long on a busy machine.
+        DB_IDLE_IN_TRANSACTION_TIMEOUT_S="300",
         DATABASE_URL=worker.new_database("shared"),
         REDIS_URL=worker.redis_url,
         UPLOADS_DIR=str(worker.folder / "uploads"),

@@ -72,7 +72,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "default_transaction_isolation": "read\\ committed",
         "lock_timeout": f"{settings.db_lock_timeout_ms}ms",
         "statement_timeout": f"{settings.db_statement_timeout_ms}ms",
-        "idle_in_transaction_session_timeout": "10s",
+        "idle_in_transaction_session_timeout": f"{settings.db_idle_in_transaction_timeout_s}s",
     }
     return {
         "pool_size": settings.db_pool_size,

@@ -1,0 +1,70 @@
+"""The stage of a run: databases made for it, the servers under test, and the data they work on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(module: str, env: dict[str, str], *, server: str = "granian", threads: int = 2) -> Iterator[int]:
+    """Serve a WSGI application with two workers until the block ends; gives the port."""
+    port = free_port()
+    binaries = Path(sys.executable).parent
+    if server == "granian":
+        command = [
+            str(binaries / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
+            "--workers", "2", "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
+            "--workers-kill-timeout", "3", module,
+        ]  # fmt: skip
+    else:
+        command = [
+            str(binaries / "gunicorn"), "-b", f"127.0.0.1:{port}", "-k", "gthread", "-w", "2",
+            "--threads", str(threads), "--keep-alive", "75", "--graceful-timeout", "3", "--log-level", "warning", module,
+        ]  # fmt: skip
+    process = subprocess.Popen(
+        command, env=os.environ | env, cwd=ROOT, stdout=sys.stderr, stderr=sys.stderr, start_new_session=True
+    )
+    try:
+        wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_up(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Raises RuntimeError when the server ends or does not answer in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{url} did not answer")
