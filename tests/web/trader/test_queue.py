@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from portal.core import live
-from portal.core.db import db, hot, transaction
+from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role
 from portal.ledger.models import AccountKind
@@ -154,7 +154,6 @@ def test_the_same_receipt_with_another_order_is_pointed_out(desk: Desk) -> None:
     orders = desk.payin(1500_00, claimed=True), desk.payin(700_00, claimed=True)
     seed = uuid.uuid4().int % 1000
     desk.receipt(orders[0], seed)
-    assert "A receipt like this" not in desk.browser.get("/trader/queue").text or seed
     desk.receipt(orders[1], seed)
     assert desk.browser.get("/trader/queue").text.count("A receipt like this") == 2
 
@@ -205,13 +204,6 @@ def test_a_process_without_room_for_a_stream_says_so_and_gets_its_places_back(
     last = desk.browser.get("/trader/stream")
     assert last.status_code == 200
     last.close()
-
-
-def test_the_stream_holds_no_database_connection(desk: Desk) -> None:
-    answer = desk.browser.get("/trader/stream")
-    next(iter(answer.response))
-    assert db.engine.pool.checkedout() <= 1  # type: ignore[attr-defined]
-    answer.close()
 
 
 def test_a_listener_ends_after_its_time() -> None:
