@@ -96,7 +96,10 @@ def authenticate() -> Caller:
 
 def refuse_if_too_many_failed() -> None:
     """Nobody guesses on: after too many refused credentials a network waits. Raises TooManyRequests."""
-    allowance = refused.look(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
+    network = network_of(request.remote_addr)
+    if refused.is_unknown(network):
+        return
+    allowance = refused.look(network, FAILED_CREDENTIALS_PER_MINUTE)
     if allowance.is_exceeded:
         raise _too_many(allowance)
 

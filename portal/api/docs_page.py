@@ -70,7 +70,6 @@ def _encoded(app: Any) -> tuple[bytes, str]:
 @docs.get("/docs", provide_automatic_options=False)
 @public("the reference of the API, without anybody's data")
 def reference_page() -> Response:
-    """Public: the contract is no secret."""
     page = _page(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
     response = Response(page, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _CSP

@@ -81,6 +81,10 @@ class RequestCounter:
         """Whether the limit has been reached already, without counting anything."""
         return self._take(subject, limit, 0)
 
+    def is_unknown(self, subject: str) -> bool:
+        """Nothing of this subject was counted here lately: for most callers of a counter of failures."""
+        return subject not in self._counts
+
     def _take(self, subject: str, limit: int, weight: int) -> Allowance:
         now = time.time()
         with self._lock:
@@ -136,6 +140,7 @@ class RequestCounter:
             _redis().delete(key)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
     """Whom an address without credentials is counted as: one IPv4 address, or an IPv6 /64."""
     try:

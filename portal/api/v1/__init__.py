@@ -34,14 +34,15 @@ def finish(response: Response) -> Response:
 def finished(response: Response) -> Response:
     """What every answer carries: its id, what is left of the limit, and no leave to keep or guess."""
     headers = response.headers
-    headers[HEADER] = request_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store"
+    if HEADER not in headers:  # a problem brings these three itself
+        headers.add(HEADER, request_id())
+        headers.add("X-Content-Type-Options", "nosniff")
+        if "Cache-Control" not in headers:
+            headers.add("Cache-Control", "no-store")
     allowance = g.get("allowance")
     if allowance is not None:
         for name, value in allowance.headers():
-            headers[name] = value
+            headers.add(name, value)
     return response
 
 

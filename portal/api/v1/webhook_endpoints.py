@@ -25,6 +25,7 @@ from portal.orders.representation import moment
 from portal.webhooks import service
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.queries import find_endpoint
+from portal.webhooks.test_event import send_test_event
 
 
 class CreateEndpoint(Body):
@@ -49,6 +50,13 @@ class EndpointOut(Answer):
     failing_since: datetime | None
     created_at: datetime
     secret: str | None = None
+
+
+class TestSent(Answer):
+    """`event_id` is the webhook-id of the delivery that follows."""
+
+    object: Literal["test_event"]
+    event_id: str
 
 
 class EndpointList(Answer):
@@ -151,3 +159,23 @@ def delete_endpoint(endpoint_id: str) -> Response:
     caller = current_caller()
     run_in_transaction(lambda: service.delete_endpoint(_endpoint_of(caller, endpoint_id, lock=True)))
     return no_content()
+
+
+@api_v1.post("/webhook-endpoints/<endpoint_id>/test", provide_automatic_options=False)
+@operation(
+    summary="Send an endpoint.test event",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    description="It goes the way of every event: signed, tried again, whatever event_types says.",
+    status=202,
+    answer=TestSent,
+    problems=(404, 409),
+)
+def test_endpoint(endpoint_id: str) -> Response:
+    caller = current_caller()
+
+    def work() -> dict[str, str]:
+        event = send_test_event(_endpoint_of(caller, endpoint_id, lock=True))
+        return {"object": "test_event", "event_id": public_id("evt", event.id)}
+
+    return answer(run_in_transaction(work), 202)
