@@ -31,9 +31,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def site(app: Flask) -> Iterator[str]:
+def site(committed_db: Flask) -> Iterator[str]:
     """The app on a free port, a thread for each request."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, committed_db, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -50,9 +50,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def tara(app: Flask) -> Iterator[Desk]:
-    with app.app_context():
-        yield open_desk(app)
+def tara(committed_db: Flask) -> Iterator[Desk]:
+    with committed_db.app_context():
+        yield open_desk(committed_db)
 
 
 def sign_in(chromium: Browser, site: str, desk: Desk, **options: Any) -> Page:
