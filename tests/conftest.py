@@ -125,6 +125,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if WORKER in stash:
         running.empty_redis(stash[WORKER].redis_url, keep_claim=False)
     if SERVERS in stash:
+        # Told to end once more, it is ending already.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stash[SERVERS].stop()
         del stash[SERVERS]
 

@@ -68,15 +68,20 @@ class Servers:
 
     def stop(self) -> None:
         """Drop every database of this run, or the servers with all they hold."""
+        try:
+            self._stop_postgres()
+        finally:
+            if self.redis is not None:
+                self.redis.stop()
+                forget(self.folder / "redis")
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop_postgres(self) -> None:
         if self.postgres is not None:
             self.postgres.stop()
             forget(self.folder / "postgres")
         else:
             drop_databases(self.database_url, f"nostro_test_{self.run}_")
-        if self.redis is not None:
-            self.redis.stop()
-            forget(self.folder / "redis")
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def start_servers() -> Servers:

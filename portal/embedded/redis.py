@@ -58,13 +58,12 @@ class EmbeddedRedis:
         """Stop the server, whoever started it, and wait until it is gone."""
         with one_at_a_time(self._root.parent / f".{self._root.name}.lock"):
             self._settle()
-            if not self._answers():
-                return
-            with suppress(redis.RedisError), self._client() as client:
-                client.shutdown()
             ends_at = time.monotonic() + STOP_TIMEOUT_S
+            # A busy machine may let one request time out: what counts is whether somebody holds the lock.
             while self._is_running() and time.monotonic() < ends_at:
-                time.sleep(0.02)
+                with suppress(redis.RedisError, OSError), self._client() as client:
+                    client.shutdown()
+                time.sleep(0.05)
             if self._process is not None:
                 self._process.wait(STOP_TIMEOUT_S)
 
