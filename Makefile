@@ -50,6 +50,10 @@ simulate: setup ## play customers and traders on the running demo; ARGS= goes to
 test: setup ## the whole suite on real servers; ARGS= goes to pytest
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
+.PHONY: bench
+bench: setup ## measure us and the yardsticks; writes bench/results/; ARGS= goes to it
+	@$(BIN)/python -m bench $(ARGS)
+
 lint: setup ## ruff, mypy --strict, import rules, templates
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
