@@ -20,10 +20,11 @@ begin
   end if;
   if not found then return 'busy'; end if;
   if not r.can_take_payin then return 'just_used_up'; end if;
-  if (case when r.day = p_day then r.day_amount else 0 end) + p_amount > r.day_amount_limit then
+  -- A transaction that began before midnight may come after one that began the new day: the day never goes back.
+  if (case when r.day >= p_day then r.day_amount else 0 end) + p_amount > r.day_amount_limit then
     return 'day_amount';
   end if;
-  if r.day = p_day and r.day_count >= r.day_count_limit then return 'day_count'; end if;
+  if r.day >= p_day and r.day_count >= r.day_count_limit then return 'day_count'; end if;
   if r.window_amount + p_amount > r.window_amount_limit then return 'window_amount'; end if;
   if r.total_amount + p_amount > r.total_amount_limit then return 'total_amount'; end if;
   if p_reserve then
@@ -45,9 +46,9 @@ begin
   if p_reserve then
     update requisite set
       open_orders = open_orders + 1,
-      day_amount = case when day = p_day then day_amount else 0 end + p_amount,
-      day_count = case when day = p_day then day_count else 0 end + 1,
-      day = p_day,
+      day_amount = case when day >= p_day then day_amount else 0 end + p_amount,
+      day_count = case when day >= p_day then day_count else 0 end + 1,
+      day = greatest(day, p_day),
       window_amount = case when window_s is null then 0 else window_amount + p_amount end,
       total_amount = total_amount + p_amount
     where id = p_requisite;
@@ -62,7 +63,7 @@ end $$;
 create function match_requisite(
   p_order uuid, p_round integer, p_mode text, p_method text, p_bank text, p_currency text, p_amount bigint,
   p_hold bigint, p_day date, p_starts integer[], p_only uuid[], p_never uuid[], p_reserve boolean
-) returns table (chosen uuid, trace jsonb) language plpgsql as $$
+) returns table (chosen uuid, counted_day date, trace jsonb) language plpgsql as $$
 declare
   candidates refcursor;
   c record;
@@ -122,6 +123,7 @@ begin
         if verdict = 'taken' then
           close candidates;
           chosen := c.id;
+          select q.day into counted_day from requisite q where q.id = c.id;
           trace := jsonb_build_object('looked_at', looked_at, 'fell', fell, 'found_by', source);
           return next;
           return;

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 
 from flask import Response, request
 
 from portal.api.answers import json_answer
 from portal.api.authentication import Caller
+from portal.api.problems import PROBLEM, from_refusal
 from portal.api.strict_json import canonical_json
 from portal.core.db import run_in_transaction
-from portal.core.errors import BadRequest
-from portal.core.idempotency import IdempotentCall, StoredAnswer, begin_call, store_answer
+from portal.core.errors import BadRequest, Conflict
+from portal.core.idempotency import (
+    IdempotencyInProgress,
+    IdempotentCall,
+    StoredAnswer,
+    begin_call,
+    store_answer,
+)
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -51,6 +59,8 @@ def call_of(caller: Caller, key: str, body: object) -> IdempotentCall:
 
 def replayable(answer: StoredAnswer, *, is_replay: bool) -> Response:
     response = json_answer(answer.body, answer.status)
+    if answer.status >= 400:
+        response.headers["Content-Type"] = PROBLEM
     if is_replay:
         response.headers[REPLAYED] = "true"
     return response
@@ -59,8 +69,9 @@ def replayable(answer: StoredAnswer, *, is_replay: bool) -> Response:
 def run_once(call: IdempotentCall | None, work: Callable[[], StoredAnswer]) -> Response:
     """Do the work and keep its answer in the same transaction, or give the answer that was kept.
 
-    Refusals are raised, roll everything back and are not kept. Without a key the work is simply done. Raises
-    IdempotencyInProgress (409) and IdempotencyKeyReused (422).
+    A refusal by the state of things (409) rolls everything back and is kept as the answer; what is wrong with
+    the request itself is not. Without a key the work is simply done. Raises IdempotencyInProgress (409) and
+    IdempotencyKeyReused (422).
     """
 
     def once() -> Response:
@@ -73,4 +84,28 @@ def run_once(call: IdempotentCall | None, work: Callable[[], StoredAnswer]) -> R
         store_answer(call, answer.status, answer.body)
         return replayable(answer, is_replay=False)
 
-    return run_in_transaction(once)
+    try:
+        return run_in_transaction(once)
+    except Conflict as refusal:
+        if call is None:
+            raise
+        return kept_refusal(call, refusal)
+
+
+def kept_refusal(call: IdempotentCall, refusal: Conflict) -> Response:
+    """Answer with a refusal and keep it under its key: a retry must not turn a no into a yes.
+
+    A twin that still runs is no answer; it is raised again.
+    """
+    if isinstance(refusal, IdempotencyInProgress):
+        raise refusal
+    response = from_refusal(refusal)
+
+    def keep() -> None:
+        _, kept = begin_call(call)
+        if kept is None:
+            store_answer(call, response.status_code, response.get_data(as_text=True))
+
+    with suppress(IdempotencyInProgress):
+        run_in_transaction(keep)
+    return response

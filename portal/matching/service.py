@@ -19,7 +19,7 @@ TIERS = 9
 _cursors = RingCursors(random.SystemRandom().randrange(2**31))
 
 _MATCH = """
-SELECT m.trace, d.day, r.id, r.trader_id, r.bank, r.holder, r.number_encrypted, r.number_masked, r.tier,
+SELECT m.trace, m.counted_day AS day, r.id, r.trader_id, r.bank, r.holder, r.number_encrypted, r.number_masked, r.tier,
        r.ring, r.weight, r.window_s
   FROM (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
   CROSS JOIN LATERAL match_requisite(

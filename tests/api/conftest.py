@@ -138,12 +138,12 @@ class Shop:
             return int(hot(sql, {"id": self.store_id})[0]["n"])
 
     def state(self) -> tuple[Any, ...]:
-        """What a refused request must leave as it was: orders, events, keys, postings of this store."""
+        """What a refused request must leave as it was: orders, events, keys of what was done, postings."""
         sql = """
         SELECT (SELECT count(*) FROM orders WHERE store_id = %(id)s) AS orders,
                (SELECT coalesce(sum(version), 0) FROM orders WHERE store_id = %(id)s) AS versions,
                (SELECT count(*) FROM event WHERE store_id = %(id)s) AS events,
-               (SELECT count(*) FROM idempotency_key WHERE store_id = %(id)s) AS keys,
+               (SELECT count(*) FROM idempotency_key WHERE store_id = %(id)s AND status < 400) AS keys,
                (SELECT coalesce(sum(a.balance), 0) FROM ledger_account a WHERE a.owner_id = %(id)s) AS balance
         """
         with transaction():

@@ -10,7 +10,7 @@ import pytest
 
 from portal.core.db import hot, transaction
 from portal.identity.models import Scope
-from tests.api.conftest import PAYIN, Shop, code_of
+from tests.api.conftest import PAYIN, Shop, card_number, code_of
 
 
 def test_row_16_a_missing_key_is_400(shop: Shop) -> None:
@@ -194,3 +194,17 @@ def test_verbs_that_move_money_want_a_key_and_answer_once(served: Shop) -> None:
     assert (first.json or {})["status"] == "cancelled"
     assert (again.data, again.headers["Idempotent-Replayed"]) == (first.data, "true")
     assert code_of(served.post(path, {"reason": "y"}, idem="c")) == "idempotency_key_reused"
+
+
+def test_a_refusal_stays_one_under_its_key_when_the_money_has_come_since(shop: Shop) -> None:
+    recipient = {"method": "card", "bank": "sber", "number": card_number(), "holder": "IVAN P."}
+    payout = {"direction": "payout", "amount": "950.00", "currency": "RUB", "recipient": recipient}
+    refused = shop.post("/api/v1/orders", payout, idem="payout")
+    assert (refused.status_code, code_of(refused)) == (409, "insufficient_funds")
+    shop.fund()
+    again = shop.post("/api/v1/orders", payout, idem="payout")
+    assert (again.status_code, again.data) == (409, refused.data)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Content-Type"] == "application/problem+json"
+    assert shop.count_orders() == 0
+    assert shop.post("/api/v1/orders", payout, idem="another").status_code == 201

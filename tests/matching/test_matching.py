@@ -191,3 +191,18 @@ def test_what_left_the_window_or_the_day_is_free_again(scene: Scene) -> None:
     assert free_limits(config.get(config.DAY_TIMEZONE)) == 2
     assert counters(requisite)["window_amount"] == counters(requisite)["day_amount"] == 0
     assert scene.payin(1502_00).status == "awaiting_payment"
+
+
+def test_a_day_never_goes_back_when_midnight_comes_between_two_orders(scene: Scene) -> None:
+    requisite = scene.requisite(scene.trader(), day_count_limit=2)
+    hot(
+        "UPDATE requisite SET day = current_date + 1, day_count = 1, day_amount = 5 WHERE id = %(id)s",
+        {"id": requisite.id},
+    )
+    order = scene.payin()
+    assert counters(requisite)["day_count"] == 2
+    row = hot(
+        "SELECT day, current_date + 1 AS tomorrow FROM requisite WHERE id = %(id)s", {"id": requisite.id}
+    )[0]
+    assert row["day"] == row["tomorrow"] == order.counted_day
+    assert scene.payin(1501_00).status == "matching"

@@ -6,7 +6,7 @@ from flask import Response, request
 
 from portal.api.answers import answer
 from portal.api.authentication import Caller, current_caller
-from portal.api.idempotency import call_of, read_key, replayable
+from portal.api.idempotency import call_of, kept_refusal, read_key, replayable
 from portal.api.operations import operation
 from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
@@ -15,7 +15,7 @@ from portal.api.v1.new_orders import new_order
 from portal.api.v1.orders_schemas import CreateOrder, ListOrders, OrderList, OrderOut
 from portal.api.validation import validated, validated_query
 from portal.core.db import run_in_transaction
-from portal.core.errors import Forbidden, NotFound
+from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.idempotency import StoredAnswer
 from portal.core.ids import parse_public_id
 from portal.identity.models import Scope
@@ -86,7 +86,9 @@ def create() -> Response:
         )
     except DuplicateExternalId as refusal:
         first = find_order_by_external_id(caller.store.id, caller.mode, new.external_id or "")
-        raise (explain_duplicate(refusal, first.id) if first else refusal) from None
+        return kept_refusal(call, explain_duplicate(refusal, first.id) if first else refusal)
+    except Conflict as refusal:
+        return kept_refusal(call, refusal)
     return replayable(StoredAnswer(created.status, created.body), is_replay=created.is_replay)
 
 

@@ -166,8 +166,8 @@ WITH pick AS (
    WHERE r.trader_id = %(trader_id)s AND r.mode = %(mode)s AND r.method = %(method)s
      AND r.currency = %(currency)s AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
      AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
-     AND coalesce(CASE WHEN r.day = d.day THEN r.day_amount ELSE 0 END + %(amount)s <= r.day_amount_limit, true)
-     AND coalesce(CASE WHEN r.day = d.day THEN r.day_count ELSE 0 END < r.day_count_limit, true)
+     AND coalesce(CASE WHEN r.day >= d.day THEN r.day_amount ELSE 0 END + %(amount)s <= r.day_amount_limit, true)
+     AND coalesce(CASE WHEN r.day >= d.day THEN r.day_count ELSE 0 END < r.day_count_limit, true)
      AND coalesce(r.window_amount + %(amount)s <= r.window_amount_limit, true)
      AND coalesce(r.total_amount + %(amount)s <= r.total_amount_limit, true)
    ORDER BY r.bank IS NOT DISTINCT FROM %(bank)s DESC, r.tier, r.open_orders, r.id
@@ -175,14 +175,14 @@ WITH pick AS (
 )
 UPDATE requisite q SET
        open_orders = q.open_orders + 1,
-       day_amount = CASE WHEN q.day = d.day THEN q.day_amount ELSE 0 END + %(amount)s,
-       day_count = CASE WHEN q.day = d.day THEN q.day_count ELSE 0 END + 1,
-       day = d.day,
+       day_amount = CASE WHEN q.day >= d.day THEN q.day_amount ELSE 0 END + %(amount)s,
+       day_count = CASE WHEN q.day >= d.day THEN q.day_count ELSE 0 END + 1,
+       day = greatest(q.day, d.day),
        window_amount = CASE WHEN q.window_s IS NULL THEN 0 ELSE q.window_amount + %(amount)s END,
        total_amount = q.total_amount + %(amount)s
   FROM pick, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
  WHERE q.id = pick.id
-RETURNING q.id, q.trader_id, q.bank, q.holder, q.number_encrypted, q.number_masked, q.window_s, d.day
+RETURNING q.id, q.trader_id, q.bank, q.holder, q.number_encrypted, q.number_masked, q.window_s, q.day
 """
 _OFFERED = """
 SELECT NOT EXISTS (SELECT 1 FROM past_assignment WHERE order_id = %(id)s AND trader_id = %(trader_id)s) AS fresh
