@@ -139,7 +139,7 @@ _SCRIPT = """
 \\set amount random(10000, 59999999)
 \\set start random(0, 2147483646)
 SELECT create_payin(gen_random_uuid(), '00000000-0000-0000-0000-000000000001', gen_random_uuid()::text,
-  gen_random_uuid()::text, 'x', :amount, :amount * 100, :amount * 3, 95000000, :start, gen_random_uuid()::text::bytea,
+  gen_random_uuid()::text, 'x', :amount::bigint, :amount::bigint * 100, :amount::bigint * 3, 95000000, :start::int, gen_random_uuid()::text::bytea,
   gen_random_uuid(), '{"status": "awaiting_payment"}', 'body');
 """
 
