@@ -713,7 +713,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_requisite')),
     postgresql_with={'fillfactor': '70'}
     )
-    op.create_index('ix_requisite_day', 'requisite', ['day'], unique=False, postgresql_where=sa.text('day_amount > 0 OR day_count > 0'))
+    op.create_index('ix_requisite_day', 'requisite', ['day'], unique=False, postgresql_where=sa.text('NOT can_take_payin'))
     op.create_index('ix_requisite_fit', 'requisite', ['mode', 'method', 'currency', 'amounts'], unique=False, postgresql_using='gist', postgresql_where=sa.text('can_take_payin'))
     op.create_index('ix_requisite_payout', 'requisite', ['mode', 'method', 'currency', 'trader_id'], unique=False, postgresql_where=sa.text("status = 'approved' AND payout_on AND trader_payout_on"))
     op.create_index('ix_requisite_ring', 'requisite', ['mode', 'method', 'currency', 'tier', 'ring'], unique=False, postgresql_where=sa.text('can_take_payin'))

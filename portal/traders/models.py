@@ -148,7 +148,8 @@ class Requisite(Model):
             "trader_id",
             postgresql_where=text("status = 'approved' AND payout_on AND trader_payout_on"),
         ),
-        Index("ix_requisite_day", "day", postgresql_where=text("day_amount > 0 OR day_count > 0")),
+        # No counter may stand in an index or its condition: each match would then write every index anew.
+        Index("ix_requisite_day", "day", postgresql_where=text("NOT can_take_payin")),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

@@ -102,7 +102,8 @@ _NEW_DAY = """
 UPDATE requisite SET day = d.day, day_amount = 0, day_count = 0
   FROM (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
  WHERE requisite.id IN (
-   SELECT id FROM requisite WHERE requisite.day < (now() AT TIME ZONE %(day_timezone)s)::date
+   SELECT id FROM requisite WHERE NOT can_take_payin
+      AND requisite.day < (now() AT TIME ZONE %(day_timezone)s)::date
       AND (day_amount > 0 OR day_count > 0)
     ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING requisite.id
