@@ -63,7 +63,7 @@ end $$;
 create function match_requisite(
   p_order uuid, p_round integer, p_mode text, p_method text, p_bank text, p_currency text, p_amount bigint,
   p_hold bigint, p_day date, p_starts integer[], p_only uuid[], p_never uuid[], p_reserve boolean
-) returns table (chosen uuid, counted_day date, trace jsonb) language plpgsql as $$
+) returns table (chosen uuid, counted_day date, trace jsonb) language plpgsql rows 1 as $$
 declare
   candidates refcursor;
   c record;
