@@ -27,7 +27,7 @@ from portal.orders.accounts import accounts_of, store_accounts
 from portal.orders.models import Direction, Status
 from portal.orders.pricing import settlement_of, split_of
 from portal.orders.record import FIELDS, OrderRecord
-from portal.orders.representation import event_data, order_object
+from portal.orders.representation import order_object
 from portal.orders.service.assign import give_requisite, search
 from portal.orders.service.insert import INSERT_ORDER
 from portal.orders.transitions import Step
@@ -109,8 +109,12 @@ def create_order(
     order = _freeze(store, mode, new, now)
     decision = decide(_facts(order, store, new))
     trace, number = _first_steps(order, store, decision)
-    body = orjson.dumps(order_object(order, number)).decode()
-    _insert(order, actor, call, body, trace)
+    shown = order_object(order)
+    told = orjson.dumps(shown).decode()
+    if number is not None:
+        shown["requisite"]["number"] = number
+    body = orjson.dumps(shown).decode()
+    _insert(order, actor, call, told, body, trace)
     record_decision(order.id, decision)
     _nudge_after_commit(order)
     return Created(order.id, body)
@@ -247,13 +251,13 @@ def _insert(
     order: OrderRecord,
     actor: Actor,
     call: IdempotentCall | None,
+    told: str,
     body: str,
     trace: dict[str, Any] | None,
 ) -> None:
     """Order, timeline, outbox, idempotency key and hold in one statement."""
     posting = _postings(order)
     steps, events = _story(order)
-    data = orjson.dumps(event_data(order)).decode()
     params = {name: getattr(order, name) for name in FIELDS}
     params |= entry_params(posting, SubjectKind.ORDER, order.id)
     params |= {
@@ -262,7 +266,7 @@ def _insert(
         "actor_kind": actor.kind.value, "actor_id": actor.id,
         "steps": [step for step, _, _ in steps], "steps_from": [source for _, source, _ in steps],
         "steps_to": [target for _, _, target in steps],
-        "event_ids": [new_id() for _ in events], "event_types": events, "event_data": data,
+        "event_ids": [new_id() for _ in events], "event_types": events, "event_data": told,
         "key_path": call.path if call else None, "key": call.key if call else None,
         "key_fingerprint": call.fingerprint if call else None, "key_body": call.seal(body) if call else None,
     }  # fmt: skip
