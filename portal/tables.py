@@ -6,6 +6,8 @@ _MODULES = (
     "portal.core.heartbeat",
     "portal.core.idempotency",
     "portal.identity.models",
+    "portal.identity.factor_models",
+    "portal.identity.people_models",
     "portal.reference.models",
     "portal.ledger.models",
     "portal.merchants.models",

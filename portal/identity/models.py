@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
@@ -31,6 +32,22 @@ class Role(StrEnum):
     LEAD = "lead"
     TRADER = "trader"
     MERCHANT = "merchant"
+
+
+class MemberRole(StrEnum):
+    """What somebody is to the merchant they work for."""
+
+    OWNER = "owner"
+    DEVELOPER = "developer"
+    ACCOUNTANT = "accountant"
+    VIEWER = "viewer"
+
+
+class SessionStage(StrEnum):
+    """A half-session only says whose password was right: it opens nothing but the second step."""
+
+    SECOND_FACTOR = "second_factor"
+    OPEN = "open"
 
 
 class Scope(StrEnum):
@@ -54,6 +71,7 @@ class User(Model):
     email: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(Text)
+    password_changed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     locale: Mapped[str] = mapped_column(Text, server_default="en")
     timezone: Mapped[str] = mapped_column(Text, server_default="UTC")
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -65,18 +83,29 @@ class User(Model):
 
 
 class UserRole(Model):
+    """A role since `created_at`, from which the grace of the second factor counts."""
+
     __tablename__ = "user_role"
     __table_args__ = (one_of("role", Role),)
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     role: Mapped[str] = mapped_column(Text, primary_key=True)
+    created_at: Mapped[CreatedAt]
 
 
 class UserSession(Model):
-    """A signed-in browser. Found by the SHA-256 of the cookie's token; revoked at once by one update."""
+    """A signed-in browser. Found by the SHA-256 of the cookie's token; revoked at once by one update.
+
+    The token changes with each rise of privilege, the row stays. `sudo_until`: until then it may do what
+    needs a fresh proof. `factor_failures` of a half-session end it.
+    """
 
     __tablename__ = "user_session"
-    __table_args__ = (Index("ix_user_session_user_id", "user_id"),)
+    __table_args__ = (
+        one_of("stage", SessionStage),
+        CheckConstraint("stage = 'open' OR sudo_until IS NULL", name="half_has_no_sudo"),
+        Index("ix_user_session_user_id", "user_id"),
+    )
 
     id: Mapped[UuidKey]
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
@@ -87,6 +116,10 @@ class UserSession(Model):
     last_seen_at: Mapped[Moment]
     expires_at: Mapped[Moment]
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    stage: Mapped[str] = mapped_column(Text, server_default=SessionStage.OPEN.value)
+    second_factor_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    sudo_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    factor_failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class SignInAttempt(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, Minor, UuidKey
@@ -20,16 +20,6 @@ class Merchant(Model):
     created_at: Mapped[CreatedAt]
 
 
-class MerchantMember(Model):
-    """A person who works for a merchant."""
-
-    __tablename__ = "merchant_member"
-    __table_args__ = (Index("ix_merchant_member_user_id", "user_id"),)
-
-    merchant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("merchant.id"), primary_key=True)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-
-
 class Store(Model):
     """A merchant's point of acceptance.
 
@@ -40,6 +30,8 @@ class Store(Model):
     __tablename__ = "store"
     __table_args__ = (
         CheckConstraint("accent_colour ~ '^#[0-9a-f]{6}$'", name="accent_colour"),
+        # What refers to a store of a merchant refers to both, so that it can't be another merchant's.
+        UniqueConstraint("id", "merchant_id"),
         Index("ix_store_merchant_id", "merchant_id"),
     )
 

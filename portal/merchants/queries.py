@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select, text
 from portal.core.db import db
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
-from portal.merchants.models import MerchantMember, Store
+from portal.identity.people_models import MerchantMember
+from portal.merchants.models import Store
 from portal.reference.snapshot import Snapshot
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import delete
 
 from portal.core.db import db
 from portal.core.errors import ValidationFailed
-from portal.merchants.models import FeePlan, Merchant, MerchantMember, Store, StoreTraffic
+from portal.identity.people_models import MerchantMember
+from portal.merchants.models import FeePlan, Merchant, Store, StoreTraffic
 from portal.merchants.queries import PlanTerms, stores
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
