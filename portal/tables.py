@@ -17,6 +17,8 @@ _MODULES = (
     "portal.disputes.models",
     "portal.events.models",
     "portal.webhooks.models",
+    "portal.mail.models",
+    "portal.notifications.models",
 )
 
 

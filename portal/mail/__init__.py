@@ -1,0 +1,1 @@
+"""Mail: an outbox in PostgreSQL, and whoever carries it out of the house."""

@@ -1,0 +1,36 @@
+"""What each kind of mail needs to be told, and which of it only the receiver may know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from portal.mail.models import MailKind
+
+
+@dataclass(frozen=True, slots=True)
+class MailShape:
+    """The names of the parameters: all of them are needed, `secret` ones are encrypted and wiped."""
+
+    plain: frozenset[str]
+    secret: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.plain | self.secret
+
+
+def _shape(*plain: str, secret: tuple[str, ...] = ()) -> MailShape:
+    return MailShape(frozenset(plain), frozenset(secret))
+
+
+# `link` is a path of this house ("/disputes/..."): where the house stands is added when the mail is sent.
+SHAPES: Mapping[MailKind, MailShape] = {
+    MailKind.INVITATION: _shape("invited_by", "expires_at", secret=("link",)),
+    MailKind.PASSWORD_RESET: _shape("expires_at", secret=("link",)),
+    MailKind.NEW_DEVICE: _shape("at", "ip", "device", "link"),
+    MailKind.DISPUTE_OPENED: _shape("order", "amount", "link"),
+    MailKind.APPROVAL_WANTED: _shape("what", "asked_by", "link"),
+    MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
+    MailKind.NEW_ORDER: _shape("order", "amount", "link"),
+}
