@@ -29,6 +29,7 @@ def upgrade() -> None:
     sa.Column('roles', sa.ARRAY(sa.Text()), nullable=False),
     sa.Column('merchant_id', sa.UUID(), nullable=True),
     sa.Column('member_role', sa.Text(), nullable=True),
+    sa.Column('team_id', sa.UUID(), nullable=True),
     sa.Column('store_ids', sa.ARRAY(sa.Uuid()), server_default='{}', nullable=False),
     sa.Column('locale', sa.Text(), server_default='en', nullable=False),
     sa.Column('invited_by_kind', sa.Text(), nullable=False),
@@ -44,7 +45,9 @@ def upgrade() -> None:
     sa.CheckConstraint('(merchant_id IS NULL) = (member_role IS NULL)', name=op.f('ck_invitation_member_of_a_merchant')),
     sa.CheckConstraint('cardinality(roles) > 0', name=op.f('ck_invitation_has_roles')),
     sa.CheckConstraint('email = lower(email)', name=op.f('ck_invitation_email_lower')),
+    sa.CheckConstraint("team_id IS NULL OR 'trader' = ANY (roles)", name=op.f('ck_invitation_team_of_a_trader')),
     sa.ForeignKeyConstraint(['merchant_id'], ['merchant.id'], name=op.f('fk_invitation_merchant_id')),
+    sa.ForeignKeyConstraint(['team_id'], ['team.id'], name=op.f('fk_invitation_team_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_invitation_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_invitation')),
     sa.UniqueConstraint('token_hash', name=op.f('uq_invitation_token_hash'))

@@ -72,6 +72,7 @@ class Invitation(Model):
         CheckConstraint("cardinality(roles) > 0", name="has_roles"),
         CheckConstraint("(merchant_id IS NULL) = (member_role IS NULL)", name="member_of_a_merchant"),
         CheckConstraint("(merchant_id IS NOT NULL) = ('merchant' = ANY (roles))", name="merchant_role"),
+        CheckConstraint("team_id IS NULL OR 'trader' = ANY (roles)", name="team_of_a_trader"),
         one_of("member_role", MemberRole, nullable=True),
         one_of("invited_by_kind", ActorKind),
         Index("ix_invitation_email", "email"),
@@ -83,6 +84,7 @@ class Invitation(Model):
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
     merchant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("merchant.id"))
     member_role: Mapped[str | None] = mapped_column(Text)
+    team_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("team.id"))
     # None of them means all.
     store_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(Uuid()), server_default="{}")
     locale: Mapped[str] = mapped_column(Text, server_default="en")

@@ -157,6 +157,31 @@ SIGN_IN_ATTEMPTS_PER_IP = _setting(
 SIGN_IN_WINDOW_S = _setting(
     "sign_in_window_s", 900, "Seconds over which failed sign-ins are counted.", 60, _DAY
 )
+HALF_SESSION_S = _setting(
+    "half_session_s", 600, "Seconds after the password in which the second step must be done.", 60, 900
+)
+SUDO_S = _setting(
+    "sudo_s", 300, "Seconds for which a proof of who one is counts for what needs a fresh one.", 60, 3600
+)
+FACTOR_ATTEMPTS = _setting(
+    "factor_attempts", 5, "Wrong codes of a second factor before the attempt ends and pauses begin.", 3, 20
+)
+SECOND_FACTOR_GRACE_S = _setting(
+    "second_factor_grace_s",
+    7 * _DAY,
+    "Seconds after they got their role in which staff and traders may work without a second factor.",
+    0,
+    3650 * _DAY,
+)
+PASSWORD_MIN_LENGTH = _setting(
+    "password_min_length", 12, "Characters that a new password has at least.", 12, 64
+)
+PASSWORD_RESET_TTL_S = _setting(
+    "password_reset_ttl_s", 1800, "Seconds for which the link to a new password is good.", 300, 1800
+)
+INVITATION_TTL_S = _setting(
+    "invitation_ttl_s", 3 * _DAY, "Seconds for which an invitation is good.", 3600, 14 * _DAY
+)
 ACCESS_TOKEN_TTL_S = _setting(
     "access_token_ttl_s", 900, "Seconds for which an access token is valid.", 60, 3600
 )
