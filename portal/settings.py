@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from email.utils import parseaddr
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -45,6 +46,13 @@ class Settings(BaseSettings):
     db_idle_in_transaction_timeout_s: int = Field(default=10, ge=1)
     db_lock_timeout_ms: int = Field(default=2000, ge=50)
     redis_timeout_s: float = Field(default=0.3, gt=0)
+    # Outgoing mail. Without a server it waits in production, and lands in the mailbox page in development.
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str | None = None
+    smtp_password: SecretStr = SecretStr("")
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = "Nostro <nostro@localhost>"
     webhooks_allow_http: bool = False
     egress_ports: Annotated[tuple[int, ...], NoDecode] = (443,)
     # Networks that outgoing calls may reach although they are not public.
@@ -55,6 +63,18 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("smtp_host", "smtp_user", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if not value.isprintable() or "@" not in parseaddr(value)[1]:
+            raise ValueError("must be an address such as Nostro <nostro@example.com>")
         return value
 
     @field_validator("field_keys")
@@ -104,6 +124,10 @@ class Settings(BaseSettings):
                 )
         if not self.is_https:
             raise ValueError("PUBLIC_URL must be https in production")
+        if self.smtp_user and self.smtp_security == "none":
+            raise ValueError(
+                "SMTP_SECURITY must be starttls or tls: the mail server's password would be readable"
+            )
         return self
 
     @property

@@ -1,7 +1,7 @@
-"""`flask relay`: the outbox's relay in a thread and the sender of webhooks in an asyncio loop.
+"""`flask relay`: the outbox's relay and the postman in threads, the sender of webhooks in an asyncio loop.
 
 They share a process because one feeds the other: the relay wakes the sender without a detour, and a
-small machine runs one process less. Both claim rows with leases, so any number of these may run.
+small machine runs one process less. All claim rows with leases, so any number of these may run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from portal.core.live import PREFIX, nudge
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
 from portal.webhooks.fanout import create_deliveries
+from portal.workers.postman import post_until
 from portal.workers.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ async def _run(app: Flask) -> None:
     threads = [
         Thread(target=relay_until, args=(app, stop_threads, hint, sender.wake), name="relay"),
         Thread(target=hint_until, args=(stop_threads, hint, redis_url), name="relay-hints", daemon=True),
+        # Not waited for: a mail server may take its time, and what was claimed is claimed again.
+        Thread(target=post_until, args=(app, stop_threads), name="postman", daemon=True),
     ]
     for thread in threads:
         thread.start()
