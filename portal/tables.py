@@ -5,6 +5,7 @@ from importlib import import_module
 _MODULES = (
     "portal.core.heartbeat",
     "portal.core.idempotency",
+    "portal.audit.models",
     "portal.identity.models",
     "portal.identity.factor_models",
     "portal.identity.people_models",

@@ -30,5 +30,15 @@ class Actor:
         return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS, ActorKind.SYSTEM}
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """From where somebody acted: address, program, request and session, as far as they are known."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    session_id: uuid.UUID | None = None
+
+
 SYSTEM = Actor(ActorKind.SYSTEM)
 CUSTOMER = Actor(ActorKind.CUSTOMER)

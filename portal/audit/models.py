@@ -1,0 +1,74 @@
+"""The audit log and the chain that seals it. Rows of both are only ever added."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import INET, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.actors import ActorKind
+from portal.core.columns import BigKey, CreatedAt, one_of
+from portal.core.db import Model
+
+
+class AuditEntry(Model):
+    """One thing that somebody did: who, when, from where, to what, what it was before and after, and why.
+
+    `before` and `after` hold the fields that changed, masked. A trigger refuses every change and queues the
+    entry for the sealer.
+    """
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        one_of("actor_kind", ActorKind),
+        CheckConstraint("action ~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$'", name="action"),
+        CheckConstraint("(subject_kind IS NULL) = (subject_id IS NULL)", name="whole_subject"),
+        Index("ix_audit_entry_subject", "subject_kind", "subject_id", "id"),
+        Index("ix_audit_entry_actor_id", "actor_id", "id"),
+        Index("ix_audit_entry_action", "action", "id"),
+    )
+
+    id: Mapped[BigKey]
+    at: Mapped[CreatedAt]
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[uuid.UUID | None]
+    action: Mapped[str] = mapped_column(Text)
+    subject_kind: Mapped[str | None] = mapped_column(Text)
+    subject_id: Mapped[str | None] = mapped_column(Text)
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    reason: Mapped[str | None] = mapped_column(Text)
+    ip: Mapped[str | None] = mapped_column(INET)
+    user_agent: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    session_id: Mapped[uuid.UUID | None]
+
+
+class AuditUnsealed(Model):
+    """Entries that wait for the sealer; filled by a trigger, emptied by the sealer alone."""
+
+    __tablename__ = "audit_unsealed"
+
+    entry_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("audit_entry.id"), primary_key=True, autoincrement=False
+    )
+
+
+class AuditSeal(Model):
+    """One link of the chain: `hash` = SHA-256 over the link's number, the hash before it and the entry."""
+
+    __tablename__ = "audit_seal"
+    __table_args__ = (
+        CheckConstraint("sequence > 0", name="sequence"),
+        CheckConstraint("octet_length(hash) = 32 AND octet_length(previous_hash) = 32", name="hashes"),
+        UniqueConstraint("entry_id"),
+    )
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("audit_entry.id"))
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_at: Mapped[CreatedAt]
