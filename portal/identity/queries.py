@@ -15,7 +15,10 @@ from portal.identity.models import Role, User
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A valid session and whose it is. Times are UTC."""
+    """A valid session and whose it is. Times are UTC.
+
+    `factor_wanted_since`: when they got the first role that needs a second factor; None if they have none.
+    """
 
     session_id: uuid.UUID
     user_id: uuid.UUID
@@ -28,6 +31,11 @@ class SignedIn:
     last_seen_at: datetime
     expires_at: datetime
     is_worth_touching: bool
+    second_factor_at: datetime | None
+    sudo_until: datetime | None
+    has_sudo: bool
+    has_second_factor: bool
+    factor_wanted_since: datetime | None
 
 
 # Noted at most once a minute: a click does not need a write.
@@ -35,9 +43,15 @@ _SESSION = """
 SELECT s.id AS session_id, u.id AS user_id, u.email, u.name, u.locale, u.timezone,
        ARRAY(SELECT r.role FROM user_role r WHERE r.user_id = u.id ORDER BY r.role) AS roles,
        s.created_at, s.last_seen_at, s.expires_at,
-       s.last_seen_at < now() - interval '60 seconds' AS is_worth_touching
+       s.last_seen_at < now() - interval '60 seconds' AS is_worth_touching,
+       s.second_factor_at, s.sudo_until, coalesce(s.sudo_until > now(), false) AS has_sudo,
+       EXISTS (SELECT 1 FROM totp_factor t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL)
+         OR EXISTS (SELECT 1 FROM passkey p WHERE p.user_id = u.id AND p.set_aside_at IS NULL)
+         AS has_second_factor,
+       (SELECT min(r.created_at) FROM user_role r WHERE r.user_id = u.id AND r.role <> 'merchant')
+         AS factor_wanted_since
   FROM user_session s JOIN users u ON u.id = s.user_id
- WHERE s.token_hash = %(hash)s AND s.revoked_at IS NULL AND s.expires_at > now() AND u.is_active
+ WHERE s.token_hash = %(hash)s AND s.stage = 'open' AND s.revoked_at IS NULL AND s.expires_at > now() AND u.is_active
    AND s.last_seen_at > now() - make_interval(secs => %(idle_s)s)
 """
 

@@ -1,23 +1,21 @@
-"""Opening logins and sessions, and ending sessions."""
+"""Opening logins, changing passwords, switching logins off and on."""
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
 
-from sqlalchemy import func, update
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
-from portal.core.crypto import token_hash
 from portal.core.db import constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
-from portal.identity.models import Role, User, UserRole, UserSession
-from portal.identity.passwords import MAX_BYTES, hash_password
+from portal.identity.models import Role, User, UserRole
+from portal.identity.password_rules import MIN_LENGTH, check_password
+from portal.identity.passwords import hash_password
+from portal.identity.sessions import revoke_sessions_of
 
-MIN_PASSWORD = 12
-_MAX_USER_AGENT = 300
+MAX_NAME = 100
 
 
 def create_user(
@@ -28,16 +26,19 @@ def create_user(
     *,
     locale: str = "en",
     timezone: str = "UTC",
+    min_length: int = MIN_LENGTH,
 ) -> User:
     """A new login; without a password nobody can sign in with it. Needs transaction().
 
-    Raises ValidationFailed (email, password) and Conflict `duplicate_email`.
+    Raises ValidationFailed (email, name, password) and Conflict `duplicate_email`.
     """
-    email = email.strip().lower()
-    if "@" not in email or len(email) > 254:
-        raise ValidationFailed.of("email", "malformed", "Give an email address.")
-    _check_password(password)
-    user = User(email=email, name=name.strip(), locale=locale, timezone=timezone)
+    email = normal_email(email)
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise ValidationFailed.of("name", "malformed", "Give a name of at most 100 letters.")
+    if password is not None:
+        check_password(password, min_length)
+    user = User(email=email, name=name, locale=locale, timezone=timezone)
     user.password_hash = hash_password(password) if password is not None else None
     user.roles = [UserRole(role=role.value) for role in dict.fromkeys(roles)]
     try:
@@ -51,62 +52,61 @@ def create_user(
     return user
 
 
-def _check_password(password: str | None) -> None:
-    if password is None:
-        return
-    if len(password) < MIN_PASSWORD:
-        raise ValidationFailed.of("password", "too_short", f"Use at least {MIN_PASSWORD} characters.")
-    if len(password.encode()) > MAX_BYTES:
-        raise ValidationFailed.of("password", "too_long", f"Use at most {MAX_BYTES} characters.")
+def normal_email(email: str) -> str:
+    """The email as it is kept. Raises ValidationFailed."""
+    known_as = email.strip().lower()
+    local, at, host = known_as.partition("@")
+    if not (local and at and host) or "@" in host or len(known_as) > 254 or not known_as.isprintable():
+        raise ValidationFailed.of("email", "malformed", "Give an email address.")
+    return known_as
 
 
-def set_password(user: User, password: str) -> None:
-    """A new password; every session of the user ends. Raises ValidationFailed. Needs transaction()."""
-    _check_password(password)
+def set_password(
+    user: User, password: str, *, min_length: int = MIN_LENGTH, but_session: uuid.UUID | None = None
+) -> None:
+    """A new password; every session of the user ends, except `but_session` if it is given.
+
+    Raises ValidationFailed. Needs transaction().
+    """
+    check_password(password, min_length)
     user.password_hash = hash_password(password)
+    user.password_changed_at = func.now()
+    db.session.flush()
+    revoke_sessions_of(user.id, but=but_session)
+
+
+_LAST_ADMIN = """
+SELECT NOT EXISTS (
+  SELECT 1 FROM user_role r JOIN users u ON u.id = r.user_id
+   WHERE r.role = 'admin' AND u.is_active AND u.id <> %(user)s
+) AND EXISTS (
+  SELECT 1 FROM user_role r JOIN users u ON u.id = r.user_id
+   WHERE r.role = 'admin' AND u.is_active AND u.id = %(user)s
+) AS is_last
+"""
+# Two admins who switch each other off at the same moment must not both succeed.
+_LOCK_ADMINS = "SELECT pg_advisory_xact_lock(hashtext('nostro admins'))"
+
+
+def refuse_for_last_admin(user_id: uuid.UUID) -> None:
+    """Raises Conflict `last_admin` if nobody else could run the house without this person.
+
+    Holds until the commit: ask before taking the role or the login away. Needs transaction().
+    """
+    hot(_LOCK_ADMINS)
+    if hot(_LAST_ADMIN, {"user": user_id})[0]["is_last"]:
+        raise Conflict("This is the last administrator. Let another one in first.", code="last_admin")
+
+
+def disable_user(user: User) -> None:
+    """Switch the login off; its sessions end at once. Raises Conflict `last_admin`. Needs transaction()."""
+    refuse_for_last_admin(user.id)
+    user.is_active = False
     db.session.flush()
     revoke_sessions_of(user.id)
 
 
-def start_session(user_id: uuid.UUID, ip: str | None, user_agent: str | None, lifetime_s: int) -> str:
-    """A session of at most `lifetime_s`; its 256-bit token is returned once and stored as its SHA-256.
-
-    Needs transaction().
-    """
-    token = secrets.token_urlsafe(32)
-    now = db.session.scalar(db.select(func.now()))
-    assert now is not None
-    session = UserSession(
-        token_hash=token_hash(token),
-        user_id=user_id,
-        ip=ip,
-        user_agent=(user_agent or "")[:_MAX_USER_AGENT] or None,
-        last_seen_at=now,
-        expires_at=now + timedelta(seconds=lifetime_s),
-    )
-    db.session.add(session)
+def enable_user(user: User) -> None:
+    """Switch the login on again; its owner signs in anew. Needs transaction()."""
+    user.is_active = True
     db.session.flush()
-    return token
-
-
-_REVOKE = "UPDATE user_session SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL"
-_TOUCH = "UPDATE user_session SET last_seen_at = now() WHERE id = %(id)s"
-
-
-def revoke_session(session_id: uuid.UUID) -> None:
-    """End one session at once; ending it twice changes nothing. Needs transaction()."""
-    hot(_REVOKE, {"id": session_id})
-
-
-def touch_session(session_id: uuid.UUID) -> None:
-    """Note that a person used the session. Needs transaction()."""
-    hot(_TOUCH, {"id": session_id})
-
-
-def revoke_sessions_of(user_id: uuid.UUID) -> None:
-    """End all sessions of a user. Needs transaction()."""
-    db.session.execute(
-        update(UserSession)
-        .where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
-        .values(revoked_at=func.now())
-    )

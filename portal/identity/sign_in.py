@@ -13,8 +13,10 @@ from typing import Any
 
 from portal.core.db import hot, release, transaction
 from portal.core.errors import TooManyRequests
+from portal.identity.models import SessionStage
 from portal.identity.passwords import hash_password, is_password_right, needs_rehash
-from portal.identity.service import start_session
+from portal.identity.second_factor import has_second_factor
+from portal.identity.sessions import NewSession, SessionTimes, start_session
 
 _LONGEST_EMAIL = 254
 _LONGEST_PAUSE_S = 900
@@ -99,16 +101,17 @@ def sign_in(
     ip: str | None,
     user_agent: str | None,
     limits: SignInLimits,
-    *,
-    session_s: int,
-) -> str | None:
-    """Check a person and start a session of at most `session_s`: its token, once, or None. See
-    check_credentials for what it raises; it opens its own transactions."""
+    times: SessionTimes,
+) -> NewSession | None:
+    """Check a person and begin a session, or None. Who has a second factor gets a half-session, which opens
+    nothing but the second step. See check_credentials for what it raises; it opens its own transactions.
+    """
     user_id = check_credentials(email, password, ip, limits)
     if user_id is None:
         return None
     with transaction():
-        return start_session(user_id, ip, user_agent, session_s)
+        stage = SessionStage.SECOND_FACTOR if has_second_factor(user_id) else SessionStage.OPEN
+        return start_session(user_id, ip, user_agent, times, stage=stage)
 
 
 def _note_attempt(email: str, ip: str | None, limits: SignInLimits) -> int:

@@ -34,6 +34,11 @@ def session_cookie() -> str:
     return _cookie("nostro", "nostro_session")
 
 
+def half_session_cookie() -> str:
+    """The cookie of somebody between the password and the second step."""
+    return _cookie("nostro-half", "nostro_half")
+
+
 def register(app: Flask) -> None:
     """Set cookies' flags and add the headers to whatever did not set its own."""
     app.config.update(

@@ -28,6 +28,73 @@ class SignInForm(Form):  # type: ignore[misc]
     next = HiddenField(validators=[Length(max=2000)])
 
 
+class CodeForm(Form):  # type: ignore[misc]
+    """A code of an authenticator app, or a recovery code."""
+
+    code = StringField(
+        _l("Code"),
+        validators=[InputRequired(_l("Type the code.")), Length(max=40, message=_l("This is too long."))],
+    )
+    next = HiddenField(validators=[Length(max=2000)])
+
+
+class PasskeyForm(Form):  # type: ignore[misc]
+    """What the browser's passkey said; filled by the script."""
+
+    answer = HiddenField()
+    name = StringField(_l("Name"), validators=[Length(max=60, message=_l("This is too long."))])
+    next = HiddenField()
+
+
+class ProofForm(Form):  # type: ignore[misc]
+    """The password once more, for those without a second factor."""
+
+    password = PasswordField(
+        _l("Password"),
+        validators=[
+            InputRequired(_l("Type your password.")),
+            Length(max=1024, message=_l("This is too long.")),
+        ],
+    )
+    next = HiddenField(validators=[Length(max=2000)])
+
+
+class EmailForm(Form):  # type: ignore[misc]
+    email = StringField(
+        _l("Email"),
+        validators=[InputRequired(_l("Type your email.")), Length(max=254, message=_l("This is too long."))],
+    )
+
+
+class NewPasswordForm(Form):  # type: ignore[misc]
+    password = PasswordField(
+        _l("New password"),
+        validators=[
+            InputRequired(_l("Type a password.")),
+            Length(max=1024, message=_l("This is too long.")),
+        ],
+    )
+
+
+class ChangePasswordForm(NewPasswordForm):
+    current = PasswordField(
+        _l("Current password"),
+        validators=[
+            InputRequired(_l("Type your password.")),
+            Length(max=1024, message=_l("This is too long.")),
+        ],
+    )
+
+
+class JoinForm(NewPasswordForm):
+    """What somebody who was invited tells us."""
+
+    name = StringField(
+        _l("Your name"),
+        validators=[InputRequired(_l("Type your name.")), Length(max=100, message=_l("This is too long."))],
+    )
+
+
 def safe_next(wanted: str) -> str | None:
     """The path, if it stays on this site; None otherwise."""
     if not _PATH.fullmatch(wanted):

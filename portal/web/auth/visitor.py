@@ -14,7 +14,7 @@ from portal.core.permissions import Permission
 from portal.identity.models import Role
 from portal.identity.queries import SignedIn, find_session
 from portal.identity.roles import permissions_of
-from portal.identity.service import touch_session
+from portal.identity.sessions import touch_session
 from portal.reference import configuration as config
 from portal.web.security import session_cookie
 

@@ -1,0 +1,180 @@
+"""Invitations: a single-use link by which somebody gets a login and roles, and picks their own password."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal.core.actors import Actor
+from portal.core.crypto import token_hash
+from portal.core.db import db, hot
+from portal.core.errors import NotFound, ValidationFailed
+from portal.core.ids import new_id
+from portal.identity.models import MemberRole, Role, User, UserRole
+from portal.identity.people_models import MerchantMember, MerchantMemberStore
+from portal.identity.service import create_user, normal_email
+
+TTL_S = 3 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What an invitation gives, to whom. `has_login`: the email is somebody's already. Times are UTC."""
+
+    id: uuid.UUID
+    email: str
+    roles: tuple[Role, ...]
+    merchant_id: uuid.UUID | None
+    member_role: MemberRole | None
+    team_id: uuid.UUID | None
+    store_ids: tuple[uuid.UUID, ...]
+    locale: str
+    expires_at: datetime
+    has_login: bool
+
+
+_FOREIGN_STORES = """
+SELECT count(*) AS n FROM unnest(%(ids)s::uuid[]) AS wanted(id)
+ WHERE NOT EXISTS (SELECT 1 FROM store s WHERE s.id = wanted.id AND s.merchant_id = %(merchant)s)
+"""
+_INSERT = """
+INSERT INTO invitation (id, token_hash, email, roles, merchant_id, member_role, team_id, store_ids, locale,
+                        invited_by_kind, invited_by_id, expires_at)
+VALUES (%(id)s, %(hash)s, %(email)s, %(roles)s, %(merchant)s, %(member_role)s, %(team)s, %(stores)s::uuid[],
+        %(locale)s, %(by_kind)s, %(by_id)s, now() + make_interval(secs => %(ttl)s))
+"""
+_OPEN = "i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()"
+_COLUMNS = """i.id, i.email, i.roles, i.merchant_id, i.member_role, i.team_id, i.store_ids, i.locale, i.expires_at,
+       EXISTS (SELECT 1 FROM users u WHERE u.email = i.email) AS has_login"""
+_FIND = f"SELECT {_COLUMNS} FROM invitation i WHERE i.token_hash = %(hash)s AND {_OPEN}"  # noqa: S608
+_TAKE = f"""UPDATE invitation i SET accepted_at = now() WHERE i.token_hash = %(hash)s AND {_OPEN}
+RETURNING {_COLUMNS}"""  # noqa: S608
+_BELONGS = "UPDATE invitation SET user_id = %(user)s WHERE id = %(id)s"
+_REVOKE = f"UPDATE invitation i SET revoked_at = now() WHERE i.id = %(id)s AND {_OPEN} RETURNING i.id"  # noqa: S608
+_WAITING = f"SELECT {_COLUMNS} FROM invitation i WHERE {_OPEN} ORDER BY i.id DESC LIMIT 200"  # noqa: S608
+
+
+def create_invitation(
+    email: str,
+    roles: Iterable[Role],
+    *,
+    invited_by: Actor,
+    merchant_id: uuid.UUID | None = None,
+    member_role: MemberRole | None = None,
+    store_ids: Sequence[uuid.UUID] = (),
+    team_id: uuid.UUID | None = None,
+    locale: str = "en",
+    ttl_s: int = TTL_S,
+) -> str:
+    """The token of a link that is good once, for `ttl_s`; it is shown this once. Needs transaction().
+
+    `store_ids` empty means all stores of the merchant, `team_id` is a trader's. Who may invite whom is the
+    caller's to ask. Raises ValidationFailed (email, roles, store_ids).
+    """
+    granted = list(dict.fromkeys(roles))
+    if not granted or (Role.MERCHANT in granted) != (merchant_id is not None and member_role is not None):
+        raise ValidationFailed.of(
+            "roles", "incomplete", "A merchant's member needs a merchant and a role there."
+        )
+    if team_id is not None and Role.TRADER not in granted:
+        raise ValidationFailed.of("roles", "incomplete", "Only a trader joins a team.")
+    stores = list(dict.fromkeys(store_ids))
+    if hot(_FOREIGN_STORES, {"ids": stores, "merchant": merchant_id})[0]["n"]:
+        raise ValidationFailed.of("store_ids", "unknown", "Choose stores of this merchant.")
+    token = secrets.token_urlsafe(32)
+    hot(_INSERT, {
+        "id": new_id(), "hash": token_hash(token), "email": normal_email(email),
+        "roles": [role.value for role in granted], "merchant": merchant_id,
+        "member_role": member_role.value if member_role else None, "team": team_id, "stores": stores,
+        "locale": locale, "by_kind": invited_by.kind.value, "by_id": invited_by.id, "ttl": float(ttl_s),
+    })  # fmt: skip
+    return token
+
+
+def find_invitation(token: str) -> Invited | None:
+    """The invitation of a link while it can be accepted."""
+    rows = hot(_FIND, {"hash": token_hash(token)})
+    return _invited(rows[0]) if rows else None
+
+
+def list_invitations() -> Sequence[Invited]:
+    """Those that wait to be accepted, newest first, at most 200."""
+    return [_invited(row) for row in hot(_WAITING)]
+
+
+def revoke_invitation(invitation_id: uuid.UUID) -> None:
+    """Make the link worth nothing. Raises NotFound when it was used, is over or unknown. Needs transaction()."""
+    if not hot(_REVOKE, {"id": invitation_id}):
+        raise NotFound("There is no such invitation.")
+
+
+def accept_as_new(
+    token: str, name: str, password: str, *, locale: str, timezone: str, min_length: int
+) -> tuple[Invited, User]:
+    """Use the link up and make the login, with the password its owner picked. Needs transaction().
+
+    Raises NotFound when the link is over, Conflict `duplicate_email`, ValidationFailed (name, password).
+    """
+    invited = _take(token)
+    user = create_user(
+        invited.email, name, password, invited.roles, locale=locale, timezone=timezone, min_length=min_length
+    )
+    _settle(invited, user.id)
+    return invited, user
+
+
+def accept_as_known(token: str, user: User) -> Invited:
+    """Use the link up and give the roles to a login that exists. Needs transaction().
+
+    Raises NotFound when the link is over or for somebody else.
+    """
+    invited = _take(token)
+    if invited.email != user.email:
+        raise NotFound("This invitation is for somebody else.")
+    held = {role.role for role in user.roles}
+    user.roles.extend(UserRole(role=role.value) for role in invited.roles if role.value not in held)
+    db.session.flush()
+    _settle(invited, user.id)
+    return invited
+
+
+def _take(token: str) -> Invited:
+    rows = hot(_TAKE, {"hash": token_hash(token)})
+    if not rows:
+        raise NotFound("This link was used already or is too old. Ask for another one.")
+    return _invited(rows[0])
+
+
+def _settle(invited: Invited, user_id: uuid.UUID) -> None:
+    hot(_BELONGS, {"user": user_id, "id": invited.id})
+    if invited.merchant_id is not None and invited.member_role is not None:
+        set_member(user_id, invited.merchant_id, invited.member_role, invited.store_ids)
+
+
+def set_member(
+    user_id: uuid.UUID, merchant_id: uuid.UUID, role: MemberRole, store_ids: Sequence[uuid.UUID] = ()
+) -> None:
+    """Make the person a member, or change what kind; without `store_ids` of all stores. Needs transaction()."""
+    values = {"role": role.value, "has_all_stores": not store_ids}
+    member = db.session.get(MerchantMember, (merchant_id, user_id), with_for_update=True)
+    if member is None:
+        db.session.add(MerchantMember(merchant_id=merchant_id, user_id=user_id, **values))
+    else:
+        member.role, member.has_all_stores = role.value, not store_ids
+    db.session.flush()
+    chosen = {"merchant_id": merchant_id, "user_id": user_id}
+    db.session.query(MerchantMemberStore).filter_by(**chosen).delete()
+    db.session.add_all(MerchantMemberStore(store_id=store_id, **chosen) for store_id in store_ids)
+    db.session.flush()
+
+
+def _invited(row: dict[str, Any]) -> Invited:
+    return Invited(**row | {
+        "roles": tuple(Role(role) for role in row["roles"]),
+        "member_role": MemberRole(row["member_role"]) if row["member_role"] else None,
+        "store_ids": tuple(row["store_ids"]),
+    })  # fmt: skip

@@ -1,0 +1,115 @@
+"""`/sudo`: a fresh proof before what grants power or moves money; `needs_sudo` declares which routes want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from flask import make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.wrappers import Response
+from wtforms import Form
+
+from portal.core.db import transaction
+from portal.core.errors import TooManyRequests
+from portal.core.htmx import is_htmx, see_other
+from portal.core.permissions import Permission, requires
+from portal.identity.factor_models import ChallengePurpose
+from portal.identity.passkeys import begin_assertion, list_passkeys
+from portal.identity.sudo import prove_by_code, prove_by_passkey, prove_by_password
+from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
+from portal.web.auth.forms import CodeForm, PasskeyForm, ProofForm, safe_next
+from portal.web.auth.routes import blueprint
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def needs_sudo(view: View) -> View:
+    """Ask for a fresh proof before the view runs; stands below `@requires`.
+
+    Without one the person is sent to `/sudo` and comes back to the page that the form was on.
+    """
+
+    @wraps(view)
+    def proven(*args: Any, **kwargs: Any) -> Any:
+        if current_user.session.has_sudo:
+            return view(*args, **kwargs)
+        return see_other(url_for("auth.show_sudo", next=_page_of_request()))
+
+    proven.needs_sudo = True  # type: ignore[attr-defined]
+    return cast("View", proven)
+
+
+def _page_of_request() -> str | None:
+    """The page that was asked for, or that holds the form which was sent."""
+    if request.method == "GET" and not is_htmx():
+        return request.full_path.removesuffix("?")
+    parts = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    return safe_next(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+
+
+@blueprint.get("/sudo")
+@requires(Permission.ACCOUNT_VIEW)
+def show_sudo() -> ResponseReturnValue:
+    return _page(_form_of(request.args), 200)
+
+
+@blueprint.post("/sudo")
+@requires(Permission.ACCOUNT_VIEW)
+def prove() -> ResponseReturnValue:
+    form, who = _form_of(request.form), current_user.session
+    if not form.validate():
+        return _page(form, 422)
+    try:
+        if isinstance(form, CodeForm):
+            limits = factor_limits()
+            raised = prove_by_code(who, form.code.data, request.remote_addr, limits, session_times())
+        else:
+            password, limits_of_sign_in = form.password.data, sign_in_limits()
+            raised = prove_by_password(who, password, request.remote_addr, limits_of_sign_in, session_times())
+    except TooManyRequests as error:
+        return _page(form, 429, _(error.detail), error.retry_after_s)
+    if raised is None:
+        return _page(form, 422, _("This is not right. Try again."))
+    return keep(see_other(_back(form.next.data)), raised)
+
+
+@blueprint.post("/sudo/challenge")
+@requires(Permission.ACCOUNT_VIEW)
+def begin_passkey_proof() -> ResponseReturnValue:
+    who = current_user.session
+    with transaction():
+        options = begin_assertion(who.session_id, who.user_id, ChallengePurpose.SUDO)
+    return options, 200, {"Content-Type": "application/json"}
+
+
+@blueprint.post("/sudo/passkey")
+@requires(Permission.ACCOUNT_VIEW)
+def prove_with_passkey() -> ResponseReturnValue:
+    form = PasskeyForm(request.form)
+    raised = prove_by_passkey(current_user.session, form.answer.data or "", session_times())
+    if raised is None:
+        return _page(_form_of(request.form), 422, _("The passkey was not accepted. Try again."))
+    return keep(see_other(_back(form.next.data)), raised)
+
+
+def _form_of(values: Any) -> Form:
+    """Who has a second factor proves it; others their password."""
+    return CodeForm(values) if current_user.session.has_second_factor else ProofForm(values)
+
+
+def _back(wanted: str | None) -> str:
+    return safe_next(wanted or "") or url_for("auth.start")
+
+
+def _page(form: Form, status: int, problem: str | None = None, retry_after_s: int | None = None) -> Response:
+    has_passkey = any(key.set_aside_at is None for key in list_passkeys(current_user.id))
+    page = render_template("auth/sudo.html", form=form, problem=problem, has_passkey=has_passkey)
+    response = make_response(page, status)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
