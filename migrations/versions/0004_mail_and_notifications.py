@@ -26,7 +26,7 @@ def upgrade() -> None:
     sa.Column('lease_token', sa.UUID(), nullable=True),
     sa.Column('last_error', sa.Text(), nullable=True),
     sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
-    sa.CheckConstraint("kind IN ('invitation', 'password_reset', 'new_device', 'dispute_opened', 'approval_wanted', 'endpoint_disabled', 'new_order')", name=op.f('ck_mail_kind')),
+    sa.CheckConstraint("kind IN ('invitation', 'password_reset', 'new_device', 'dispute_opened', 'approval_wanted', 'endpoint_disabled', 'new_order', 'security_changed')", name=op.f('ck_mail_kind')),
     sa.CheckConstraint("state <> 'sent' OR secret_encrypted IS NULL", name=op.f('ck_mail_sent_has_no_secret')),
     sa.CheckConstraint("state IN ('pending', 'sent', 'dead')", name=op.f('ck_mail_state')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_mail'))

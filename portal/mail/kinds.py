@@ -32,5 +32,6 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.DISPUTE_OPENED: _shape("order", "amount", "link"),
     MailKind.APPROVAL_WANTED: _shape("what", "asked_by", "link"),
     MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
+    MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),
 }

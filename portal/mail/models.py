@@ -22,6 +22,7 @@ class MailKind(StrEnum):
     APPROVAL_WANTED = "approval_wanted"
     ENDPOINT_DISABLED = "endpoint_disabled"
     NEW_ORDER = "new_order"
+    SECURITY_CHANGED = "security_changed"
 
 
 class MailState(StrEnum):
