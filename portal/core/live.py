@@ -22,11 +22,14 @@ HEARTBEAT_S = 15.0
 LIFETIME_S = 300.0
 # Each open stream occupies a thread of its process: beyond this, pages poll.
 MAX_STREAMS = 200
+# A bell rings on every page, and can wait: it must not take the threads of whoever is at work.
+MAX_BELLS = 16
 # Nudges of one transaction and its neighbours become one look.
 _GATHER_S = 0.15
 _BATCH_S = 0.01
 
 _streams = threading.BoundedSemaphore(MAX_STREAMS)
+_bells = threading.BoundedSemaphore(MAX_BELLS)
 
 
 class _Publisher(threading.Thread):
@@ -89,12 +92,21 @@ def give_stream_back() -> None:
     _streams.release()
 
 
+def take_bell() -> bool:
+    """As `take_stream`, for a page that listens for its bell alone; give it back with `give_bell_back`."""
+    return _bells.acquire(blocking=False)
+
+
+def give_bell_back() -> None:
+    _bells.release()
+
+
 def listen(
     channels: tuple[str, ...], *, heartbeat_s: float = HEARTBEAT_S, lifetime_s: float = LIFETIME_S
-) -> Iterator[bool]:
-    """True for each nudge (several at once count as one), False when `heartbeat_s` passed without any.
+) -> Iterator[frozenset[str]]:
+    """The channels that were nudged (those at once together); none when `heartbeat_s` passed without any.
 
-    Yields False at once when the subscription stands, so that a page knows what it may have missed before.
+    Yields none at once when the subscription stands, so that a page knows what it may have missed before.
     Ends after `lifetime_s`, and when Redis goes away. Hold no database connection while iterating.
     """
     # A blocking read must be allowed to last longer than the timeout of ordinary commands.
@@ -108,14 +120,15 @@ def listen(
     ends_at = time.monotonic() + lifetime_s
     try:
         pubsub.subscribe(*(PREFIX + channel for channel in channels))
-        yield False
+        yield frozenset()
         while (left := ends_at - time.monotonic()) > 0:
-            heard = _next(pubsub, min(heartbeat_s, left))
+            heard = {first} if (first := _next(pubsub, min(heartbeat_s, left))) else set()
             if heard:
                 gathered_until = time.monotonic() + _GATHER_S
                 while (wait := gathered_until - time.monotonic()) > 0:
-                    _next(pubsub, wait)
-            yield heard
+                    if channel := _next(pubsub, wait):
+                        heard.add(channel)
+            yield frozenset(heard)
     except redis.RedisError:
         log.info("a live stream ended: Redis does not answer")
     finally:
@@ -123,11 +136,11 @@ def listen(
         client.close()
 
 
-def _next(pubsub: redis.client.PubSub, wait_s: float) -> bool:
-    """Whether a nudge came within `wait_s`."""
+def _next(pubsub: redis.client.PubSub, wait_s: float) -> str | None:
+    """The channel of the next nudge within `wait_s`."""
     until = time.monotonic() + wait_s
     while (left := until - time.monotonic()) > 0:
         message = pubsub.get_message(timeout=left)
         if message is not None and message["type"] == "message":
-            return True
-    return False
+            return str(message["channel"].decode().removeprefix(PREFIX))
+    return None

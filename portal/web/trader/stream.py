@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from flask import Response
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from portal.core.db import release
 from portal.core.live import give_stream_back, listen, take_stream
 from portal.core.permissions import Permission, requires
+from portal.notifications.service import channel_of
 from portal.web.auth.visitor import background
 from portal.web.trader import blueprint
 from portal.web.trader.seat import current_seat
@@ -24,8 +26,9 @@ def stream() -> ResponseReturnValue:
     release()
     if not take_stream():
         return "", 204
+    bell = channel_of(current_user.id)
     response = Response(
-        _events(f"trader:{seat.trader_id}", f"payouts:{seat.mode}"), mimetype="text/event-stream"
+        _events(bell, f"trader:{seat.trader_id}", f"payouts:{seat.mode}"), mimetype="text/event-stream"
     )
     response.headers["X-Accel-Buffering"] = "no"
     # Also when the client is gone before the first event.
@@ -33,7 +36,12 @@ def stream() -> ResponseReturnValue:
     return response
 
 
-def _events(*channels: str) -> Iterator[str]:
+def _events(bell: str, *channels: str) -> Iterator[str]:
     yield "retry: 3000\n\n"
-    for is_news in listen(channels):
-        yield "event: queue\ndata: changed\n\n" if is_news else ": still here\n\n"
+    for heard in listen((bell, *channels)):
+        if heard.intersection(channels):
+            yield "event: queue\ndata: changed\n\n"
+        if bell in heard:
+            yield "event: bell\ndata: changed\n\n"
+        if not heard:
+            yield ": still here\n\n"

@@ -207,7 +207,7 @@ def test_a_process_without_room_for_a_stream_says_so_and_gets_its_places_back(
 
 
 def test_a_listener_ends_after_its_time() -> None:
-    assert list(live.listen(("trader:nobody",), heartbeat_s=0.05, lifetime_s=0.12))[:2] == [False, False]
+    assert list(live.listen(("trader:nobody",), heartbeat_s=0.05, lifetime_s=0.12))[:2] == [frozenset()] * 2
 
 
 def test_the_page_tells_a_trader_of_disputes(desk: Desk) -> None:
