@@ -9,6 +9,7 @@ _MODULES = (
     "portal.identity.models",
     "portal.identity.factor_models",
     "portal.identity.people_models",
+    "portal.identity.grant_models",
     "portal.reference.models",
     "portal.ledger.models",
     "portal.merchants.models",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -43,16 +42,12 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, Enum):
-        return _plain(name, value.value)
-    if isinstance(value, int):
-        return value
     if isinstance(value, str):
-        return _LONG_NUMBER.sub(lambda found: last_four(found[0]), value.replace("\0", ""))[:MAX_TEXT]
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
+        return _LONG_NUMBER.sub(lambda found: last_four(found[0]), str(value).replace("\0", ""))[:MAX_TEXT]
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, UUID | datetime):
+        return value.isoformat() if isinstance(value, datetime) else str(value)
     if isinstance(value, Mapping):
         return {str(inner): _shown(str(inner), held) for inner, held in value.items()}
     if isinstance(value, Iterable):

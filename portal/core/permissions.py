@@ -1,16 +1,18 @@
 """What people may do, one permission for each kind of act, and how a route declares which one it needs.
 
-A route without `requires` or `public` fails a convention test. Who holds a permission is decided by roles
-(portal.identity.roles); whose things they may touch is decided by the queries, which load by owner.
+A route without `requires` or `public` fails a convention test. Who holds a permission, and how far it reaches,
+is decided by roles (portal.identity.roles) with grants and denials on top (portal.identity.grants); whose
+things they may touch is decided by the queries, which load by owner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
+from functools import total_ordering, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from portal.core.errors import Forbidden, Unauthorized
@@ -20,35 +22,159 @@ R = TypeVar("R")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+@total_ordering
+class Reach(StrEnum):
+    """Whose things a permission is good for: one's own, those of one's team, everybody's."""
+
+    OWN = "own"
+    TEAM = "team"
+    ALL = "all"
+
+    @property
+    def _width(self) -> int:
+        return _WIDTHS.index(self.value)
+
+    def __lt__(self, other: object) -> bool:
+        return self._width < other._width if isinstance(other, Reach) else NotImplemented
+
+
+_WIDTHS = ("own", "team", "all")
+
+
 class Permission(StrEnum):
     ACCOUNT_VIEW = "account:view"
+    TOKEN_VIEW = "token:view"  # noqa: S105 - a permission
+    TOKEN_REVOKE = "token:revoke"  # noqa: S105 - a permission
+    # Traders
     TRADER_QUEUE_VIEW = "trader_queue:view"
     TRADER_WORKING_SWITCH = "trader_working:switch"
     PAYIN_CONFIRM = "payin:confirm"
     PAYIN_DECLINE = "payin:decline"
     PAYOUT_PAY = "payout:pay"
+    # Merchants
+    MERCHANT_HOME_VIEW = "merchant_home:view"
+    ORDER_VIEW = "order:view"
+    ORDER_CREATE = "order:create"
+    PAYOUT_CREATE = "payout:create"
+    BALANCE_VIEW = "balance:view"
+    WITHDRAWAL_REQUEST = "withdrawal:request"
+    WEBHOOK_CHANGE = "webhook:change"
+    API_KEY_VIEW = "api_key:view"
+    API_KEY_ISSUE = "api_key:issue"
+    API_KEY_REVOKE = "api_key:revoke"
+    # Staff
+    LEAD_HOME_VIEW = "lead_home:view"
+    SUPPORT_HOME_VIEW = "support_home:view"
+    ADMIN_HOME_VIEW = "admin_home:view"
+    TRADER_VIEW = "trader:view"
+    TRADER_VERIFY = "trader:verify"
+    MERCHANT_VIEW = "merchant:view"
+    NUMBER_REVEAL = "number:reveal"
+    # People and their access
+    PERSON_VIEW = "person:view"
+    PERSON_EXPORT = "person:export"
+    PERSON_INVITE = "person:invite"
+    PERSON_DISABLE = "person:disable"
+    FACTOR_RESET = "factor:reset"
+    SESSION_VIEW = "session:view"
+    SESSION_REVOKE = "session:revoke"
+    ACCESS_CHANGE = "access:change"
+    ACCESS_APPROVE = "access:approve"
+    TEAM_VIEW = "team:view"
+    TEAM_CHANGE = "team:change"
+    AUDIT_VIEW = "audit:view"
 
     @property
     def sentence(self) -> str:
-        return _SENTENCES[self]
+        """What it lets somebody do, in the reader's language."""
+        return str(_SENTENCES[self])
+
+    @property
+    def needs_two_people(self) -> bool:
+        """Whether it moves money or grants power, so that nobody can give it alone."""
+        return self in _TWO_PEOPLE
 
 
 _SENTENCES = {
-    Permission.ACCOUNT_VIEW: "See your own account and your session.",
-    Permission.TRADER_QUEUE_VIEW: "See your own queue of payins and payouts, with their receipts.",
-    Permission.TRADER_WORKING_SWITCH: "Switch your own work on and off.",
-    Permission.PAYIN_CONFIRM: "Confirm that the money of your payin came, also in another amount.",
-    Permission.PAYIN_DECLINE: "Give a payin back, or dispute one whose money did not come.",
-    Permission.PAYOUT_PAY: "Accept payouts, attach proof, say that they are paid, give them back.",
+    Permission.ACCOUNT_VIEW: _l("See your own account and your session."),
+    Permission.TOKEN_VIEW: _l("See which programs are signed in with your name."),
+    Permission.TOKEN_REVOKE: _l("Sign out a program that uses your name."),
+    Permission.TRADER_QUEUE_VIEW: _l("See your own queue of payins and payouts, with their receipts."),
+    Permission.TRADER_WORKING_SWITCH: _l("Switch your own work on and off."),
+    Permission.PAYIN_CONFIRM: _l("Confirm that the money of your payin came, also in another amount."),
+    Permission.PAYIN_DECLINE: _l("Give a payin back, or dispute one whose money did not come."),
+    Permission.PAYOUT_PAY: _l("Accept payouts, attach proof, say that they are paid, give them back."),
+    Permission.MERCHANT_HOME_VIEW: _l("See the merchant's start page."),
+    Permission.ORDER_VIEW: _l("See orders and their receipts."),
+    Permission.ORDER_CREATE: _l("Create payins, and cancel and claim them."),
+    Permission.PAYOUT_CREATE: _l("Create payouts from the store's balance."),
+    Permission.BALANCE_VIEW: _l("See balances and statements."),
+    Permission.WITHDRAWAL_REQUEST: _l("Ask for settlement money to be paid out."),
+    Permission.WEBHOOK_CHANGE: _l("Change where the store is told what happened."),
+    Permission.API_KEY_VIEW: _l("See the store's API keys, without what is secret in them."),
+    Permission.API_KEY_ISSUE: _l("Issue and rotate API keys of the store."),
+    Permission.API_KEY_REVOKE: _l("Revoke API keys of the store."),
+    Permission.LEAD_HOME_VIEW: _l("See the team lead's start page."),
+    Permission.SUPPORT_HOME_VIEW: _l("See support's start page."),
+    Permission.ADMIN_HOME_VIEW: _l("See the administrator's start page."),
+    Permission.TRADER_VIEW: _l("See traders with their work, requisites and limits."),
+    Permission.TRADER_VERIFY: _l("Verify traders, or take their verification back."),
+    Permission.MERCHANT_VIEW: _l("See merchants with their stores and members."),
+    Permission.NUMBER_REVEAL: _l("See a masked number in full, for a reason that is written down."),
+    Permission.PERSON_VIEW: _l("See people with their roles and state."),
+    Permission.PERSON_EXPORT: _l("Take the list of people out as a file."),
+    Permission.PERSON_INVITE: _l("Invite people by a single-use link."),
+    Permission.PERSON_DISABLE: _l("Switch logins off and on; what they have open ends at once."),
+    Permission.FACTOR_RESET: _l("Take away somebody's second factor, so that they set up another."),
+    Permission.SESSION_VIEW: _l("See where somebody is signed in."),
+    Permission.SESSION_REVOKE: _l("Sign somebody out."),
+    Permission.ACCESS_CHANGE: _l("Change somebody's roles and permissions, or ask for it."),
+    Permission.ACCESS_APPROVE: _l("Approve or refuse what another asked for somebody's access."),
+    Permission.TEAM_VIEW: _l("See teams with their leads and traders."),
+    Permission.TEAM_CHANGE: _l("Form teams, and move traders between them."),
+    Permission.AUDIT_VIEW: _l("See who did what."),
 }
+_TWO_PEOPLE = frozenset(
+    {
+        Permission.PAYIN_CONFIRM,
+        Permission.PAYIN_DECLINE,
+        Permission.PAYOUT_PAY,
+        Permission.PAYOUT_CREATE,
+        Permission.WITHDRAWAL_REQUEST,
+        Permission.API_KEY_ISSUE,
+        Permission.TRADER_VERIFY,
+        Permission.PERSON_INVITE,
+        Permission.FACTOR_RESET,
+        Permission.ACCESS_CHANGE,
+        Permission.ACCESS_APPROVE,
+    }
+)
 
 
 class NotSignedIn(Unauthorized):
     code, title = "not_signed_in", "Sign in first"
 
 
+class MissingPermission(Forbidden):
+    """Names what is missing, so that its reader knows what to ask for."""
+
+    code = "missing_permission"
+
+    def __init__(self, permission: Permission) -> None:
+        words = _l(
+            "This needs the permission %(permission)s: %(sentence)s",
+            permission=permission.value,
+            sentence=permission.sentence,
+        )
+        super().__init__(str(words), extra={"permission": permission.value})
+
+
 def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only people with this permission reach the route. Raises NotSignedIn (401), Forbidden (403)."""
+    """Let only people with this permission reach the route.
+
+    Raises NotSignedIn (401), MissingPermission (403). How far it reaches is for the route to ask:
+    `current_user.reach(permission)`.
+    """
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -56,7 +182,7 @@ def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R
             if not current_user.is_authenticated:
                 raise NotSignedIn
             if not current_user.can(permission):
-                raise Forbidden("Your role does not include this.")
+                raise MissingPermission(permission)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]

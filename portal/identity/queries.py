@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,9 @@ from sqlalchemy import select
 
 from portal.core.crypto import token_hash
 from portal.core.db import db, hot
-from portal.identity.models import Role, User
+from portal.core.permissions import Permission, Reach
+from portal.identity.models import MemberRole, Role, User
+from portal.identity.roles import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class SignedIn:
     locale: str
     timezone: str
     roles: tuple[Role, ...]
+    member_roles: tuple[MemberRole, ...]
+    grants: tuple[Grant, ...]
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
@@ -42,6 +47,9 @@ class SignedIn:
 _SESSION = """
 SELECT s.id AS session_id, u.id AS user_id, u.email, u.name, u.locale, u.timezone,
        ARRAY(SELECT r.role FROM user_role r WHERE r.user_id = u.id ORDER BY r.role) AS roles,
+       ARRAY(SELECT DISTINCT m.role FROM merchant_member m WHERE m.user_id = u.id) AS member_roles,
+       ARRAY(SELECT g.permission || ' ' || coalesce(g.reach, '') FROM permission_grant g WHERE g.user_id = u.id)
+         AS grants,
        s.created_at, s.last_seen_at, s.expires_at,
        s.last_seen_at < now() - interval '60 seconds' AS is_worth_touching,
        s.second_factor_at, s.sudo_until, coalesce(s.sudo_until > now(), false) AS has_sudo,
@@ -61,7 +69,22 @@ def find_session(token: str, idle_s: int) -> SignedIn | None:
     rows = hot(_SESSION, {"hash": token_hash(token), "idle_s": float(idle_s)})
     if not rows:
         return None
-    return SignedIn(**rows[0] | {"roles": tuple(Role(role) for role in rows[0]["roles"])})
+    row = rows[0]
+    read = {
+        "roles": tuple(Role(role) for role in row["roles"]),
+        "member_roles": tuple(MemberRole(role) for role in row["member_roles"]),
+        "grants": read_grants(row["grants"]),
+    }
+    return SignedIn(**row | read)
+
+
+def read_grants(written: Iterable[str]) -> tuple[Grant, ...]:
+    """Grants and denials (without a reach) from the database; those of permissions of the past are left out."""
+    pairs = (line.split(" ") for line in written)
+    known = Permission.__members__.values()
+    return tuple(
+        Grant(Permission(name), Reach(reach) if reach else None) for name, reach in pairs if name in known
+    )
 
 
 def find_user_by_email(email: str) -> User | None:

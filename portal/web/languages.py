@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g, request
+from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_locale
 
 LANGUAGES = ("en", "ru")
@@ -20,6 +20,8 @@ def current_language() -> str:
         chosen = visitor.locale
     if chosen in LANGUAGES:
         return str(chosen)
+    if not has_request_context():
+        return "en"
     return request.accept_languages.best_match(LANGUAGES) or "en"
 
 

@@ -10,10 +10,10 @@ from flask import Request, current_app, g
 from flask_login import UserMixin
 
 from portal.core.db import transaction
-from portal.core.permissions import Permission
+from portal.core.permissions import MissingPermission, Permission, Reach
 from portal.identity.models import Role
 from portal.identity.queries import SignedIn, find_session
-from portal.identity.roles import permissions_of
+from portal.identity.roles import effective_permissions
 from portal.identity.sessions import touch_session
 from portal.reference import configuration as config
 from portal.web.security import session_cookie
@@ -24,13 +24,13 @@ _HOMES = {Role.TRADER: "trader.queue"}
 
 
 class Visitor(UserMixin):  # type: ignore[misc]
-    """A signed-in person, with what their roles permit."""
+    """A signed-in person, with what they may do as of this request."""
 
     def __init__(self, session: SignedIn) -> None:
         self.session = session
         self.locale = session.locale
         self.timezone = session.timezone
-        self.permissions = permissions_of(session.roles)
+        self.permissions = effective_permissions(session.roles, session.member_roles, session.grants)
 
     @property
     def id(self) -> uuid.UUID:
@@ -38,6 +38,12 @@ class Visitor(UserMixin):  # type: ignore[misc]
 
     def can(self, permission: Permission) -> bool:
         return permission in self.permissions
+
+    def reach(self, permission: Permission) -> Reach:
+        """Whose things the permission is good for. Raises MissingPermission (403)."""
+        if permission not in self.permissions:
+            raise MissingPermission(permission)
+        return self.permissions[permission]
 
     @property
     def home(self) -> str:
