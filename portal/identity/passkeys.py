@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -150,22 +151,28 @@ def begin_assertion(session_id: uuid.UUID, user_id: uuid.UUID, purpose: Challeng
     return options_to_json(options)
 
 
-def is_assertion_right(
+class Outcome(Enum):
+    RIGHT = auto()
+    WRONG = auto()
+    SET_ASIDE = auto()
+
+
+def check_assertion(
     session_id: uuid.UUID, user_id: uuid.UUID, purpose: ChallengePurpose, answer: str
-) -> bool:
+) -> Outcome:
     """Whether one of the person's keys signed the challenge of this session and purpose.
 
-    The challenge is gone either way. A key that signs rightly but counts backwards is set aside and False.
-    Needs transaction(), which must be committed also after False.
+    The challenge is gone either way. A key that signs rightly but counts backwards is set aside.
+    Needs transaction(), which must be committed whatever the outcome is.
     """
     challenge = _take_challenge(session_id, purpose)
     if challenge is None or len(answer) > _MAX_ANSWER:
-        return False
+        return Outcome.WRONG
     try:
         credential = parse_authentication_credential_json(answer)
         rows = hot(_FIND, {"user": user_id, "credential": credential.raw_id})
         if not rows:
-            return False
+            return Outcome.WRONG
         verified = verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
@@ -177,15 +184,15 @@ def is_assertion_right(
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, KeyError, TypeError):
-        return False
+        return Outcome.WRONG
     return _note_use(rows[0], verified.new_sign_count)
 
 
-def _note_use(key: dict[str, Any], sign_count: int) -> bool:
+def _note_use(key: dict[str, Any], sign_count: int) -> Outcome:
     if hot(_USED, {"id": key["id"], "count": sign_count}):
-        return True
+        return Outcome.RIGHT
     hot(_SET_ASIDE, {"id": key["id"]})
-    return False
+    return Outcome.SET_ASIDE
 
 
 def remove_passkey(user_id: uuid.UUID, key_id: uuid.UUID) -> None:

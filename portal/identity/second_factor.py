@@ -9,10 +9,15 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from portal.core.db import hot, transaction
+from portal.audit.service import record_audit
+from portal.core.actors import Origin
+from portal.core.db import db, hot, transaction
 from portal.core.errors import TooManyRequests, Unauthorized
+from portal.identity.acting import actor_of_user
 from portal.identity.factor_models import ChallengePurpose
-from portal.identity.passkeys import is_assertion_right
+from portal.identity.letters import Change, mail_change
+from portal.identity.models import User
+from portal.identity.passkeys import Outcome, check_assertion
 from portal.identity.recovery_codes import use_recovery_code
 from portal.identity.sessions import HalfSession, NewSession, SessionTimes, open_session
 from portal.identity.totp import use_totp
@@ -59,20 +64,33 @@ _DIES = "UPDATE user_session SET revoked_at = now() WHERE id = %(id)s AND factor
 
 
 def verify_second_factor(
-    user_id: uuid.UUID, code: str, *, ip: str | None = None, limits: FactorLimits | None = None
+    user_id: uuid.UUID, code: str, *, origin: Origin | None = None, limits: FactorLimits | None = None
 ) -> bool:
     """Whether this is a code of the person's app for now, or a recovery code; either is used up by it.
 
     Call it outside a transaction: it commits what it counts. Raises TooManyCodes during a pause.
     """
-    limits = limits or FactorLimits()
+    limits, origin = limits or FactorLimits(), origin or Origin()
     with transaction():
-        attempt_id = note_attempt(user_id, ip, limits)
+        attempt_id = note_attempt(user_id, origin.ip, limits)
     with transaction():
-        is_right = use_totp(user_id, code) or use_recovery_code(user_id, code)
+        is_right = use_totp(user_id, code)
+        if not is_right and use_recovery_code(user_id, code):
+            is_right = True
+            _note(user_id, Change.CODE_USED, origin)
         if is_right:
-            hot(_SUCCEEDED, {"id": attempt_id})
+            settle_attempt(attempt_id)
     return is_right
+
+
+def _note(user_id: uuid.UUID, change: Change, origin: Origin) -> None:
+    """Audit and mail what became of a factor while it was used."""
+    record_audit(
+        f"user.{change.value}", actor=actor_of_user(user_id), subject=("user", user_id), origin=origin
+    )
+    user = db.session.get(User, user_id)
+    if user is not None:
+        mail_change(user.email, user.locale, change, origin)
 
 
 def note_attempt(user_id: uuid.UUID, ip: str | None, limits: FactorLimits) -> int:
@@ -89,8 +107,13 @@ def note_attempt(user_id: uuid.UUID, ip: str | None, limits: FactorLimits) -> in
     return int(hot(_NOTE, {"user": user_id, "ip": ip})[0]["id"])
 
 
+def settle_attempt(attempt_id: int) -> None:
+    """The attempt was right. Needs transaction()."""
+    hot(_SUCCEEDED, {"id": attempt_id})
+
+
 def finish_sign_in(
-    half: HalfSession, code: str, times: SessionTimes, *, ip: str | None, limits: FactorLimits
+    half: HalfSession, code: str, times: SessionTimes, *, origin: Origin, limits: FactorLimits
 ) -> NewSession | None:
     """The whole session of a half one whose second step was right; None for a wrong code.
 
@@ -100,9 +123,9 @@ def finish_sign_in(
         guesses = hot(_GUESS, {"id": half.id, "limit": limits.attempts})
     if not guesses:
         raise SignInOver("Too many wrong codes. Sign in again.")
-    if verify_second_factor(half.user_id, code, ip=ip, limits=limits):
+    if verify_second_factor(half.user_id, code, origin=origin, limits=limits):
         with transaction():
-            return open_session(half.id, times)
+            return _opened(half, times, origin)
     with transaction():
         hot(_DIES, {"id": half.id, "limit": limits.attempts})
     if guesses[0]["factor_failures"] >= limits.attempts:
@@ -110,12 +133,38 @@ def finish_sign_in(
     return None
 
 
-def finish_with_passkey(half: HalfSession, answer: str, times: SessionTimes) -> NewSession | None:
+def finish_with_passkey(
+    half: HalfSession, answer: str, times: SessionTimes, origin: Origin
+) -> NewSession | None:
     """As `finish_sign_in`, by a passkey's answer. A challenge can't be guessed, so nothing is counted."""
     with transaction():
-        if is_assertion_right(half.id, half.user_id, ChallengePurpose.SECOND_FACTOR, answer):
-            return open_session(half.id, times)
+        if verify_passkey(half.id, half.user_id, ChallengePurpose.SECOND_FACTOR, answer, origin):
+            return _opened(half, times, origin)
     return None
+
+
+def verify_passkey(
+    session_id: uuid.UUID, user_id: uuid.UUID, purpose: ChallengePurpose, answer: str, origin: Origin
+) -> bool:
+    """As `check_assertion`; of a key that was set aside its owner is told. Needs transaction(), committed."""
+    outcome = check_assertion(session_id, user_id, purpose, answer)
+    if outcome is Outcome.SET_ASIDE:
+        _note(user_id, Change.PASSKEY_SET_ASIDE, origin)
+    return outcome is Outcome.RIGHT
+
+
+def _opened(half: HalfSession, times: SessionTimes, origin: Origin) -> NewSession:
+    new = open_session(half.id, times)
+    note_sign_in(new, half.user_id, origin)
+    return new
+
+
+def note_sign_in(new: NewSession, user_id: uuid.UUID, origin: Origin) -> None:
+    """Audit that a session was opened. Needs transaction()."""
+    record_audit(
+        "session.opened", actor=actor_of_user(user_id), subject=("session", new.id),
+        after={"is_new_device": new.is_new_device}, origin=origin,
+    )  # fmt: skip
 
 
 _HAS = """

@@ -11,11 +11,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from portal.core.actors import Origin
 from portal.core.db import hot, release, transaction
 from portal.core.errors import TooManyRequests
 from portal.identity.models import SessionStage
 from portal.identity.passwords import hash_password, is_password_right, needs_rehash
-from portal.identity.second_factor import has_second_factor
+from portal.identity.second_factor import has_second_factor, note_sign_in
 from portal.identity.sessions import NewSession, SessionTimes, start_session
 
 _LONGEST_EMAIL = 254
@@ -96,22 +97,20 @@ def check_credentials(email: str, password: str, ip: str | None, limits: SignInL
 
 
 def sign_in(
-    email: str,
-    password: str,
-    ip: str | None,
-    user_agent: str | None,
-    limits: SignInLimits,
-    times: SessionTimes,
+    email: str, password: str, origin: Origin, limits: SignInLimits, times: SessionTimes
 ) -> NewSession | None:
     """Check a person and begin a session, or None. Who has a second factor gets a half-session, which opens
     nothing but the second step. See check_credentials for what it raises; it opens its own transactions.
     """
-    user_id = check_credentials(email, password, ip, limits)
+    user_id = check_credentials(email, password, origin.ip, limits)
     if user_id is None:
         return None
     with transaction():
         stage = SessionStage.SECOND_FACTOR if has_second_factor(user_id) else SessionStage.OPEN
-        return start_session(user_id, ip, user_agent, times, stage=stage)
+        new = start_session(user_id, origin.ip, origin.user_agent, times, stage=stage)
+        if stage is SessionStage.OPEN:
+            note_sign_in(new, user_id, origin)
+        return new
 
 
 def _note_attempt(email: str, ip: str | None, limits: SignInLimits) -> int:

@@ -5,41 +5,41 @@ Whoever has a second factor proves that, others their password: a stolen session
 
 from __future__ import annotations
 
+from portal.core.actors import Origin
 from portal.core.db import transaction
 from portal.identity.factor_models import ChallengePurpose
-from portal.identity.passkeys import is_assertion_right
 from portal.identity.queries import SignedIn
-from portal.identity.second_factor import FactorLimits, verify_second_factor
+from portal.identity.second_factor import FactorLimits, verify_passkey, verify_second_factor
 from portal.identity.sessions import NewSession, SessionTimes, raise_session
 from portal.identity.sign_in import SignInLimits, check_credentials
 
 
 def prove_by_password(
-    who: SignedIn, password: str, ip: str | None, limits: SignInLimits, times: SessionTimes
+    who: SignedIn, password: str, origin: Origin, limits: SignInLimits, times: SessionTimes
 ) -> NewSession | None:
     """The raised session under another token, or None; also None for who has a second factor to prove.
 
     Attempts count as attempts to sign in. It opens its own transactions. Raises TooManySignIns, Unavailable.
     """
-    if who.has_second_factor or check_credentials(who.email, password, ip, limits) != who.user_id:
+    if who.has_second_factor or check_credentials(who.email, password, origin.ip, limits) != who.user_id:
         return None
     with transaction():
         return raise_session(who.session_id, times, with_factor=False)
 
 
 def prove_by_code(
-    who: SignedIn, code: str, ip: str | None, limits: FactorLimits, times: SessionTimes
+    who: SignedIn, code: str, origin: Origin, limits: FactorLimits, times: SessionTimes
 ) -> NewSession | None:
     """As `prove_by_password`, by a code of the app or a recovery code. Raises TooManyCodes."""
-    if not verify_second_factor(who.user_id, code, ip=ip, limits=limits):
+    if not verify_second_factor(who.user_id, code, origin=origin, limits=limits):
         return None
     with transaction():
         return raise_session(who.session_id, times, with_factor=True)
 
 
-def prove_by_passkey(who: SignedIn, answer: str, times: SessionTimes) -> NewSession | None:
+def prove_by_passkey(who: SignedIn, answer: str, origin: Origin, times: SessionTimes) -> NewSession | None:
     """As `prove_by_password`, by a passkey's answer to the challenge of this session."""
     with transaction():
-        if is_assertion_right(who.session_id, who.user_id, ChallengePurpose.SUDO, answer):
+        if verify_passkey(who.session_id, who.user_id, ChallengePurpose.SUDO, answer, origin):
             return raise_session(who.session_id, times, with_factor=True)
     return None

@@ -17,6 +17,7 @@ from portal.identity.sessions import revoke_session
 from portal.identity.sign_in import sign_in
 from portal.web.auth.entering import drop_cookie, enter, session_times, sign_in_limits, wait_for_second_step
 from portal.web.auth.forms import SignInForm, safe_next
+from portal.web.origin import current_origin
 from portal.web.security import session_cookie
 
 blueprint = Blueprint("auth", __name__)
@@ -42,11 +43,9 @@ def create_session() -> ResponseReturnValue:
     form = SignInForm(request.form)
     if not form.validate():
         return sign_in_page(form, 422)
-    agent = request.user_agent.string
+    email, password = form.email.data, form.password.data
     try:
-        new = sign_in(
-            form.email.data, form.password.data, request.remote_addr, agent, sign_in_limits(), session_times()
-        )
+        new = sign_in(email, password, current_origin(), sign_in_limits(), session_times())
     except TooManyRequests as error:
         return sign_in_page(form, 429, _(error.detail), error.retry_after_s)
     if new is None:

@@ -17,6 +17,7 @@ from portal.identity.second_factor import SignInOver, finish_sign_in, finish_wit
 from portal.web.auth.entering import current_half_session, enter, factor_limits, session_times
 from portal.web.auth.forms import CodeForm, PasskeyForm, SignInForm, safe_next
 from portal.web.auth.routes import blueprint, sign_in_page
+from portal.web.origin import current_origin
 
 _WHY = "who is here has no session yet: the half one says whose password was right"
 
@@ -39,7 +40,7 @@ def take_second_factor() -> ResponseReturnValue:
         return _page(form, 422)
     try:
         new = finish_sign_in(
-            half, form.code.data, session_times(), ip=request.remote_addr, limits=factor_limits()
+            half, form.code.data, session_times(), origin=current_origin(), limits=factor_limits()
         )
     except SignInOver as error:
         return _over(_(error.detail))
@@ -67,7 +68,7 @@ def take_passkey_step() -> ResponseReturnValue:
     half, form = current_half_session(), PasskeyForm(request.form)
     if half is None:
         return _over(_("The sign-in took too long. Begin again."))
-    new = finish_with_passkey(half, form.answer.data or "", session_times())
+    new = finish_with_passkey(half, form.answer.data or "", session_times(), current_origin())
     if new is None:
         return _page(CodeForm(request.form), 422, _("The passkey was not accepted. Try again."))
     return enter(new, safe_next(form.next.data or "") or url_for("auth.start"))

@@ -24,6 +24,7 @@ from portal.identity.sudo import prove_by_code, prove_by_passkey, prove_by_passw
 from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
 from portal.web.auth.forms import CodeForm, PasskeyForm, ProofForm, safe_next
 from portal.web.auth.routes import blueprint
+from portal.web.origin import current_origin
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -67,10 +68,10 @@ def prove() -> ResponseReturnValue:
     try:
         if isinstance(form, CodeForm):
             limits = factor_limits()
-            raised = prove_by_code(who, form.code.data, request.remote_addr, limits, session_times())
+            raised = prove_by_code(who, form.code.data, current_origin(), limits, session_times())
         else:
             password, limits_of_sign_in = form.password.data, sign_in_limits()
-            raised = prove_by_password(who, password, request.remote_addr, limits_of_sign_in, session_times())
+            raised = prove_by_password(who, password, current_origin(), limits_of_sign_in, session_times())
     except TooManyRequests as error:
         return _page(form, 429, _(error.detail), error.retry_after_s)
     if raised is None:
@@ -91,7 +92,7 @@ def begin_passkey_proof() -> ResponseReturnValue:
 @requires(Permission.ACCOUNT_VIEW)
 def prove_with_passkey() -> ResponseReturnValue:
     form = PasskeyForm(request.form)
-    raised = prove_by_passkey(current_user.session, form.answer.data or "", session_times())
+    raised = prove_by_passkey(current_user.session, form.answer.data or "", current_origin(), session_times())
     if raised is None:
         return _page(_form_of(request.form), 422, _("The passkey was not accepted. Try again."))
     return keep(see_other(_back(form.next.data)), raised)
