@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 
+from portal.audit.service import record_audit
+from portal.core.actors import Origin
 from portal.core.crypto import token_hash
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
+from portal.identity.acting import actor_of_user
+from portal.identity.letters import Change, mail_change, mail_reset
 from portal.identity.models import User
 from portal.identity.queries import find_user_by_email
 from portal.identity.service import set_password
@@ -38,22 +41,24 @@ RETURNING r.user_id
 """
 
 
-def ask_for_reset(email: str, ip: str | None, ttl_s: int = TTL_S) -> tuple[User, str] | None:
-    """The person and the token of their link; None where there is nobody, or too many links were sent.
+def request_reset(email: str, origin: Origin, ttl_s: int = TTL_S) -> None:
+    """Mail a link to the person with this email, if there is one; the links before it are worth nothing.
 
-    The links before it are worth nothing. Needs transaction(). Whoever asked must not be told which it was.
+    Nothing happens after the fifth in an hour. Whoever asked must not be told which it was.
+    Needs transaction().
     """
-    user = find_user_by_email(email)
+    user = find_user_by_email(email.replace("\0", ""))
     if user is None or not user.is_active:
-        return None
+        return
     hot(_LOCK, {"user": user.id})
     if hot(_RECENT, {"user": user.id})[0]["n"] >= _PER_HOUR:
-        return None
+        return
     hot(_END_FORMER, {"user": user.id})
     token = secrets.token_urlsafe(32)
-    values = {"id": new_id(), "hash": token_hash(token), "user": user.id, "ip": ip, "ttl": float(ttl_s)}
-    hot(_INSERT, values)
-    return user, token
+    hot(_INSERT, {
+        "id": new_id(), "hash": token_hash(token), "user": user.id, "ip": origin.ip, "ttl": float(ttl_s),
+    })  # fmt: skip
+    mail_reset(user, token, ttl_s)
 
 
 def is_reset_open(token: str) -> bool:
@@ -61,8 +66,8 @@ def is_reset_open(token: str) -> bool:
     return bool(hot(_FIND, {"hash": token_hash(token)}))
 
 
-def reset_password(token: str, password: str, min_length: int) -> uuid.UUID:
-    """Use the link up, set the password and end every session of the person, whose id it returns.
+def reset_password(token: str, password: str, min_length: int, origin: Origin) -> None:
+    """Use the link up, set the password and end every session of the person. No session begins by it.
 
     Raises NotFound when the link is over, ValidationFailed (password). Needs transaction().
     """
@@ -71,4 +76,7 @@ def reset_password(token: str, password: str, min_length: int) -> uuid.UUID:
     if user is None:
         raise NotFound("This link was used already or is too old. Ask for another one.")
     set_password(user, password, min_length=min_length)
-    return user.id
+    record_audit(
+        "user.password_reset", actor=actor_of_user(user.id), subject=("user", user.id), origin=origin
+    )
+    mail_change(user.email, user.locale, Change.PASSWORD_RESET, origin)

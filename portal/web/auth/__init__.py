@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_login import LoginManager
 
-from portal.web.auth import second_factor, sudo  # noqa: F401 - routes
+from portal.web.auth import invitation, password_reset, second_factor, sudo  # noqa: F401 - routes
 from portal.web.auth.routes import blueprint
 from portal.web.auth.visitor import load_visitor
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import Form, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
+
+from portal.core.errors import ValidationFailed
 
 # One slash, then something that no browser takes for another host.
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
@@ -93,6 +96,13 @@ class JoinForm(NewPasswordForm):
         _l("Your name"),
         validators=[InputRequired(_l("Type your name.")), Length(max=100, message=_l("This is too long."))],
     )
+
+
+def show_problems(form: Form, error: ValidationFailed) -> None:
+    """Put what a verb refused beside the fields it is about."""
+    for problem in error.errors:
+        if problem.field in form:
+            form[problem.field].errors = [gettext(problem.message)]
 
 
 def safe_next(wanted: str) -> str | None:
