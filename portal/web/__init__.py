@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Flask
 
 from portal.web import assets, auth, csrf, errors, health, languages, pay, presentation, security, trader
+from portal.web.account import notifications
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
+from portal.web.dev import mailbox
 
 
 def register(app: Flask) -> None:
@@ -18,6 +20,8 @@ def register(app: Flask) -> None:
     assets.register(app)
     errors.register(app)
     auth.register(app)
+    notifications.register(app)
+    mailbox.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(pay.bp)
     app.register_blueprint(trader.blueprint)

@@ -1,0 +1,1 @@
+"""Pages for those who build and try out the house. In production they are not there."""

@@ -1,0 +1,53 @@
+"""The developers' mailbox: there in development, not there in production."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from pydantic import SecretStr
+
+from portal import create_app
+from portal.core.db import transaction
+from portal.mail.models import MailKind
+from portal.mail.sending import send_next_mail
+from portal.mail.service import queue_mail
+from portal.mail.transport import MailboxTransport
+from portal.settings import get_settings
+from tests.web.desk import Browser
+
+
+def test_a_letter_can_be_read_and_its_link_followed(app: Flask) -> None:
+    browser = Browser(app.test_client())
+    assert "No letters" in browser.get("/dev/mailbox").text
+    params = {"expires_at": "2026-11-23T12:30:00+00:00", "link": "/reset/token-of-anna"}
+    with transaction():
+        queue_mail("anna@example.com", MailKind.PASSWORD_RESET, "en", params)
+    send_next_mail(MailboxTransport())
+    listed = browser.get("/dev/mailbox").text
+    path = re.search(r'href="(/dev/mailbox/[0-9a-f-]+)"', listed)
+    assert path is not None
+    assert "anna@example.com" in listed
+    letter = browser.get(path[1]).text
+    address = f"{get_settings().public_url}/reset/token-of-anna"
+    assert f'<a href="{address}">{address}</a>' in letter
+    assert "No letters" in browser.get("/dev/mailbox?to=boris@example.com").text
+    assert "anna@example.com" in browser.get("/dev/mailbox?to=Anna@example.com").text
+    as_html = browser.get(f"{path[1]}/html")
+    assert "sandbox" in as_html.headers["Content-Security-Policy"]
+    assert address in as_html.text
+    assert browser.get("/dev/mailbox/00000000-0000-7000-8000-000000000000").status_code == 404
+
+
+def test_there_is_no_mailbox_in_production(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = SecretStr("a secret that is long enough for production")
+    settings = get_settings().model_copy(
+        update={"environment": "production", "secret_key": secret, "public_url": "https://pay.example.com"}
+    )
+    monkeypatch.setattr("portal.web.dev.mailbox.get_settings", lambda: settings)
+    production = create_app()
+    assert [
+        rule.rule for rule in production.url_map.iter_rules() if rule.rule.startswith("/dev/mailbox")
+    ] == []
+    assert production.test_client().get("/dev/mailbox").status_code == 404
