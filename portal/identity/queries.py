@@ -87,5 +87,26 @@ def read_grants(written: Iterable[str]) -> tuple[Grant, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LoginState:
+    """How somebody signs in, for their own eyes. Times are UTC."""
+
+    password_changed_at: datetime | None
+    app_since: datetime | None
+    codes_left: int
+
+
+_STATE = """
+SELECT u.password_changed_at,
+       (SELECT t.confirmed_at FROM totp_factor t WHERE t.user_id = u.id) AS app_since,
+       (SELECT count(*) FROM recovery_code c WHERE c.user_id = u.id AND c.used_at IS NULL) AS codes_left
+  FROM users u WHERE u.id = %(user)s
+"""
+
+
+def get_login_state(user_id: uuid.UUID) -> LoginState:
+    return LoginState(**hot(_STATE, {"user": user_id})[0])
+
+
 def find_user_by_email(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email.strip().lower()))

@@ -6,6 +6,7 @@ from flask import Flask
 
 from portal.web import assets, auth, csrf, errors, health, languages, pay, presentation, security, trader
 from portal.web.account import notifications
+from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
 from portal.web.dev import mailbox
 
@@ -20,6 +21,7 @@ def register(app: Flask) -> None:
     assets.register(app)
     errors.register(app)
     auth.register(app)
+    app.register_blueprint(account_security.blueprint)
     notifications.register(app)
     mailbox.register(app)
     app.register_blueprint(health.blueprint)

@@ -196,7 +196,9 @@ def _app_page(form: CodeForm, status: int, error: DomainError | None = None) -> 
     if secret is None:
         return _back()
     uri = provisioning_uri(secret, current_user.session.email)
-    picture = segno.make(uri, error="m", micro=False).svg_data_uri(border=4, scale=5, dark="#000", light="#fff")
+    picture = segno.make(uri, error="m", micro=False).svg_data_uri(
+        border=4, scale=5, dark="#000", light="#fff"
+    )
     words = words_of_problem(error) if error else None
     page = render_template("account/app.html", form=form, secret=secret, picture=picture, problem=words)
     return _with_wait(make_response(page, status), error)

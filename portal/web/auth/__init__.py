@@ -6,6 +6,7 @@ from flask import Flask
 from flask_login import LoginManager
 
 from portal.web.auth import invitation, password_reset, second_factor, sudo  # noqa: F401 - routes
+from portal.web.auth.enrolment import want_second_factor
 from portal.web.auth.routes import blueprint
 from portal.web.auth.visitor import load_visitor
 
@@ -16,3 +17,4 @@ def register(app: Flask) -> None:
     manager.session_protection = None
     manager.request_loader(load_visitor)
     app.register_blueprint(blueprint)
+    app.before_request(want_second_factor)

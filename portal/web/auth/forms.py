@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import Form, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from portal.core.errors import ValidationFailed
+from portal.core.errors import DomainError
+from portal.web.auth.words import words_of
 
 # One slash, then something that no browser takes for another host.
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
@@ -98,11 +98,11 @@ class JoinForm(NewPasswordForm):
     )
 
 
-def show_problems(form: Form, error: ValidationFailed) -> None:
+def show_problems(form: Form, error: DomainError) -> None:
     """Put what a verb refused beside the fields it is about."""
     for problem in error.errors:
         if problem.field in form:
-            form[problem.field].errors = [gettext(problem.message)]
+            form[problem.field].errors = [words_of(problem.code, problem.message)]
 
 
 def safe_next(wanted: str) -> str | None:

@@ -17,6 +17,7 @@ from portal.identity.sessions import revoke_session
 from portal.identity.sign_in import sign_in
 from portal.web.auth.entering import drop_cookie, enter, session_times, sign_in_limits, wait_for_second_step
 from portal.web.auth.forms import SignInForm, safe_next
+from portal.web.auth.words import words_of_problem
 from portal.web.origin import current_origin
 from portal.web.security import session_cookie
 
@@ -47,7 +48,7 @@ def create_session() -> ResponseReturnValue:
     try:
         new = sign_in(email, password, current_origin(), sign_in_limits(), session_times())
     except TooManyRequests as error:
-        return sign_in_page(form, 429, _(error.detail), error.retry_after_s)
+        return sign_in_page(form, 429, words_of_problem(error), error.retry_after_s)
     if new is None:
         return sign_in_page(form, 422, _("The email or the password is not right."))
     wanted = safe_next(form.next.data or "")

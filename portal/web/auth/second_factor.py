@@ -17,6 +17,7 @@ from portal.identity.second_factor import SignInOver, finish_sign_in, finish_wit
 from portal.web.auth.entering import current_half_session, enter, factor_limits, session_times
 from portal.web.auth.forms import CodeForm, PasskeyForm, SignInForm, safe_next
 from portal.web.auth.routes import blueprint, sign_in_page
+from portal.web.auth.words import words_of_problem
 from portal.web.origin import current_origin
 
 _WHY = "who is here has no session yet: the half one says whose password was right"
@@ -43,9 +44,9 @@ def take_second_factor() -> ResponseReturnValue:
             half, form.code.data, session_times(), origin=current_origin(), limits=factor_limits()
         )
     except SignInOver as error:
-        return _over(_(error.detail))
+        return _over(words_of_problem(error))
     except TooManyRequests as error:
-        return _page(form, 429, _(error.detail), error.retry_after_s)
+        return _page(form, 429, words_of_problem(error), error.retry_after_s)
     if new is None:
         return _page(form, 422, _("This code is not right, or it was used already."))
     return enter(new, safe_next(form.next.data or "") or url_for("auth.start"))

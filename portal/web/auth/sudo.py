@@ -24,6 +24,7 @@ from portal.identity.sudo import prove_by_code, prove_by_passkey, prove_by_passw
 from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
 from portal.web.auth.forms import CodeForm, PasskeyForm, ProofForm, safe_next
 from portal.web.auth.routes import blueprint
+from portal.web.auth.words import words_of_problem
 from portal.web.origin import current_origin
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -73,7 +74,7 @@ def prove() -> ResponseReturnValue:
             password, limits_of_sign_in = form.password.data, sign_in_limits()
             raised = prove_by_password(who, password, current_origin(), limits_of_sign_in, session_times())
     except TooManyRequests as error:
-        return _page(form, 429, _(error.detail), error.retry_after_s)
+        return _page(form, 429, words_of_problem(error), error.retry_after_s)
     if raised is None:
         return _page(form, 422, _("This is not right. Try again."))
     return keep(see_other(_back(form.next.data)), raised)

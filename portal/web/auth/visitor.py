@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from flask import Request, current_app, g
@@ -44,6 +45,20 @@ class Visitor(UserMixin):  # type: ignore[misc]
         if permission not in self.permissions:
             raise MissingPermission(permission)
         return self.permissions[permission]
+
+    @property
+    def factor_due_at(self) -> datetime | None:
+        """Until when this person may work without a second factor; None if they need none or have one."""
+        wanted_since = self.session.factor_wanted_since
+        if wanted_since is None or self.session.has_second_factor:
+            return None
+        return wanted_since + timedelta(seconds=config.get(config.SECOND_FACTOR_GRACE_S))
+
+    @property
+    def must_enrol(self) -> bool:
+        """Whether nothing is open to them but adding a second factor."""
+        due_at = self.factor_due_at
+        return due_at is not None and due_at <= datetime.now(UTC)
 
     @property
     def home(self) -> str:

@@ -1,0 +1,32 @@
+"""Staff and traders need a second factor: once the grace is over nothing is open to them but adding one."""
+
+from __future__ import annotations
+
+from flask import current_app, flash, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from portal.core.errors import Forbidden
+from portal.core.htmx import see_other
+from portal.core.permissions import permission_of
+
+# Where one adds a factor, proves who one is, and leaves.
+_OPEN = frozenset({"auth", "security"})
+
+
+class SecondFactorWanted(Forbidden):
+    code, title = "second_factor_wanted", "Add a second factor first"
+
+
+def want_second_factor() -> Response | None:
+    """Before every route that needs a permission. Raises SecondFactorWanted (403) for streams and programs."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or permission_of(view) is None or request.blueprint in _OPEN:
+        return None
+    if not current_user.is_authenticated or not current_user.must_enrol:
+        return None
+    if "text/event-stream" in request.accept_mimetypes.values():
+        raise SecondFactorWanted(_("Your work needs a second factor. Add one first."))
+    flash(_("Your work needs a second factor. Add one first."))
+    return see_other(url_for("security.overview"))
