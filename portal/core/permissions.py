@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import total_ordering, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from flask_babel import lazy_gettext as _l
@@ -22,7 +22,6 @@ R = TypeVar("R")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-@total_ordering
 class Reach(StrEnum):
     """Whose things a permission is good for: one's own, those of one's team, everybody's."""
 
@@ -30,12 +29,18 @@ class Reach(StrEnum):
     TEAM = "team"
     ALL = "all"
 
-    @property
-    def _width(self) -> int:
-        return _WIDTHS.index(self.value)
+    # By width: as texts, "all" would come first.
+    def __lt__(self, other: str) -> bool:
+        return _WIDTHS.index(self) < _WIDTHS.index(other)
 
-    def __lt__(self, other: object) -> bool:
-        return self._width < other._width if isinstance(other, Reach) else NotImplemented
+    def __le__(self, other: str) -> bool:
+        return _WIDTHS.index(self) <= _WIDTHS.index(other)
+
+    def __gt__(self, other: str) -> bool:
+        return _WIDTHS.index(self) > _WIDTHS.index(other)
+
+    def __ge__(self, other: str) -> bool:
+        return _WIDTHS.index(self) >= _WIDTHS.index(other)
 
 
 _WIDTHS = ("own", "team", "all")

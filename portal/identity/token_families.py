@@ -132,3 +132,11 @@ def revoke_family(family_id: uuid.UUID) -> None:
         .values(revoked_at=datetime.now(UTC))
     )
     after_commit(_memory.forget)
+
+
+def forget_families() -> None:
+    """Read families anew, here now and elsewhere within a second: what their people may do has changed.
+
+    Call it after the commit.
+    """
+    _memory.forget()
