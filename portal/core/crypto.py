@@ -65,6 +65,7 @@ def blind_index(purpose: str, text: str) -> bytes:
     return hmac.digest(key, f"{purpose}\0{text}".encode(), "sha256")
 
 
+@lru_cache(maxsize=256)
 def derived_token(purpose: str, row_id: uuid.UUID) -> str:
     """A 128-bit token that only the holder of SECRET_KEY can compute: 26 base32 characters.
 

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,7 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from psycopg import RawCursor
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
-from sqlalchemy import MetaData
+from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
@@ -117,6 +118,10 @@ def transaction() -> Iterator[None]:
         state["depth"] = 0
         state["driver"] = None
         callbacks, state["after_commit"] = state["after_commit"], []
+    _call_all(callbacks)
+
+
+def _call_all(callbacks: list[Callable[[], object]]) -> None:
     for callback in callbacks:
         try:
             callback()
@@ -127,6 +132,10 @@ def transaction() -> Iterator[None]:
 
 def after_commit(callback: Callable[[], object]) -> None:
     """Run once the outermost transaction is durable; dropped with it when it rolls back."""
+    single = _single.get()
+    if single is not None:
+        single.after_commit.append(callback)
+        return
     state = _state()
     if not state.get("depth", 0):
         raise RuntimeError("after_commit() belongs inside transaction()")
@@ -144,10 +153,72 @@ def run_in_transaction(work: Callable[[], T]) -> T:
     `work` must be free of effects outside the database. Raises Unavailable (503) when the database
     stays busy or the pool stays empty; other errors pass through.
     """
+
+    def once() -> T:
+        with transaction():
+            return work()
+
+    return _retried(once)
+
+
+class _Single:
+    """A transaction that is one statement: it commits itself, so a second one would not be part of it."""
+
+    __slots__ = ("after_commit", "is_used")
+
+    def __init__(self) -> None:
+        self.is_used = False
+        self.after_commit: list[Callable[[], object]] = []
+
+    def run(self, sql: str, params: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        if self.is_used:
+            raise RuntimeError("run_in_one_statement() allows one statement")
+        self.is_used = True
+        # Taken for the statement alone: whatever else the work reads may need a connection itself.
+        pooled = db.engine.raw_connection()
+        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        try:
+            connection.autocommit = True
+            return _run(connection, sql, params)
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+            pooled.close()
+
+
+_single: ContextVar[_Single | None] = ContextVar("single_statement", default=None)
+
+
+def run_in_one_statement(work: Callable[[], T]) -> T:
+    """As run_in_transaction, for work that runs at most one statement by hot(): the statement is the whole
+    transaction, which saves the round trips of BEGIN and COMMIT.
+
+    It is durable once hot() has returned. Raises RuntimeError on a second statement, and within transaction().
+    """
+    if _state().get("depth", 0):
+        raise RuntimeError("run_in_one_statement() can't be part of a transaction()")
+    if not isinstance(db.session.get_bind(), Engine):
+        return run_in_transaction(work)  # a test's session lives on one connection, inside a transaction
+    if db.session().in_transaction():
+        release()  # what was only read holds a connection, and the pool has no second one for this thread
+
+    def once() -> T:
+        single = _Single()
+        token = _single.set(single)
+        try:
+            result = work()
+        finally:
+            _single.reset(token)
+        _call_all(single.after_commit)
+        return result
+
+    return _retried(once)
+
+
+def _retried(once: Callable[[], T]) -> T:
     for attempt in range(MAX_TRIES):
         try:
-            with transaction():
-                return work()
+            return once()
         except (DBAPIError, psycopg.Error) as error:
             if not is_worth_retrying(error):
                 raise
@@ -191,13 +262,24 @@ def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any
 
     For the hot paths only: no statement building, no identity map. Placeholders are %(name)s.
     """
-    with RawCursor(_driver_connection(), row_factory=dict_row) as cursor:
+    single = _single.get()
+    if single is not None:
+        return single.run(sql, params)
+    return _run(_driver_connection(), sql, params)
+
+
+def _run(
+    connection: psycopg.Connection[Any], sql: str, params: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    with RawCursor(connection, row_factory=dict_row) as cursor:
         if params is None:
             cursor.execute(sql.encode())
         else:
             numbered, names = _numbered(sql)
             cursor.execute(numbered, [params[name] for name in names])
-        return cursor.fetchall() if cursor.description else []
+        result = cursor.pgresult
+        # Not cursor.description, which builds an object for every column.
+        return cursor.fetchall() if result is not None and result.nfields else []
 
 
 def _driver_connection() -> psycopg.Connection[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,14 +18,11 @@ from portal.reference import configuration as config
 TIERS = 9
 _cursors = RingCursors(random.SystemRandom().randrange(2**31))
 
-_MATCH = """
-SELECT m.trace, m.counted_day AS day, r.id, r.trader_id, r.bank, r.holder, r.number_encrypted, r.number_masked, r.tier,
-       r.ring, r.weight, r.window_s
-  FROM (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
-  CROSS JOIN LATERAL match_requisite(
-    %(order_id)s, %(round)s::int, %(mode)s, %(method)s, %(bank)s, %(currency)s, %(amount)s::bigint,
-    %(hold)s::bigint, d.day, %(starts)s::int[], %(only)s::uuid[], %(never)s::uuid[], %(reserve)s) m
-  LEFT JOIN requisite r ON r.id = m.chosen
+# Parameters of pick_requisite, for statements that match as part of something larger.
+PICK = """
+SELECT * FROM pick_requisite(
+  %(order_id)s, %(round)s::int, %(mode)s, %(method)s, %(bank)s, %(currency)s, %(amount)s, %(hold)s,
+  %(day_timezone)s, %(starts)s::int[], %(split_to)s::uuid, %(only)s::uuid[], %(never)s::uuid[], %(reserve)s)
 """
 
 
@@ -72,50 +69,49 @@ def match(wanted: Wanted, *, reserve: bool = True) -> MatchResult:
     Locks the requisite and its trader's deposit account (never waiting for either); call it inside the
     transaction that writes the order. With `reserve=False` nothing is changed: what would happen now.
     """
-    preferred = preferred_trader(wanted.order_id, wanted.traffic)
-    attempts: list[Sequence[uuid.UUID] | None] = [wanted.traffic.pinned or None]
-    if preferred is not None:
-        attempts.insert(0, [preferred])
-    trace: dict[str, Any] = {}
-    for only in attempts:
-        row = _ask(wanted, only, reserve)
-        trace = _explain(row, trace, preferred if only == [preferred] else None)
-        if row["id"] is not None:
-            return MatchResult(_taken(row), trace)
-    return MatchResult(None, trace)
-
-
-def _ask(wanted: Wanted, only: Sequence[uuid.UUID] | None, reserve: bool) -> Mapping[str, Any]:
-    bucket = (wanted.mode, wanted.method, wanted.currency, wanted.bank)
     params = {
         "order_id": wanted.order_id, "round": wanted.round, "mode": wanted.mode, "method": wanted.method,
         "bank": wanted.bank, "currency": wanted.currency, "amount": wanted.amount_minor,
-        "hold": wanted.hold_minor, "day_timezone": config.get(config.DAY_TIMEZONE),
-        "starts": _cursors.starts(bucket, TIERS), "only": None if only is None else list(only),
-        "never": list(wanted.traffic.excluded), "reserve": reserve,
+        "hold": wanted.hold_minor, "reserve": reserve,
     }  # fmt: skip
-    row = hot(_MATCH, params)[0]
-    if row["id"] is not None and reserve and only is None:
+    bucket = bucket_of(wanted.mode, wanted.method, wanted.currency, wanted.bank)
+    row = hot(PICK, params | search_params(bucket, wanted.order_id, wanted.traffic))[0]
+    if reserve:
+        note_taken(bucket, row)
+    return MatchResult(_taken(row) if row["requisite_id"] is not None else None, row["trace"])
+
+
+def bucket_of(mode: str, method: str, currency: str, bank: str | None) -> Hashable:
+    """Requisites that take turns with each other."""
+    return (mode, method, currency, bank)
+
+
+def search_params(bucket: Hashable, order_id: uuid.UUID, traffic: TrafficTerms) -> dict[str, Any]:
+    """Where and among whom pick_requisite is to look: arrays as text, which the driver need not build."""
+    return {
+        "day_timezone": config.get(config.DAY_TIMEZONE),
+        "starts": _array(_cursors.starts(bucket, TIERS)),
+        "split_to": preferred_trader(order_id, traffic),
+        "only": _array(traffic.pinned) if traffic.pinned else None,
+        "never": _array(traffic.excluded),
+    }
+
+
+def note_taken(bucket: Hashable, row: Mapping[str, Any]) -> None:
+    """Move the ring on, when the one taken was found by walking around it."""
+    if row["is_by_ring"] and row["ring"] is not None:
         _cursors.advance(bucket, row["tier"], row["ring"], row["weight"])
-    return row
+
+
+def _array(values: Sequence[object]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _taken(row: Mapping[str, Any]) -> Taken:
     return Taken(
-        row["id"], row["trader_id"], row["bank"], row["holder"], row["number_encrypted"],
-        row["number_masked"], row["day"], row["window_s"],
+        row["requisite_id"], row["trader_id"], row["bank"], row["holder"], row["number_encrypted"],
+        row["number_masked"], row["counted_day"], row["window_s"],
     )  # fmt: skip
-
-
-def _explain(row: Mapping[str, Any], earlier: dict[str, Any], preferred: uuid.UUID | None) -> dict[str, Any]:
-    trace: dict[str, Any] = dict(row["trace"])
-    if row["id"] is not None:
-        trace["taken"] = {"requisite": str(row["id"]), "tier": row["tier"], "weight": row["weight"]}
-    if preferred is not None:
-        trace["split_to"] = str(preferred)
-    if earlier:
-        trace["before"] = earlier
-    return trace
 
 
 def preferred_trader(order_id: uuid.UUID, traffic: TrafficTerms) -> uuid.UUID | None:

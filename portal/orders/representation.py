@@ -88,12 +88,13 @@ def _requisite(order: OrderRecord, number: str | None) -> dict[str, Any] | None:
     if order.requisite_id is None or not order.is_payin:
         return None
     shown = number if number is not None and order.status in SHOWS_NUMBER else order.requisite_masked
-    return {
-        "method": order.method,
-        "bank": order.requisite_bank,
-        "number": shown,
-        "holder": order.requisite_holder,
-    }
+    return requisite_object(order.method, order.requisite_bank, shown, order.requisite_holder)
+
+
+def requisite_object(
+    method: str | None, bank: str | None, number: str | None, holder: str | None
+) -> dict[str, Any]:
+    return {"method": method, "bank": bank, "number": number, "holder": holder}
 
 
 def _recipient(order: OrderRecord) -> dict[str, Any]:

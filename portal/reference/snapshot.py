@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
+from weakref import WeakSet
 
 import redis
 from sqlalchemy import Connection, Engine, event
@@ -34,6 +35,8 @@ _MARK_TTL_S = 7 * 86400
 _COPY_TTL_S = 300
 _CHANGED = "changed_snapshots"
 _snapshots: list[Snapshot[Any]] = []
+# Sessions that have changed a snapshot's tables and not ended yet: mostly none, and then nobody looks closer.
+_changing: WeakSet[Session] = WeakSet()
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +84,7 @@ class Snapshot(Generic[T]):
 
     def get(self) -> T:
         """The present value; loaded when there is none, it is too old, or another process changed it."""
-        if self.name in db.session().info.get(_CHANGED, ()):
+        if _changing and self.name in db.session().info.get(_CHANGED, ()):
             return self._load(db.session.connection())
         held, now = self._held, time.monotonic()
         if held is not None:
@@ -93,11 +96,17 @@ class Snapshot(Generic[T]):
 
     def changed(self) -> None:
         """Say inside transaction() that the tables were changed: heard everywhere after the commit."""
-        db.session().info.setdefault(_CHANGED, set()).add(self.name)
+        session = db.session()
+        session.info.setdefault(_CHANGED, set()).add(self.name)
+        _changing.add(session)
         after_commit(self._tell)
 
     def _tell(self) -> None:
-        db.session().info.get(_CHANGED, set()).discard(self.name)
+        session = db.session()
+        changed = session.info.get(_CHANGED, set())
+        changed.discard(self.name)
+        if not changed:
+            _changing.discard(session)
         self.forget()
 
     def forget(self) -> None:
@@ -172,6 +181,7 @@ class Snapshot(Generic[T]):
 def _rolled_back(session: Session, ended: SessionTransaction) -> None:
     if not ended.nested:
         session.info.pop(_CHANGED, None)
+        _changing.discard(session)
 
 
 def forget_all() -> None:

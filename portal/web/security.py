@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from portal.api.problems import PATHS as API_PATHS
 from portal.api.request_id import HEADER as REQUEST_ID
@@ -37,10 +38,16 @@ def session_cookie() -> str:
 def half_session_cookie() -> str:
     """The cookie of somebody between the password and the second step."""
     return _cookie("nostro-half", "nostro_half")
+class FormSessions(SecureCookieSessionInterface):
+    """Flask's signed cookie for pages; the API has no cookies, and opens none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
 
 
 def register(app: Flask) -> None:
     """Set cookies' flags and add the headers to whatever did not set its own."""
+    app.session_interface = FormSessions()
     app.config.update(
         # Flask's own signed cookie carries nothing but the secret of the forms.
         SESSION_COOKIE_NAME=_cookie("nostro-form", "nostro_form"),

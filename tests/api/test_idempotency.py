@@ -10,6 +10,8 @@ import pytest
 
 from portal.core.db import hot, transaction
 from portal.identity.models import Scope
+from portal.orders.service import create
+from portal.reference.errors import RateUnavailable
 from tests.api.conftest import PAYIN, Shop, card_number, code_of
 
 
@@ -56,6 +58,32 @@ def test_the_answer_stays_what_it_was_when_the_order_moves_on(served: Shop) -> N
     first = served.create(idem="once")
     served.drive(first.json or {}, "pay")
     assert served.create(idem="once").data == first.data
+
+
+def test_the_number_is_not_kept_in_the_clear_beside_the_answer(served: Shop) -> None:
+    number = (served.create(idem="once").json or {})["requisite"]["number"]
+    with transaction():
+        kept = hot(
+            "SELECT answer, secret FROM idempotency_key WHERE key = 'once' AND store_id = %(id)s",
+            {"id": served.store_id},
+        )
+    assert number not in kept[0]["answer"]
+    assert number.encode() not in bytes(kept[0]["secret"])
+
+
+def test_an_answer_is_replayed_when_no_rate_is_left_to_make_another(
+    served: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = served.create(idem="once")
+
+    def stale(*_: object) -> None:
+        raise RateUnavailable()
+
+    monkeypatch.setattr(create, "current_rate", stale)
+    assert code_of(served.create(idem="another")) == "rate_unavailable"
+    again = served.create(idem="once")
+    assert (again.status_code, again.data) == (201, first.data)
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 def test_blanks_order_and_nulls_do_not_make_another_body(shop: Shop) -> None:

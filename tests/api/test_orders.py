@@ -44,6 +44,28 @@ def test_a_payin_comes_back_with_its_requisite_and_its_price(served: Shop) -> No
     )
 
 
+def test_the_answer_is_the_order_as_it_is_read_afterwards(served: Shop) -> None:
+    """The database fills in times, status and requisite; reading renders them anew."""
+    created = served.create(external_id="shop-1").json or {}
+    assert created["status"] == "awaiting_payment"
+    assert served.get(f"/api/v1/orders/{created['id']}").json == created
+
+
+def test_the_answer_of_a_waiting_payin_is_the_order_too(shop: Shop) -> None:
+    created = shop.create().json or {}
+    assert created["status"] == "matching"
+    assert shop.get(f"/api/v1/orders/{created['id']}").json == created
+
+
+def test_what_a_client_writes_is_never_taken_for_a_mark(served: Shop) -> None:
+    words = ["status", "now", "requisite", "number", "bank", "holder", "match_by", "pay_by"]
+    metadata = {f"k{n}": "\\u0000" + word for n, word in enumerate(words)}
+    created = served.create(metadata=metadata, description='"\\u0000number"').json or {}
+    assert created["metadata"] == metadata
+    assert created["description"] == '"\\u0000number"'
+    assert served.get(f"/api/v1/orders/{created['id']}").json == created
+
+
 def test_a_payin_that_nobody_takes_waits(shop: Shop) -> None:
     order = shop.order()
     assert (order["status"], order["requisite"]) == ("matching", None)

@@ -14,10 +14,9 @@ from portal.api.v1.cursors import cursor_of, uuid_of
 from portal.api.v1.new_orders import new_order
 from portal.api.v1.orders_schemas import CreateOrder, ListOrders, OrderList, OrderOut
 from portal.api.validation import validated, validated_query
-from portal.core.db import run_in_transaction
 from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.idempotency import StoredAnswer
-from portal.core.ids import parse_public_id
+from portal.core.ids import parse_public_id, public_id
 from portal.identity.models import Scope
 from portal.orders.queries import (
     OrderFilter,
@@ -28,7 +27,8 @@ from portal.orders.queries import (
 )
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
-from portal.orders.service.create import DuplicateExternalId, create_order, explain_duplicate
+from portal.orders.service.create import create_order_now
+from portal.orders.service.place import DuplicateExternalId, explain_duplicate
 
 _EXAMPLE = {
     "direction": "payin",
@@ -81,12 +81,11 @@ def create() -> Response:
     new = new_order(asked, caller.store)
     call = call_of(caller, key or "", asked.model_dump(exclude_none=True))
     try:
-        created = run_in_transaction(
-            lambda: create_order(caller.store, caller.mode, new, actor=caller.actor, call=call)
-        )
+        created = create_order_now(caller.store, caller.mode, new, actor=caller.actor, call=call)
     except DuplicateExternalId as refusal:
         first = find_order_by_external_id(caller.store.id, caller.mode, new.external_id or "")
-        return kept_refusal(call, explain_duplicate(refusal, first.id) if first else refusal)
+        explained = explain_duplicate(refusal, public_id("ord", first.id)) if first else refusal
+        return kept_refusal(call, explained)
     except Conflict as refusal:
         return kept_refusal(call, refusal)
     return replayable(StoredAnswer(created.status, created.body), is_replay=created.is_replay)

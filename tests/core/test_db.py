@@ -1,0 +1,77 @@
+"""Transactions: the one commit, and work whose single statement is the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from portal.core.db import after_commit, db, hot, run_in_one_statement, run_in_transaction, transaction
+
+
+@pytest.fixture
+def table(committed_db: Flask) -> Iterator[str]:
+    with committed_db.app_context():
+        with transaction():
+            hot("CREATE TABLE scratch (n int PRIMARY KEY)")
+        yield "scratch"
+        db.session.remove()
+        with transaction():
+            hot("DROP TABLE scratch")
+
+
+def rows(table: str) -> list[int]:
+    with db.engine.connect() as other:
+        return [row[0] for row in other.exec_driver_sql(f"SELECT n FROM {table} ORDER BY n")]
+
+
+def test_a_single_statement_is_durable_when_it_returns(table: str) -> None:
+    def work() -> list[int]:
+        hot(f"INSERT INTO {table} VALUES (1)")
+        return rows(table)
+
+    assert run_in_one_statement(work) == [1]
+
+
+def test_a_single_statement_that_fails_leaves_nothing(table: str) -> None:
+    with pytest.raises(Exception, match="division by zero"):
+        run_in_one_statement(lambda: hot(f"INSERT INTO {table} SELECT 1 UNION ALL SELECT 1 / 0"))
+    assert rows(table) == []
+
+
+def test_a_second_statement_would_not_be_part_of_it_and_is_refused(table: str) -> None:
+    def work() -> None:
+        hot(f"INSERT INTO {table} VALUES (1)")
+        hot(f"INSERT INTO {table} VALUES (2)")
+
+    with pytest.raises(RuntimeError, match="one statement"):
+        run_in_one_statement(work)
+    assert rows(table) == [1]
+
+
+def test_it_is_no_part_of_an_open_transaction(table: str) -> None:
+    with pytest.raises(RuntimeError, match="part of"), transaction():
+        run_in_one_statement(lambda: hot(f"INSERT INTO {table} VALUES (1)"))
+    assert rows(table) == []
+
+
+def test_what_waits_for_the_commit_is_called_once_and_not_after_a_failure(table: str) -> None:
+    called: list[str] = []
+
+    def work(value: str) -> None:
+        after_commit(lambda: called.append(value))
+        hot(f"INSERT INTO {table} VALUES ({value})")
+
+    run_in_one_statement(lambda: work("1"))
+    with pytest.raises(Exception, match="duplicate key"):
+        run_in_one_statement(lambda: work("1"))
+    assert called == ["1"]
+
+
+def test_the_connection_goes_back_as_it_was(table: str) -> None:
+    run_in_one_statement(lambda: hot(f"INSERT INTO {table} VALUES (1)"))
+    with pytest.raises(ZeroDivisionError):
+        run_in_transaction(lambda: (hot(f"INSERT INTO {table} VALUES (2)"), 1 / 0))
+    assert rows(table) == [1]
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
