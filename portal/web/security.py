@@ -45,6 +45,13 @@ class FormSessions(SecureCookieSessionInterface):
         return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
 
 
+class FormSessions(SecureCookieSessionInterface):
+    """Flask's signed cookie for pages; the API has no cookies, and opens none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
+
+
 def register(app: Flask) -> None:
     """Set cookies' flags and add the headers to whatever did not set its own."""
     app.session_interface = FormSessions()
