@@ -5,15 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 
-from portal.core.db import constraint_of, db, hot
+from portal.core.db import after_commit, constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
-from portal.identity.models import Role, User, UserRole
+from portal.identity.models import RefreshToken, Role, User, UserRole
 from portal.identity.password_rules import MIN_LENGTH, check_password
 from portal.identity.passwords import hash_password
 from portal.identity.sessions import revoke_sessions_of
+from portal.identity.token_families import forget_families
 
 MAX_NAME = 100
 
@@ -64,7 +65,7 @@ def normal_email(email: str) -> str:
 def set_password(
     user: User, password: str, *, min_length: int = MIN_LENGTH, but_session: uuid.UUID | None = None
 ) -> None:
-    """A new password; every session of the user ends, except `but_session` if it is given.
+    """A new password; every session and token of the user ends, except `but_session` if it is given.
 
     Raises ValidationFailed. Needs transaction().
     """
@@ -73,6 +74,14 @@ def set_password(
     user.password_changed_at = func.now()
     db.session.flush()
     revoke_sessions_of(user.id, but=but_session)
+    revoke_tokens_of(user.id)
+
+
+def revoke_tokens_of(user_id: uuid.UUID) -> None:
+    """End what the person's programs hold: refresh tokens at once, access tokens within a second."""
+    statement = update(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
+    db.session.execute(statement.values(revoked_at=func.now()))
+    after_commit(forget_families)
 
 
 _LAST_ADMIN = """
@@ -99,11 +108,12 @@ def refuse_for_last_admin(user_id: uuid.UUID) -> None:
 
 
 def disable_user(user: User) -> None:
-    """Switch the login off; its sessions end at once. Raises Conflict `last_admin`. Needs transaction()."""
+    """Switch the login off; its sessions and tokens end at once. Raises Conflict `last_admin`. Needs transaction()."""
     refuse_for_last_admin(user.id)
     user.is_active = False
     db.session.flush()
     revoke_sessions_of(user.id)
+    revoke_tokens_of(user.id)
 
 
 def enable_user(user: User) -> None:
