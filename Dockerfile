@@ -6,7 +6,7 @@ RUN python -m venv /venv \
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home nostro \
- && install -d -o nostro -g nostro /srv/nostro/var/uploads
+ && install -d -o nostro -g nostro /srv/nostro/var/uploads /srv/nostro/var/audit
 COPY --from=packages /venv /venv
 WORKDIR /srv/nostro
 COPY wsgi.py ./
@@ -16,7 +16,7 @@ COPY templates templates
 COPY portal portal
 ENV PATH=/venv/bin:$PATH FLASK_APP=wsgi:app ENVIRONMENT=production PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TZ=UTC
 USER nostro
-VOLUME /srv/nostro/var/uploads
+VOLUME /srv/nostro/var/uploads /srv/nostro/var/audit
 EXPOSE 8000
 # A thread for each live stream; what is in flight gets five seconds at a stop.
 CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", \

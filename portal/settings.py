@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     field_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
     blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     uploads_dir: Path = Path("var/uploads")
+    # Heads of the audit log's chain are exported here; best on another machine's disk. None: not at all.
+    audit_heads_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     db_pool_size: int = Field(default=4, ge=1, le=200)
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("smtp_host", "smtp_user", mode="before")
+    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", mode="before")
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None

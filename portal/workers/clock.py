@@ -16,11 +16,16 @@ from threading import Event, Thread
 import psycopg
 from flask import Flask
 
+from portal.audit.heads import export_head
+from portal.audit.sealing import FULL as FULL_SEAL
+from portal.audit.sealing import seal_waiting
 from portal.core.db import release, transaction
 from portal.core.idempotency import delete_old_keys
 from portal.core.stopping import stop_on_signals
 from portal.disputes.service import open_unconfirmed
 from portal.ledger.service import fold_rollup
+from portal.mail.outbox import forget_old_mail
+from portal.notifications.service import forget_old_notifications
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import beat, free_limits
 from portal.reference import configuration as config
@@ -62,6 +67,24 @@ def _forget_keys() -> int:
         return delete_old_keys(config.get(config.IDEMPOTENCY_RETENTION_H), limit=1000)
 
 
+def _seal() -> int:
+    with transaction():
+        return seal_waiting()
+
+
+def _export_head() -> int:
+    folder = get_settings().audit_heads_dir
+    if folder is None:
+        return 0
+    with transaction():
+        return 0 if export_head(folder) is None else 1
+
+
+def _forget_told() -> int:
+    with transaction():
+        return max(forget_old_mail(limit=1000), forget_old_notifications(limit=1000))
+
+
 # The beat comes first: what was due during an outage gets its time back before anything is acted on.
 BEAT = Duty("beat", 0, _beat)
 DEADLINES = (
@@ -74,6 +97,9 @@ UPKEEP = (
     Duty("ledger roll-up", 5.0, _fold, 5000),
     Duty("rates", 5.0, refresh_due_rates),
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
+    Duty("old mail and notifications", 60.0, _forget_told, 1000),
+    Duty("audit seals", 2.0, _seal, FULL_SEAL),
+    Duty("audit head", 3600.0, _export_head),
 )
 
 
