@@ -71,6 +71,8 @@ class OrderRecord:
     updated_at: datetime
     claimed_at: datetime | None
     ended_at: datetime | None
+    # The transaction's time when the row was read, by the database's clock.
+    read_at: datetime
 
     @property
     def is_final(self) -> bool:
@@ -87,9 +89,8 @@ class OrderRecord:
 
 
 FIELDS = tuple(field.name for field in fields(OrderRecord))
-COLUMNS = ", ".join(
-    "o.metadata AS order_metadata" if name == "order_metadata" else f"o.{name}" for name in FIELDS
-)
+_READ_AS = {"order_metadata": "o.metadata AS order_metadata", "read_at": "now() AS read_at"}
+COLUMNS = ", ".join(_READ_AS.get(name, f"o.{name}") for name in FIELDS)
 
 
 def record_of(row: dict[str, Any]) -> OrderRecord:

@@ -38,11 +38,6 @@ def session_cookie() -> str:
 def half_session_cookie() -> str:
     """The cookie of somebody between the password and the second step."""
     return _cookie("nostro-half", "nostro_half")
-class FormSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie for pages; the API has no cookies, and opens none."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
 
 
 class FormSessions(SecureCookieSessionInterface):

@@ -20,6 +20,7 @@ from portal.merchants.queries import PlanTerms
 from portal.merchants.service import save_fee_plan
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
+from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
 from portal.orders.service.confirm import TooLate
 from portal.orders.service.deadlines import beat
@@ -324,3 +325,16 @@ def test_an_outage_moves_deadlines_by_its_length(scene: Scene) -> None:
     assert order.due_at is not None
     assert moved.due_at == order.due_at + outage == moved.pay_by
     assert beat(60) is None
+
+
+def test_each_event_tells_when_the_order_changed_as_its_row_does(scene: Scene) -> None:
+    scene.requisite(scene.trader())
+    order = scene.payin()
+    with transaction():
+        hot("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = %(id)s", {"id": order.id})
+        claim_payin(locked(order), None, actor=CUSTOMER)
+    told = hot(
+        "SELECT data ->> 'updated_at' AS at FROM event WHERE subject_id = %(id)s AND type = 'order.claimed'",
+        {"id": order.id},
+    )
+    assert told[0]["at"] == moment(get_order(order.id).updated_at)

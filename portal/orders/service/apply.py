@@ -83,7 +83,7 @@ def apply(
     """
     order.status = row.target.value
     order.status_reason = reason
-    order.version = before.version + 1
+    order.version, order.updated_at = before.version + 1, order.read_at
     if order.status in FINAL:
         order.due_at = order.retry_at = None
     postings = _postings(order, before, row, split)

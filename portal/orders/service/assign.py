@@ -75,7 +75,7 @@ def assign_payin(order: OrderRecord, *, actor: Actor) -> OrderRecord:
     """Try to match a waiting payin whose row is locked; it stays as it is when nobody is free."""
     row = find_transition(order.direction, order.status, Step.MATCHED, actor)
     result = search(order, get_store(order.store_id))
-    now = database_now()
+    now = order.read_at
     if result.taken is None:
         _wait(order, now, result)
         return order
@@ -212,7 +212,7 @@ def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) ->
     if not rows:
         raise NothingFree()
     found = rows[0]
-    now = database_now()
+    now = order.read_at
     before = copy(order)
     taken = Taken(
         found["id"], found["trader_id"], found["bank"], found["holder"], found["number_encrypted"],

@@ -8,7 +8,6 @@ from portal.core.actors import Actor
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import database_now
 from portal.orders.transitions import Step, find_transition
 
 
@@ -21,5 +20,5 @@ def cancel_order(order: OrderRecord, reason: str | None, *, actor: Actor) -> Ord
         return order
     row = find_transition(order.direction, order.status, Step.CANCELLED, actor)
     before = copy(order)
-    order.ended_at = database_now()
+    order.ended_at = order.read_at
     return apply(order, row, actor=actor, reason=reason or f"by_{actor.kind.value}", before=before)

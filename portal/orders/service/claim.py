@@ -15,7 +15,6 @@ from portal.core.errors import Conflict
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import database_now
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 
@@ -58,7 +57,7 @@ def claim_payin(
     if receipt_required and not count_receipts(order, "payment"):
         raise ProofMissing("The shop asks for a receipt. Attach it first.")
     before = copy(order)
-    now = database_now()
+    now = order.read_at
     order.claimed_at = now
     order.confirm_by = order.due_at = now + timedelta(seconds=config.get(config.CONFIRM_WINDOW_S))
     if payer is not None and not payer.is_empty:
@@ -75,7 +74,7 @@ def claim_payout(order: OrderRecord, *, actor: Actor) -> OrderRecord:
     if not count_receipts(order, "payout_proof"):
         raise ProofMissing()
     before = copy(order)
-    now = database_now()
+    now = order.read_at
     order.claimed_at = now
     order.confirm_by = order.due_at = now + timedelta(seconds=config.get(config.PAYOUT_QUIET_PERIOD_S))
     return apply(order, row, actor=actor, before=before)

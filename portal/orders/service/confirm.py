@@ -12,7 +12,6 @@ from portal.orders.models import Status
 from portal.orders.pricing import price
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import database_now
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
 
@@ -53,7 +52,7 @@ def _checked(received_minor: int | None) -> int | None:
 def _check_not_too_late(order: OrderRecord, actor: Actor) -> None:
     """A trader completes late ones themselves for a while; staff may always."""
     limit = timedelta(seconds=config.get(config.LATE_COMPLETION_WINDOW_S))
-    if not actor.is_staff and order.ended_at is not None and database_now() - order.ended_at > limit:
+    if not actor.is_staff and order.ended_at is not None and order.read_at - order.ended_at > limit:
         raise TooLate("This order expired too long ago. Support can still complete it.")
 
 
@@ -72,7 +71,7 @@ def settle(
     if order.is_payin:
         order.amount_received_minor = received_minor if differs else order.amount_minor
         order.settlement_minor, order.fee_minor = split.settlement_minor, split.store_fee_minor
-    order.ended_at = database_now()
+    order.ended_at = order.read_at
     extra = ("order.amount_changed",) if differs else ()
     return apply(order, row, actor=actor, reason=reason, split=split, extra_events=extra, before=before)
 

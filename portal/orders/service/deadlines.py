@@ -13,7 +13,6 @@ from portal.core.db import hot, is_connection_lost, transaction
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import database_now
 from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
 from portal.orders.transitions import Step, find_transition
@@ -79,7 +78,7 @@ def _end(order: OrderRecord, step: Step, reason: str) -> OrderRecord:
     row = find_transition(order.direction, order.status, step, SYSTEM)
     before = copy(order)
     order.due_at = order.retry_at = None
-    order.ended_at = database_now()
+    order.ended_at = order.read_at
     return apply(order, row, actor=SYSTEM, reason=reason, before=before)
 
 

@@ -9,7 +9,7 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.db import hot
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import assign_payin, database_now, take_requisite_away
+from portal.orders.service.assign import assign_payin, take_requisite_away
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
 
@@ -46,7 +46,7 @@ def back_to_matching(order: OrderRecord, row: Transition, reason: str, *, actor:
         },
     )  # fmt: skip
     before = copy(order)
-    now = database_now()
+    now = order.read_at
     take_requisite_away(order)
     order.match_by = order.due_at = now + timedelta(seconds=config.get(config.MATCH_WINDOW_S))
     order.retry_at = now if order.is_payin else None

@@ -8,7 +8,6 @@ from portal.core.actors import Actor
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import database_now
 from portal.orders.service.confirm import settle
 from portal.orders.transitions import Step, find_transition
 
@@ -33,5 +32,5 @@ def decide_dispute(
     if completed:
         return settle(order, row, received_minor if order.is_payin else None, actor=actor, reason=reason)
     before = copy(order)
-    order.ended_at = database_now()
+    order.ended_at = order.read_at
     return apply(order, row, actor=actor, reason=reason, before=before)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from portal.core.actors import Actor
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
-from portal.orders.service.assign import assign_payin, database_now
+from portal.orders.service.assign import assign_payin
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 
@@ -17,7 +17,7 @@ def release_review(order: OrderRecord, reason: str | None = None, *, actor: Acto
     """Let a locked order go on: it is matched as if it had just been created."""
     row = find_transition(order.direction, order.status, Step.RELEASED, actor)
     before = copy(order)
-    order.match_by = order.due_at = database_now() + timedelta(seconds=config.get(config.MATCH_WINDOW_S))
+    order.match_by = order.due_at = order.read_at + timedelta(seconds=config.get(config.MATCH_WINDOW_S))
     released = apply(order, row, actor=actor, reason=reason, before=before)
     if released.is_payin and released.method is not None:
         return assign_payin(released, actor=actor)
@@ -28,5 +28,5 @@ def refuse_review(order: OrderRecord, *, actor: Actor) -> OrderRecord:
     """End a locked order that was set aside; what a payout held goes back. The word told is neutral."""
     row = find_transition(order.direction, order.status, Step.REFUSED, actor)
     before = copy(order)
-    order.ended_at = database_now()
+    order.ended_at = order.read_at
     return apply(order, row, actor=actor, reason="declined", before=before)

@@ -37,10 +37,10 @@ def payin_of_mine(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
 @blueprint.post("/payins/<order_id:order_id>/confirmation")
 @requires(Permission.PAYIN_CONFIRM)
 def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
-    order = payin_of_mine(order_id)
     typed = request.form.get("amount", "")[:40]
     received = None
     if typed:
+        order = payin_of_mine(order_id)
         try:
             received = parse_amount(tidied(typed), get_currency(order.currency).exponent)
         except AmountError as error:
