@@ -30,7 +30,7 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.PASSWORD_RESET: _shape("expires_at", secret=("link",)),
     MailKind.NEW_DEVICE: _shape("at", "ip", "device", "link"),
     MailKind.DISPUTE_OPENED: _shape("order", "amount", "link"),
-    MailKind.APPROVAL_WANTED: _shape("what", "asked_by", "link"),
+    MailKind.APPROVAL_WANTED: _shape("what", "subject", "asked_by", "link"),
     MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
     MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
 from portal.core.crypto import decrypt
-from portal.core.db import db
+from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.reference.snapshot import Snapshot
 from portal.traders.models import Requisite, Trader
@@ -55,6 +55,27 @@ def get_trader(trader_id: uuid.UUID, *, lock: bool = False) -> Trader:
 
 def find_trader_of_user(user_id: uuid.UUID) -> Trader | None:
     return db.session.scalar(select(Trader).where(Trader.user_id == user_id))
+
+
+_PEOPLE = """
+SELECT t.id AS trader_id, t.user_id, m.lead_id
+FROM trader t LEFT JOIN team m ON m.id = t.team_id WHERE t.id = ANY(%(traders)s::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TraderPeople:
+    """The logins behind a trader: their own, if they have one, and their lead's."""
+
+    trader_id: uuid.UUID
+    user_id: uuid.UUID | None
+    lead_id: uuid.UUID | None
+
+
+def people_of_traders(trader_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, TraderPeople]:
+    """By trader, for those that exist."""
+    rows = hot(_PEOPLE, {"traders": list(trader_ids)})
+    return {row["trader_id"]: TraderPeople(**row) for row in rows}
 
 
 def list_requisites(trader_id: uuid.UUID) -> list[Requisite]:

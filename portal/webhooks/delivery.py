@@ -18,6 +18,7 @@ from portal.core.errors import NotFound
 from portal.core.ids import public_id
 from portal.reference import configuration as config
 from portal.webhooks.body import event_body
+from portal.webhooks.disabled import tell_of_disabled_endpoint
 from portal.webhooks.models import DeliveryState
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ WHERE disabled_at IS NULL AND deleted_at IS NULL
   AND (id = ANY(%(gone)s::uuid[])
        OR id = ANY(%(failed)s::uuid[])
           AND failing_since < clock_timestamp() - make_interval(secs => %(after_s)s))
-RETURNING id, store_id, mode, disabled_reason
+RETURNING id, store_id, mode, url, disabled_at, disabled_reason
 """
 
 _GIVE_UP = """
@@ -253,6 +254,7 @@ def _disable_hopeless(failed: Sequence[Outcome]) -> None:
     if disabled:
         give_up_pending([row["id"] for row in disabled])
     for row in disabled:
+        tell_of_disabled_endpoint(row["id"], row["store_id"], row["url"], row["disabled_at"].isoformat())
         log.warning(
             "webhook endpoint disabled",
             extra={

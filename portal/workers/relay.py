@@ -21,6 +21,7 @@ from portal.core.live import PREFIX, nudge
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
 from portal.webhooks.fanout import create_deliveries
+from portal.workers.notices import tell_of_events
 from portal.workers.postman import post_until
 from portal.workers.sender import Sender
 
@@ -30,8 +31,9 @@ POLL_S = 1.0
 
 
 def handle_events(events: Sequence[RelayedEvent]) -> None:
-    """What follows from events: deliveries to write, pages to refresh once that is committed."""
+    """What follows from events: deliveries to write, people to tell, pages to refresh once that is committed."""
     create_deliveries(events)
+    tell_of_events(events)
     channels = {f"{event.subject_kind}:{event.subject_id}" for event in events}
     channels |= {f"trader:{event.trader_id}" for event in events if event.trader_id}
     after_commit(partial(nudge, *sorted(channels)))

@@ -17,6 +17,7 @@ from portal.identity.sessions import (
     revoke_session,
 )
 from portal.identity.sign_in import SignInLimits
+from portal.notifications.devices import tell_of_new_device
 from portal.reference import configuration as config
 from portal.settings import get_settings
 from portal.web.security import half_session_cookie, session_cookie
@@ -57,6 +58,9 @@ def enter(new: NewSession, url: str) -> Response:
     if old is not None and old.session_id != new.id:
         with transaction():
             revoke_session(old.session_id)
+    if new.is_new_device:
+        with transaction():
+            tell_of_new_device(new.id)
     session.clear()
     response = see_other(url)
     set_cookie(response, session_cookie(), new.token, new.lifetime_s)

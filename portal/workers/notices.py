@@ -1,0 +1,91 @@
+"""Whom the relay tells of what happened to orders: after the fact, never in an order's own transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.core.db import db, is_connection_lost, is_worth_retrying
+from portal.core.ids import public_id
+from portal.events.queries import OrderEvent, list_order_events
+from portal.events.relay import RelayedEvent
+from portal.identity.audience import list_holders, list_members_of_store
+from portal.identity.models import MemberRole, Role
+from portal.merchants.queries import find_store
+from portal.notifications.models import NotificationKind
+from portal.notifications.service import Notice, settle, tell
+from portal.traders.queries import TraderPeople, people_of_traders
+
+log = logging.getLogger(__name__)
+
+MATCHED, DISPUTED = "order.matched", "order.disputed"
+# After these nothing is left to do for whoever was told of the order or of its dispute.
+ENDED = frozenset(
+    {
+        "order.completed",
+        "order.expired",
+        "order.cancelled",
+        "order.failed",
+        "payout.completed",
+        "payout.failed",
+        "payout.cancelled",
+    }
+)
+HOME, QUEUE = "/", "/trader/queue"
+
+
+def tell_of_events(events: Sequence[RelayedEvent]) -> None:
+    """Tell of new orders and disputes, and settle what has ended. Twice is the same as once.
+
+    Runs inside the relay's transaction. What fails here is logged and undone by itself: a notification must
+    not keep a store's webhook back.
+    """
+    told = [event.id for event in events if event.type in {MATCHED, DISPUTED}]
+    ended = [str(event.subject_id) for event in events if event.type in ENDED]
+    if not told and not ended:
+        return
+    try:
+        with db.session.begin_nested():
+            if told:
+                tell(list(_notices(list_order_events(told))))
+            if ended:
+                settle((NotificationKind.NEW_ORDER, NotificationKind.DISPUTE_OPENED), ended)
+    except (SQLAlchemyError, psycopg.Error, ValueError) as error:
+        if is_worth_retrying(error) or is_connection_lost(error):
+            raise
+        log.exception("people could not be told of events", extra={"events": len(events)})
+
+
+def _notices(events: Sequence[OrderEvent]) -> Iterator[Notice]:
+    people = people_of_traders({event.trader_id for event in events if event.trader_id})
+    for event in events:
+        of_trader = people.get(event.trader_id) if event.trader_id else None
+        if event.type == DISPUTED:
+            yield from _of_dispute(event, of_trader)
+        # A payout is the trader's own choice: there is nothing to tell them.
+        elif event.direction == "payin" and of_trader and of_trader.user_id:
+            link = f"{QUEUE}#order-{event.order_id}"
+            yield Notice(
+                of_trader.user_id, NotificationKind.NEW_ORDER, str(event.order_id), _params(event), link
+            )
+
+
+def _of_dispute(event: OrderEvent, of_trader: TraderPeople | None) -> Iterator[Notice]:
+    """The trader and their lead, support, and the store's owners."""
+    store = find_store(event.store_id)
+    homes = dict.fromkeys(list_holders(Role.SUPPORT), HOME)
+    if store is not None:
+        homes |= dict.fromkeys(list_members_of_store(store.merchant_id, store.id, [MemberRole.OWNER]), HOME)
+    if of_trader is not None and of_trader.lead_id:
+        homes[of_trader.lead_id] = HOME
+    if of_trader is not None and of_trader.user_id:
+        homes[of_trader.user_id] = f"{QUEUE}#order-{event.order_id}"
+    for user_id, link in homes.items():
+        yield Notice(user_id, NotificationKind.DISPUTE_OPENED, str(event.order_id), _params(event), link)
+
+
+def _params(event: OrderEvent) -> dict[str, str]:
+    return {"order": public_id("ord", event.order_id), "amount": f"{event.amount} {event.currency}"}
