@@ -15,6 +15,7 @@ def table(facts: dict[str, Any]) -> str:
     rows = [
         ("Buy something", shop, "pay on the page you are sent to"),
         ("Confirm as trader", f"{base}/sign-in", "then the queue"),
+        ("Read the mail", f"{base}/dev/mailbox", "invitations, new passwords, what people are told"),
         ("API reference", f"{base}/docs", ""),
         ("", "", ""),
         *((role, login["email"], login["password"]) for role, login in facts["logins"].items()),

@@ -28,7 +28,7 @@ def queue_mail(to: str, kind: MailKind, locale: str, params: Mapping[str, str]) 
         raise ValueError(f"a mail of kind {kind} needs exactly {sorted(shape.names)}")
     if not params.get("link", "/").startswith("/") or params.get("link", "").startswith("//"):
         raise ValueError("the link of a mail is a path of this house, beginning with one slash")
-    _check_address(to)
+    check_address(to)
     mail_id = new_id()
     secret = {name: params[name] for name in sorted(shape.secret)}
     mail = Mail(
@@ -44,8 +44,8 @@ def queue_mail(to: str, kind: MailKind, locale: str, params: Mapping[str, str]) 
     return mail_id
 
 
-def _check_address(to: str) -> None:
-    """One address and nothing else: no second receiver, no header of its own."""
+def check_address(to: str) -> None:
+    """One address and nothing else: no second receiver, no header of its own. Raises ValueError."""
     local, _, domain = to.rpartition("@")
     if (
         not local

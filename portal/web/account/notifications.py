@@ -105,8 +105,9 @@ def save_choices() -> ResponseReturnValue:
 
 def _events(bell: str) -> Iterator[str]:
     yield "retry: 3000\n\n"
-    for heard in listen((bell,)):
-        yield "event: bell\ndata: changed\n\n" if heard else ": still here\n\n"
+    # The first look says what was missed before the subscription stood.
+    for number, heard in enumerate(listen((bell,))):
+        yield "event: bell\ndata: changed\n\n" if heard or number == 0 else ": still here\n\n"
 
 
 def _uuid(text: str) -> uuid.UUID | None:

@@ -38,10 +38,11 @@ def stream() -> ResponseReturnValue:
 
 def _events(bell: str, *channels: str) -> Iterator[str]:
     yield "retry: 3000\n\n"
-    for heard in listen((bell, *channels)):
+    for number, heard in enumerate(listen((bell, *channels))):
         if heard.intersection(channels):
             yield "event: queue\ndata: changed\n\n"
-        if bell in heard:
+        # Also at first: for what was missed before the subscription stood.
+        if bell in heard or number == 0:
             yield "event: bell\ndata: changed\n\n"
-        if not heard:
+        elif not heard:
             yield ": still here\n\n"

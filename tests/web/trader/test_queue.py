@@ -186,7 +186,7 @@ def test_the_stream_says_look_again_when_an_order_is_claimed(desk: Desk) -> None
     assert answer.mimetype == "text/event-stream"
     words = iter(answer.response)
     assert b"retry" in next(words)  # type: ignore[operator]
-    assert b"still here" in next(words)  # type: ignore[operator]
+    assert b"event: bell" in next(words)  # type: ignore[operator]
     desk.claim(order)
     assert next(words) == b"event: queue\ndata: changed\n\n"
     answer.close()

@@ -1,0 +1,58 @@
+"""The bell in a real browser: it counts by itself on any page, and is a link without a script."""
+
+from __future__ import annotations
+
+from flask import Flask
+from playwright.sync_api import Browser, expect
+
+from portal.core.db import transaction
+from portal.identity.models import Role, User
+from portal.notifications.models import NotificationKind
+from portal.notifications.service import notify
+from tests.browser.test_trader_queue import chromium, pytestmark, site  # noqa: F401 - fixtures
+from tests.web.desk import PASSWORD, new_user
+
+
+def dispute(user: User, about: str) -> None:
+    params = {"order": "ord_x", "amount": "1500.00 RUB"}
+    with transaction():
+        notify([user.id], NotificationKind.DISPUTE_OPENED, params, "/account", about=about)
+
+
+def test_the_bell_counts_by_itself_and_leads_to_what_happened(
+    committed_db: Flask,
+    chromium: Browser,  # noqa: F811
+    site: str,  # noqa: F811
+) -> None:
+    user = new_user(Role.MERCHANT)
+    page = chromium.new_context().new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.set_default_timeout(30_000)
+    page.goto(f"{site}/account")
+    page.fill("#email", user.email)
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    page.wait_for_url("**/account*")
+    with page.expect_response("**/account/notifications/stream") as opened:
+        page.goto(f"{site}/account")
+    assert opened.value.status == 200
+    bell = page.locator("#bell-count [data-unread]")
+    expect(bell).to_have_count(0)
+    dispute(user, "one")
+    expect(bell).to_have_attribute("data-unread", "1")
+    dispute(user, "two")
+    expect(bell).to_have_attribute("data-unread", "2")
+    plain = chromium.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    without = plain.new_page()
+    without.goto(f"{site}/account")
+    expect(without.locator("#bell-count [data-unread]")).to_have_attribute("data-unread", "2")
+    without.click("a.bell")
+    without.locator(".notification-unread button").first.click()
+    without.wait_for_url("**/account*")
+    expect(bell).to_have_attribute("data-unread", "1")
+    without.goto(f"{site}/account/notifications")
+    without.get_by_role("button", name="Mark all as read").click()
+    expect(bell).to_have_count(0)
+    assert problems == []
