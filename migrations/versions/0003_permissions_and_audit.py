@@ -161,11 +161,18 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.add_column('refresh_token', sa.Column('audience', sa.Text(), server_default='merchant', nullable=False))
+    op.create_check_constraint(op.f('ck_refresh_token_audience'), 'refresh_token', "audience IN ('merchant', 'trader', 'support', 'lead', 'admin')")
+    op.create_check_constraint(op.f('ck_refresh_token_store_of_a_merchant'), 'refresh_token', "audience = 'merchant' OR (store_id IS NULL AND api_key_id IS NULL)")
+    op.create_index('ix_refresh_token_user_id', 'refresh_token', ['user_id'], unique=False, postgresql_where=sa.text('user_id IS NOT NULL'))
     run_sql("0003_audit_rules.sql")
     run_sql("0003_permission_rules.sql")
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM refresh_token WHERE audience <> 'merchant'")
+    op.drop_index('ix_refresh_token_user_id', table_name='refresh_token')
+    op.drop_column('refresh_token', 'audience')
     op.drop_table("permission_request")
     op.drop_table("permission_grant")
     op.drop_table("audit_unsealed")

@@ -1,4 +1,4 @@
-"""The merchant JSON API: `/api/v1`, `/merchant/auth/token`, and its reference at `/docs`."""
+"""The JSON API: `/api/v1`, the token endpoints of all parts of the house, and the reference at `/docs`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from flask import Flask
 
 from portal.api import docs_page, problems
 from portal.api.operations import operation_of
+from portal.api.personal_tokens import staff_auth, trader_auth
 from portal.api.tokens import merchant_auth
 from portal.api.v1 import api_v1, load_routes
 
@@ -14,7 +15,8 @@ def register(app: Flask) -> None:
     """Put the API on the application. Raises RuntimeError for a route that declares nothing about itself."""
     load_routes()
     app.register_blueprint(api_v1)
-    app.register_blueprint(merchant_auth)
+    for blueprint in (merchant_auth, trader_auth, *staff_auth):
+        app.register_blueprint(blueprint)
     app.register_blueprint(docs_page.docs)
     problems.register(app)
     for rule in app.url_map.iter_rules():

@@ -12,11 +12,11 @@ from typing import Any
 
 import jwt
 
+from portal.identity.models import Audience
 from portal.settings import get_settings
 
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
-AUDIENCE = "nostro-merchant-api"
 _CLAIMS = ("iss", "aud", "sub", "fam", "iat", "exp", "jti")
 
 
@@ -32,6 +32,11 @@ class AccessClaims:
     expires_at: int
 
 
+def audience_name(audience: Audience) -> str:
+    """What stands in `aud`: a token for one part of the house opens no other."""
+    return f"nostro-{audience.value}-api"
+
+
 @lru_cache(maxsize=2)
 def _key(secret: str) -> bytes:
     """A key of its own, so that nothing else signed with SECRET_KEY can pass for a token."""
@@ -42,12 +47,12 @@ def _signing_key() -> bytes:
     return _key(get_settings().secret_key.get_secret_value())
 
 
-def issue_access_token(subject: str, family_id: uuid.UUID, ttl_s: int) -> str:
+def issue_access_token(subject: str, family_id: uuid.UUID, audience: Audience, ttl_s: int) -> str:
     """A token for the bearer of this family of refresh tokens, valid for `ttl_s` seconds."""
     now = int(time.time())
     claims: dict[str, Any] = {
         "iss": get_settings().public_url,
-        "aud": AUDIENCE,
+        "aud": audience_name(audience),
         "sub": subject,
         "fam": family_id.hex,
         "iat": now,
@@ -57,14 +62,14 @@ def issue_access_token(subject: str, family_id: uuid.UUID, ttl_s: int) -> str:
     return jwt.encode(claims, _signing_key(), algorithm=ALGORITHM, headers={"typ": TYPE})
 
 
-def read_access_token(text: str) -> AccessClaims:
+def read_access_token(text: str, audience: Audience) -> AccessClaims:
     """Check signature, algorithm, type, issuer, audience and expiry. Raises TokenRefused."""
     try:
         decoded = jwt.decode_complete(
             text,
             _signing_key(),
             algorithms=[ALGORITHM],
-            audience=AUDIENCE,
+            audience=audience_name(audience),
             issuer=get_settings().public_url,
             options={"require": list(_CLAIMS), "strict_aud": True},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -14,12 +15,12 @@ from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthori
 from portal.core.limits import Allowance, RequestCounter, network_of
 from portal.core.modes import Mode
 from portal.identity.api_keys import StoreKey, find_key, find_key_by_id, looks_like_key
-from portal.identity.models import Scope
-from portal.identity.token_families import find_family
-from portal.merchants.queries import StoreTerms, find_store, list_stores_of_member
+from portal.identity.models import Audience, Scope
+from portal.identity.roles import scopes_of
+from portal.identity.token_families import TokenFamily, find_family
+from portal.merchants.queries import StoreTerms, find_store, list_memberships
 from portal.reference import configuration as config
 
-_ALL_SCOPES = frozenset(Scope)
 _LONGEST_TOKEN = 2048
 # Names under which people put credentials into addresses, which end up in logs and histories.
 _CREDENTIALS_IN_QUERY = frozenset({"api_key", "apikey", "key", "token", "access_token", "authorization"})
@@ -80,18 +81,25 @@ def _too_many(allowance: Allowance) -> TooManyRequests:
 
 def authenticate() -> Caller:
     """The caller behind the Authorization header. Raises Unauthorized, Forbidden, TooManyRequests."""
-    header = request.headers.get("Authorization")
-    if header is None:
-        raise Unauthorized("Send your key: Authorization: Bearer nst_live_...", code="missing_credentials")
-    scheme, _, token = header.partition(" ")
+    token = bearer_token()
     refuse_if_too_many_failed()
     caller = None
-    if scheme.lower() == "bearer" and 0 < len(token) <= _LONGEST_TOKEN and token.isascii():
+    if token:
         caller = _by_key(token) if looks_like_key(token) else _by_token(token)
     if caller is None:
         refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
         raise Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
     return caller
+
+
+def bearer_token() -> str:
+    """The credentials of the header; empty when they are not a bearer's. Raises Unauthorized without any."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise Unauthorized("Send your key: Authorization: Bearer nst_live_...", code="missing_credentials")
+    scheme, _, token = header.partition(" ")
+    is_bearer = scheme.lower() == "bearer" and len(token) <= _LONGEST_TOKEN and token.isascii()
+    return token if is_bearer else ""
 
 
 def refuse_if_too_many_failed() -> None:
@@ -123,21 +131,25 @@ def caller_of_key(key: StoreKey) -> Caller | None:
 
 def _by_token(token: str) -> Caller | None:
     try:
-        claims = read_access_token(token)
+        claims = read_access_token(token, Audience.MERCHANT)
     except TokenRefused:
         return None
     max_age_s = config.get(config.API_KEY_CACHE_TTL_S)
     family = find_family(claims.family_id, max_age_s)
-    if family is None or (family.user_id is None and family.api_key_id is None):
+    if family is None or family.audience is not Audience.MERCHANT:
         return None
     if family.api_key_id is not None:
         key = find_key_by_id(family.api_key_id, max_age_s)
         return None if key is None else caller_of_key(key)
-    assert family.user_id is not None
-    store = next((s for s in list_stores_of_member(family.user_id) if s.id == family.store_id), None)
-    if store is None:
-        return None  # not with this merchant any more
-    if not store.is_active:
+    return None if family.user_id is None else _caller_of_member(family, family.user_id)
+
+
+def _caller_of_member(family: TokenFamily, user_id: uuid.UUID) -> Caller | None:
+    """Their role and grants are read for each request: a change holds with the next one."""
+    membership = next((m for m in list_memberships(user_id) if m.store.id == family.store_id), None)
+    if membership is None or family.mode is None:
+        return None  # not with this store any more
+    if not membership.store.is_active:
         raise Forbidden("The store is closed.", code="store_closed")
-    actor = Actor(ActorKind.MERCHANT, family.user_id)
-    return Caller(store, family.mode, _ALL_SCOPES, actor, f"family:{family.id.hex}")
+    actor, scopes = Actor(ActorKind.MERCHANT, user_id), scopes_of(membership.permissions)
+    return Caller(membership.store, family.mode, scopes, actor, f"family:{family.id.hex}")

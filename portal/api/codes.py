@@ -37,6 +37,8 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
         "The key or token is unknown, revoked or expired; or email and password do not fit.",
     ),
     _code("unauthorized", 401, "Valid credentials are needed."),
+    _code("otp_required", 401, "The person has a second factor: send its code as `otp`."),
+    _code("second_factor_wanted", 403, "The person has to add a second factor first."),
     _code("missing_scope", 403, "The key lacks the scope that the answer names in `scope`."),
     _code("network_not_allowed", 403, "The key is bound to other networks."),
     _code("store_closed", 403, "The store has been closed."),

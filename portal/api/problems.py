@@ -25,7 +25,7 @@ from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
 
-PATHS = ("/api/", "/merchant/auth/")
+PATHS = ("/api/", "/merchant/auth/", "/trader/auth/", "/support/auth/", "/lead/auth/", "/admin/auth/")
 PROBLEM = "application/problem+json"
 _STATEMENT_TIMEOUT = "57014"
 _SHUTTING_DOWN = frozenset({"57P01", "57P02", "57P03"})

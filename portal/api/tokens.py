@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, request
@@ -18,6 +17,7 @@ from portal.api.authentication import (
     refused,
 )
 from portal.api.operations import check_query, current_operation, operation
+from portal.api.proof import prove_person
 from portal.api.strict_json import read_json
 from portal.api.v1 import finished
 from portal.api.validation import Answer, Body, OneLine, validated
@@ -27,22 +27,23 @@ from portal.core.ids import parse_public_id, public_id
 from portal.core.limits import network_of
 from portal.core.modes import Mode
 from portal.identity.api_keys import find_key, find_key_by_id
-from portal.identity.models import Scope
-from portal.identity.sign_in import SignInLimits, check_credentials
+from portal.identity.models import Audience, Scope
+from portal.identity.roles import scopes_of
 from portal.identity.token_families import TokenFamily, rotate, start_family
-from portal.merchants.queries import StoreTerms, list_stores_of_member
+from portal.merchants.queries import Membership, list_memberships
 from portal.reference import configuration as config
 
 merchant_auth = Blueprint("merchant_auth", __name__, url_prefix="/merchant/auth")
 
 
 class AskToken(Body):
-    """`password`: email, password, perhaps store_id and mode. `client_credentials`: client_secret (an API
-    key). `refresh_token`: refresh_token."""
+    """`password`: email, password, otp if the person has a second factor, perhaps store_id and mode.
+    `client_credentials`: client_secret (an API key). `refresh_token`: refresh_token."""
 
     grant_type: Annotated[str, Field(max_length=64)]
     email: Annotated[str, Field(max_length=254)] | None = None
     password: Annotated[str, Field(max_length=1024)] | None = None
+    otp: Annotated[str, Field(max_length=64)] | None = None
     store_id: Annotated[str, Field(max_length=40)] | None = None
     mode: Literal["live", "test"] | None = None
     client_id: Annotated[OneLine, Field(max_length=40)] | None = None
@@ -112,34 +113,30 @@ def _needed(asked: AskToken, field: str) -> str:
 
 
 def _by_password(asked: AskToken) -> Granted | None:
-    limits = SignInLimits(
-        config.get(config.SIGN_IN_ATTEMPTS_PER_EMAIL),
-        config.get(config.SIGN_IN_ATTEMPTS_PER_IP),
-        config.get(config.SIGN_IN_WINDOW_S),
-    )
-    email, password = _needed(asked, "email"), _needed(asked, "password")
-    user_id = check_credentials(email, password, request.remote_addr, limits)
+    user_id = prove_person(_needed(asked, "email"), _needed(asked, "password"), asked.otp)
     if user_id is None:
         return None
-    stores = [store for store in list_stores_of_member(user_id) if store.is_active]
-    if not stores:
+    memberships = [member for member in list_memberships(user_id) if member.store.is_active]
+    if not memberships:
         return None
-    store = _chosen(stores, asked.store_id)
+    chosen = _chosen(memberships, asked.store_id)
     mode = Mode(asked.mode or Mode.LIVE)
     with transaction():
-        family, secret = start_family(store.id, mode, config.get(config.REFRESH_TOKEN_TTL_S), user_id=user_id)
-    return family, secret, frozenset(Scope)
+        family, secret = start_family(
+            chosen.store.id, mode, config.get(config.REFRESH_TOKEN_TTL_S), user_id=user_id
+        )
+    return family, secret, scopes_of(chosen.permissions)
 
 
-def _chosen(stores: list[StoreTerms], store_id: str | None) -> StoreTerms:
+def _chosen(memberships: list[Membership], store_id: str | None) -> Membership:
     """The store that is named, or the only one. Raises ValidationFailed naming what there is to choose."""
-    if store_id is None and len(stores) == 1:
-        return stores[0]
+    if store_id is None and len(memberships) == 1:
+        return memberships[0]
     wanted = None if store_id is None else parse_public_id("st", store_id)
-    for store in stores:
-        if store.id == wanted:
-            return store
-    ids = ", ".join(public_id("st", store.id) for store in stores)
+    for membership in memberships:
+        if membership.store.id == wanted:
+            return membership
+    ids = ", ".join(public_id("st", membership.store.id) for membership in memberships)
     code = "required" if store_id is None else "unknown"
     raise ValidationFailed.of("store_id", code, f"Name one of your stores: {ids}.")
 
@@ -161,7 +158,7 @@ def _by_api_key(asked: AskToken) -> Granted | None:
 def _by_refresh_token(asked: AskToken) -> Granted | None:
     secret = _needed(asked, "refresh_token")
     with transaction():
-        rotated = rotate(secret)
+        rotated = rotate(secret, Audience.MERCHANT)
     if rotated is None:
         return None
     family, next_secret = rotated
@@ -175,10 +172,10 @@ def _scopes_now(family: TokenFamily) -> frozenset[Scope] | None:
         key = find_key_by_id(family.api_key_id, config.get(config.API_KEY_CACHE_TTL_S))
         caller = None if key is None else caller_of_key(key)
         return None if caller is None else caller.scopes
-    user_id: uuid.UUID | None = family.user_id
-    if user_id is None or all(store.id != family.store_id for store in list_stores_of_member(user_id)):
+    if family.user_id is None:
         return None
-    return frozenset(Scope)
+    memberships = list_memberships(family.user_id)
+    return next((scopes_of(m.permissions) for m in memberships if m.store.id == family.store_id), None)
 
 
 _GRANTS = {
@@ -189,10 +186,12 @@ _GRANTS = {
 
 
 def _token_of(family: TokenFamily, refresh_token: str, scopes: frozenset[Scope]) -> dict[str, Any]:
+    assert family.store_id is not None
+    assert family.mode is not None
     ttl_s = config.get(config.ACCESS_TOKEN_TTL_S)
     subject = f"key:{family.api_key_id}" if family.api_key_id else f"user:{family.user_id}"
     return {
-        "access_token": issue_access_token(subject, family.id, ttl_s),
+        "access_token": issue_access_token(subject, family.id, Audience.MERCHANT, ttl_s),
         "token_type": "Bearer",
         "expires_in": ttl_s,
         "refresh_token": refresh_token,

@@ -61,6 +61,16 @@ class Scope(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
 
 
+class Audience(StrEnum):
+    """Whose programs a token is for: a store's, or those of one person at work. Never good for another's."""
+
+    MERCHANT = "merchant"
+    TRADER = "trader"
+    SUPPORT = "support"
+    LEAD = "lead"
+    ADMIN = "admin"
+
+
 class User(Model):
     """A login. `email` is kept in lower case; the password as an argon2id hash or not at all."""
 
@@ -164,7 +174,12 @@ class RefreshToken(Model):
     __tablename__ = "refresh_token"
     __table_args__ = (
         CheckConstraint("(user_id IS NULL) <> (api_key_id IS NULL)", name="one_owner"),
+        one_of("audience", Audience),
+        CheckConstraint(
+            "audience = 'merchant' OR (store_id IS NULL AND api_key_id IS NULL)", name="store_of_a_merchant"
+        ),
         UniqueConstraint("token_hash"),
+        Index("ix_refresh_token_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_refresh_token_family_id", "family_id"),
     )
 
@@ -175,6 +190,7 @@ class RefreshToken(Model):
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_key.id"))
     store_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("store.id"))
     mode: Mapped[str | None] = mapped_column(Text)
+    audience: Mapped[str] = mapped_column(Text, server_default=Audience.MERCHANT.value)
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Moment]
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

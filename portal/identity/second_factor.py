@@ -182,6 +182,17 @@ def has_second_factor(user_id: uuid.UUID) -> bool:
     return bool(hot(_HAS, {"user": user_id})[0]["has"])
 
 
+_OVERDUE = """
+SELECT coalesce(min(created_at) + make_interval(secs => %(grace)s) <= now(), false) AS is_overdue
+  FROM user_role WHERE user_id = %(user)s AND role <> 'merchant'
+"""
+
+
+def is_factor_overdue(user_id: uuid.UUID, grace_s: int) -> bool:
+    """Whether the person's work needs a second factor and the grace, in seconds, is over."""
+    return bool(hot(_OVERDUE, {"user": user_id, "grace": float(grace_s)})[0]["is_overdue"])
+
+
 def forget_factors(user_id: uuid.UUID) -> None:
     """Take away app, recovery codes and passkeys. Needs transaction()."""
     for statement in _RESET:

@@ -19,6 +19,7 @@ from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
 from portal.identity.models import SessionStage, UserSession
+from portal.identity.token_families import revoke_families_of
 
 _MAX_USER_AGENT = 300
 
@@ -221,10 +222,13 @@ def touch_session(session_id: uuid.UUID) -> None:
 
 
 def revoke_sessions_of(user_id: uuid.UUID, *, but: uuid.UUID | None = None) -> None:
-    """End all sessions of a person, half ones too; all `but` one if given. Needs transaction()."""
+    """End all sessions of a person, half ones too, and the tokens of their programs; all `but` one session if
+    given. Needs transaction().
+    """
     statement = (
         update(UserSession)
         .where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
         .values(revoked_at=func.now())
     )
     db.session.execute(statement if but is None else statement.where(UserSession.id != but))
+    revoke_families_of(user_id)

@@ -1,7 +1,7 @@
-"""Refresh tokens of merchants' programs: a chain that rotates, and whose second use ends it.
+"""Refresh tokens of programs: a chain that rotates, and whose second use ends it.
 
-A family belongs to a store and a mode, and to whom it was given: a person, or an API key.
-Access tokens hang on the family and die with it.
+A merchant's family belongs to a store and a mode, and to whom it was given: a person, or an API key. Other
+families belong to one person and their part of the house. Access tokens hang on the family and die with it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from sqlalchemy import select, update
 
 from portal.core.crypto import token_hash
 from portal.core.db import after_commit, db, hot, transaction
+from portal.core.errors import NotFound
 from portal.core.heard_memory import HeardMemory
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.identity.models import RefreshToken, User
+from portal.identity.models import Audience, RefreshToken, User
 
 _PREFIX = "nrt_"
 
@@ -28,17 +29,19 @@ class TokenFamily:
     """Whom the tokens of a family speak for. Exactly one of `user_id` and `api_key_id` is set."""
 
     id: uuid.UUID
-    store_id: uuid.UUID
-    mode: Mode
+    audience: Audience
     user_id: uuid.UUID | None
     api_key_id: uuid.UUID | None
+    # Of a merchant's family alone.
+    store_id: uuid.UUID | None
+    mode: Mode | None
 
 
 _memory: HeardMemory[TokenFamily] = HeardMemory("token_families")
 
 # Alive while its links are not revoked (they are revoked together), and the person may still sign in.
 _ALIVE = """
-SELECT t.store_id, t.mode, t.user_id, t.api_key_id
+SELECT t.audience, t.user_id, t.api_key_id, t.store_id, t.mode
   FROM refresh_token t
  WHERE t.family_id = %(family)s AND t.revoked_at IS NULL
    AND (t.user_id IS NULL OR EXISTS (SELECT 1 FROM users u WHERE u.id = t.user_id AND u.is_active))
@@ -60,7 +63,10 @@ def find_family(family_id: uuid.UUID, max_age_s: float) -> TokenFamily | None:
     if not rows:
         return None
     row = rows[0]
-    family = TokenFamily(family_id, row["store_id"], Mode(row["mode"]), row["user_id"], row["api_key_id"])
+    mode = Mode(row["mode"]) if row["mode"] else None
+    family = TokenFamily(
+        family_id, Audience(row["audience"]), row["user_id"], row["api_key_id"], row["store_id"], mode
+    )
     _memory.put(page, family_id.bytes, family)
     return family
 
@@ -74,7 +80,13 @@ def start_family(
     api_key_id: uuid.UUID | None = None,
 ) -> tuple[TokenFamily, str]:
     """The first link of a new chain and its secret, shown this once. Needs transaction()."""
-    family = TokenFamily(new_id(), store_id, mode, user_id, api_key_id)
+    family = TokenFamily(new_id(), Audience.MERCHANT, user_id, api_key_id, store_id, mode)
+    return family, _add_link(family, datetime.now(UTC) + timedelta(seconds=ttl_s))
+
+
+def start_personal_family(user_id: uuid.UUID, audience: Audience, ttl_s: int) -> tuple[TokenFamily, str]:
+    """As `start_family`, for one person's own work. Needs transaction()."""
+    family = TokenFamily(new_id(), audience, user_id, None, None, None)
     return family, _add_link(family, datetime.now(UTC) + timedelta(seconds=ttl_s))
 
 
@@ -87,7 +99,8 @@ def _add_link(family: TokenFamily, expires_at: datetime) -> str:
             user_id=family.user_id,
             api_key_id=family.api_key_id,
             store_id=family.store_id,
-            mode=family.mode.value,
+            mode=family.mode.value if family.mode else None,
+            audience=family.audience.value,
             expires_at=expires_at,
         )
     )
@@ -95,8 +108,9 @@ def _add_link(family: TokenFamily, expires_at: datetime) -> str:
     return secret
 
 
-def rotate(secret: str) -> tuple[TokenFamily, str] | None:
-    """The next link of the chain for this one; None when it is unknown, expired, revoked or used before.
+def rotate(secret: str, audience: Audience) -> tuple[TokenFamily, str] | None:
+    """The next link of the chain for this one; None when it is unknown, expired, revoked, used before, or for
+    another audience.
 
     A link that was used before is in two hands: its family is revoked (that must be committed, so this does
     not raise). The chain ends when its first link would have. Needs transaction().
@@ -107,7 +121,7 @@ def rotate(secret: str) -> tuple[TokenFamily, str] | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    if link is None or link.store_id is None or link.mode is None:
+    if link is None or link.audience != audience.value:
         return None
     if link.used_at is not None:
         revoke_family(link.family_id)
@@ -116,7 +130,8 @@ def rotate(secret: str) -> tuple[TokenFamily, str] | None:
     if link.revoked_at is not None or link.expires_at <= now or not _may_sign_in(link.user_id):
         return None
     link.used_at = now
-    family = TokenFamily(link.family_id, link.store_id, Mode(link.mode), link.user_id, link.api_key_id)
+    mode = Mode(link.mode) if link.mode else None
+    family = TokenFamily(link.family_id, audience, link.user_id, link.api_key_id, link.store_id, mode)
     return family, _add_link(family, link.expires_at)
 
 
@@ -132,6 +147,59 @@ def revoke_family(family_id: uuid.UUID) -> None:
         .values(revoked_at=datetime.now(UTC))
     )
     after_commit(_memory.forget)
+
+
+def revoke_families_of(user_id: uuid.UUID) -> None:
+    """End every token that was given to this person. Needs transaction()."""
+    db.session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
+        .values(revoked_at=datetime.now(UTC))
+    )
+    after_commit(_memory.forget)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyLine:
+    """A living family as its owner sees it. Times are UTC; `last_used_at` is when its last link was made."""
+
+    id: uuid.UUID
+    audience: Audience
+    store_id: uuid.UUID | None
+    mode: Mode | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+_OWN = """
+SELECT family_id AS id, min(audience) AS audience, (array_agg(store_id))[1] AS store_id, min(mode) AS mode,
+       min(created_at) AS created_at, max(created_at) AS last_used_at, max(expires_at) AS expires_at
+  FROM refresh_token
+ WHERE user_id = %(user)s AND revoked_at IS NULL AND expires_at > now()
+ GROUP BY family_id ORDER BY max(created_at) DESC LIMIT 200
+"""
+_IS_OWN = """
+SELECT 1 FROM refresh_token WHERE family_id = %(family)s AND user_id = %(user)s AND revoked_at IS NULL LIMIT 1
+"""
+
+
+def list_own_families(user_id: uuid.UUID) -> list[FamilyLine]:
+    """The programs that are signed in with a person's name, the last used first, at most 200."""
+    return [
+        FamilyLine(
+            **row
+            | {"audience": Audience(row["audience"]), "mode": Mode(row["mode"]) if row["mode"] else None}
+        )
+        for row in hot(_OWN, {"user": user_id})
+    ]
+
+
+def revoke_own_family(user_id: uuid.UUID, family_id: uuid.UUID) -> None:
+    """Sign one of one's own programs out. Raises NotFound for a stranger's. Needs transaction()."""
+    if not hot(_IS_OWN, {"user": user_id, "family": family_id}):
+        raise NotFound("There is no such program.")
+    revoke_family(family_id)
 
 
 def forget_families() -> None:

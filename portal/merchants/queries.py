@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
-from portal.core.db import db
+from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
-from portal.identity.people_models import MerchantMember
-from portal.merchants.models import Store
+from portal.core.permissions import Permission, Reach
+from portal.identity.models import MemberRole
+from portal.identity.queries import read_grants
+from portal.identity.roles import effective_permissions
 from portal.reference.snapshot import Snapshot
 
 
@@ -130,12 +132,52 @@ def get_store(store_id: uuid.UUID) -> StoreTerms:
     return store
 
 
-def list_stores_of_member(user_id: uuid.UUID) -> list[StoreTerms]:
-    """Stores of the merchants this person works for, oldest first."""
-    query = (
-        select(Store.id)
-        .join(MerchantMember, MerchantMember.merchant_id == Store.merchant_id)
-        .where(MerchantMember.user_id == user_id)
-        .order_by(Store.id)
-    )
-    return [get_store(store_id) for store_id in db.session.scalars(query)]
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One store that a person works in, and what they may do there."""
+
+    store: StoreTerms
+    role: MemberRole
+    permissions: Mapping[Permission, Reach]
+
+
+_MEMBERSHIPS = """
+SELECT s.id AS store_id, m.role,
+       ARRAY(SELECT g.permission || ' ' || coalesce(g.reach, '') FROM permission_grant g WHERE g.user_id = m.user_id)
+         AS grants
+  FROM merchant_member m JOIN store s ON s.merchant_id = m.merchant_id
+ WHERE m.user_id = %(user)s
+   AND (m.has_all_stores OR EXISTS (
+         SELECT 1 FROM merchant_member_store c
+          WHERE c.merchant_id = m.merchant_id AND c.user_id = m.user_id AND c.store_id = s.id))
+ ORDER BY s.id
+"""
+
+
+def list_memberships(user_id: uuid.UUID) -> list[Membership]:
+    """The stores this person works in, oldest first, each with what their role at that merchant and their own
+    grants and denials let them do there.
+    """
+    found = []
+    for row in hot(_MEMBERSHIPS, {"user": user_id}):
+        role = MemberRole(row["role"])
+        permissions = effective_permissions((), (role,), read_grants(row["grants"]))
+        found.append(Membership(get_store(row["store_id"]), role, permissions))
+    return found
+
+
+def list_stores_of_member(user_id: uuid.UUID, permission: Permission | None = None) -> list[StoreTerms]:
+    """The stores this person works in, or those in which they have the permission, oldest first."""
+    return [
+        membership.store
+        for membership in list_memberships(user_id)
+        if permission is None or permission in membership.permissions
+    ]
+
+
+def get_store_of_member(user_id: uuid.UUID, store_id: uuid.UUID, permission: Permission) -> StoreTerms:
+    """The store, if this person works in it with the permission. Raises NotFound."""
+    for store in list_stores_of_member(user_id, permission):
+        if store.id == store_id:
+            return store
+    raise NotFound("There is no such store.")

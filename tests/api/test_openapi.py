@@ -105,11 +105,23 @@ def _codes_in_source() -> set[str]:
 
 # Codes of pages and of the operator, which no merchant's program meets.
 NOT_OF_THE_API = {
-    "duplicate_requisite",
-    "name_taken",
+    "already_off",
+    "already_on",
     "duplicate_email",
+    "duplicate_passkey",
+    "duplicate_requisite",
     "endpoint_disabled",
+    "has_totp",
+    "last_admin",
+    "name_taken",
+    "no_second_factor",
+    "not_for_oneself",
     "not_signed_in",
+    "request_changed",
+    "request_decided",
+    "request_expired",
+    "request_waiting",
+    "too_many_passkeys",
 }
 
 

@@ -125,7 +125,7 @@ def test_what_a_grant_needs_is_named(shop: Shop) -> None:
     assert field_codes(ask(shop, grant_type="password", email="a@b.test", password=1)) == {
         "password": "not_a_string"
     }
-    assert field_codes(ask(shop, grant_type="password", otp="1")) == {"otp": "unknown_field"}
+    assert field_codes(ask(shop, grant_type="password", pin="1")) == {"pin": "unknown_field"}
 
 
 def test_a_form_is_not_json(shop: Shop) -> None:
