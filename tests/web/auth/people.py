@@ -86,7 +86,10 @@ def forget_used_codes(user: User) -> None:
 def forget_proof(user: User) -> None:
     """As if minutes had passed since the last proof."""
     with transaction():
-        hot("UPDATE user_session SET sudo_until = now() WHERE user_id = %(id)s", {"id": user.id})
+        hot(
+            "UPDATE user_session SET sudo_until = now() WHERE user_id = %(id)s AND stage = 'open'",
+            {"id": user.id},
+        )
 
 
 def cookie(browser: Browser, name: str = SESSION) -> str | None:
