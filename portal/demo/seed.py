@@ -23,6 +23,7 @@ from portal.ledger.service import deposit, deposit_to_account
 from portal.merchants.models import Merchant, Store
 from portal.merchants.queries import PlanTerms, stores
 from portal.merchants.service import NewStore, create_merchant, create_store, set_traffic_rule
+from portal.reference import configuration as config
 from portal.reference.example_numbers import example_number
 from portal.reference.queries import list_banks, list_currencies, list_methods, method_terms
 from portal.reference.seeding import seed_reference
@@ -67,6 +68,7 @@ def seed_demo(base_url: str, shop_url: str, known: Mapping[str, Any] | None = No
     if get_settings().environment == "production":
         raise RuntimeError("The demo's people are not for a production installation.")
     _seed_reference()
+    _lengthen_grace()
     if known and not _is_still_there(known):
         known = None
     passwords = _passwords(known)
@@ -100,6 +102,14 @@ def _seed_reference() -> None:
             # Nobody keeps the demo's rates by hand, so they stay good for as long as a demo may run.
             change_terms("USDT", currency, PairTerms(stale_after_s=30 * 86400))
             set_rate("USDT", currency, micros, SYSTEM, force=True)
+
+
+def _lengthen_grace() -> None:
+    """The demo's people sign in with a password alone; whoever set another grace keeps it."""
+    grace = config.SECOND_FACTOR_GRACE_S
+    if config.get(grace) == grace.default and grace.maximum is not None:
+        with transaction():
+            config.set_value(grace.key, grace.maximum, SYSTEM)
 
 
 def _passwords(known: Mapping[str, Any] | None) -> dict[str, str]:

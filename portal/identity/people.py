@@ -18,7 +18,7 @@ from portal.identity.invitations import create_invitation, revoke_invitation
 from portal.identity.letters import Change, mail_change, mail_invitation
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.second_factor import forget_factors
-from portal.identity.service import disable_user, enable_user, revoke_tokens_of
+from portal.identity.service import disable_user, enable_user
 from portal.identity.sessions import revoke_sessions_of
 
 
@@ -99,7 +99,6 @@ def reset_second_factor(
     user = get_person(user_id, lock=True)
     forget_factors(user.id)
     revoke_sessions_of(user.id)
-    revoke_tokens_of(user.id)
     _note("user.factors_reset", user, actor, origin, reason)
     mail_change(user.email, user.locale, Change.FACTORS_RESET, Origin())
 
@@ -108,7 +107,6 @@ def end_sessions(user_id: uuid.UUID, *, actor: Actor, reason: str, origin: Origi
     """End all of somebody's sessions and tokens. Raises NotFound. Needs transaction()."""
     user = get_person(user_id, lock=True)
     revoke_sessions_of(user.id)
-    revoke_tokens_of(user.id)
     _note("user.sessions_ended", user, actor, origin, reason)
 
 

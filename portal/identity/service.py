@@ -5,16 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import func, update
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 
-from portal.core.db import after_commit, constraint_of, db, hot
+from portal.core.db import constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
-from portal.identity.models import RefreshToken, Role, User, UserRole
+from portal.identity.models import Role, User, UserRole
 from portal.identity.password_rules import MIN_LENGTH, check_password
 from portal.identity.passwords import hash_password
 from portal.identity.sessions import revoke_sessions_of
-from portal.identity.token_families import forget_families
 
 MAX_NAME = 100
 
@@ -74,14 +73,6 @@ def set_password(
     user.password_changed_at = func.now()
     db.session.flush()
     revoke_sessions_of(user.id, but=but_session)
-    revoke_tokens_of(user.id)
-
-
-def revoke_tokens_of(user_id: uuid.UUID) -> None:
-    """End what the person's programs hold: refresh tokens at once, access tokens within a second."""
-    statement = update(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
-    db.session.execute(statement.values(revoked_at=func.now()))
-    after_commit(forget_families)
 
 
 _LAST_ADMIN = """
@@ -113,7 +104,6 @@ def disable_user(user: User) -> None:
     user.is_active = False
     db.session.flush()
     revoke_sessions_of(user.id)
-    revoke_tokens_of(user.id)
 
 
 def enable_user(user: User) -> None:
