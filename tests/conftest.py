@@ -231,6 +231,10 @@ def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all
+    from portal.web.limits import limiter
 
     forget_accounts()
     forget_all()
+    # Each test has the minute's requests to itself.
+    if limiter.initialized:
+        limiter.reset()

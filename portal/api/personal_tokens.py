@@ -16,7 +16,6 @@ from portal.api.access_tokens import TokenRefused, issue_access_token, read_acce
 from portal.api.answers import answer, no_content
 from portal.api.authentication import (
     FAILED_CREDENTIALS_PER_MINUTE,
-    admit_public,
     bearer_token,
     refuse_if_too_many_failed,
     refused,
@@ -84,7 +83,6 @@ def make_blueprint(audience: Audience, path: str) -> Blueprint:
 
     @blueprint.before_request
     def guard() -> None:
-        admit_public()
         check_query(current_operation())
 
     blueprint.after_request(finished)

@@ -11,7 +11,6 @@ from portal.api.access_tokens import issue_access_token
 from portal.api.answers import answer
 from portal.api.authentication import (
     FAILED_CREDENTIALS_PER_MINUTE,
-    admit_public,
     caller_of_key,
     refuse_if_too_many_failed,
     refused,
@@ -65,7 +64,6 @@ class TokenOut(Answer):
 
 @merchant_auth.before_request
 def guard() -> None:
-    admit_public()
     check_query(current_operation())
 
 

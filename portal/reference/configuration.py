@@ -200,6 +200,26 @@ API_PUBLIC_REQUESTS_PER_MINUTE = _setting(
     10,
     1_000_000,
 )
+WEB_REQUESTS_PER_MINUTE = _setting(
+    "web_requests_per_minute", 900, "Requests for pages by one signed-in person in a minute.", 60, 1_000_000
+)
+WEB_PUBLIC_REQUESTS_PER_MINUTE = _setting(
+    "web_public_requests_per_minute",
+    3000,
+    "Requests for pages and tokens from one address, by people who are not signed in, in a minute.",
+    60,
+    1_000_000,
+)
+WEB_CHANGES_PER_MINUTE = _setting(
+    "web_changes_per_minute", 300, "Forms that one signed-in person may send in a minute.", 30, 1_000_000
+)
+PROOFS_PER_MINUTE = _setting(
+    "proofs_per_minute",
+    120,
+    "Passwords, codes and tokens that may be tried from one address in a minute, right or wrong.",
+    10,
+    1_000_000,
+)
 PAY_PAGE_POSTS_PER_MINUTE = _setting(
     "pay_page_posts_per_minute", 30, "Forms that one payment page may send in a minute.", 5, 10_000
 )

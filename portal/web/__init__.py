@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from portal.web import assets, auth, csrf, errors, health, languages, pay, presentation, security, trader
+from portal.web import (
+    assets,
+    auth,
+    csrf,
+    errors,
+    health,
+    languages,
+    limits,
+    pay,
+    presentation,
+    security,
+    trader,
+)
 from portal.web.account import notifications
 from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
@@ -15,6 +27,7 @@ def register(app: Flask) -> None:
     """Put the portals and the payment page into the application, with what all pages share."""
     app.url_map.converters.update(order_id=OrderIdConverter, receipt_id=ReceiptIdConverter)
     security.register(app)
+    limits.register(app)
     csrf.register(app)
     languages.register(app)
     presentation.register(app)
