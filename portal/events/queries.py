@@ -13,6 +13,7 @@ SELECT id, type, store_id, trader_id, subject_id AS order_id, data->>'direction'
        data->>'amount' AS amount, data->>'currency' AS currency
 FROM event
 WHERE id = ANY(%(ids)s::uuid[]) AND subject_kind = 'order' AND data->>'amount' IS NOT NULL
+ORDER BY created_at, id
 """
 
 

@@ -12,6 +12,8 @@ from flask import Flask
 from portal.core import live
 from portal.core.db import transaction
 from portal.identity.models import Role, User
+from portal.mail.kinds import SHAPES
+from portal.notifications.kinds import TELLINGS
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import count_unread, list_choices, list_notifications
 from portal.notifications.service import notify
@@ -82,6 +84,19 @@ def test_the_list_says_what_happened_and_escapes_it(browser: Browser, anna: User
     page = browser.get(LIST).text
     assert "A dispute is open over order ord_&lt;b&gt;x&lt;/b&gt;" in page
     assert browser.get(f"{LIST}?before=nonsense").status_code == 200
+
+
+def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None:
+    samples = {"order": "ord_x", "amount": "7 RUB", "what": "access", "subject": "Boris", "asked_by": "Ann"}
+    samples |= {"store": "Acme", "url": "https://x.example", "at": "2026-11-23T12:30:00+00:00"}
+    samples |= {"ip": "192.0.2.7", "device": "Firefox"}
+    with transaction():
+        for kind in NotificationKind:
+            needed = SHAPES[TELLINGS[kind].mail].names - {"link"}
+            notify([anna.id], kind, {name: samples[name] for name in needed}, "/account", about="x")
+    page = browser.get(LIST).text
+    for words in ("7 RUB", "ord_x", "Ann asks to change what Boris may do", "Acme is disabled", "192.0.2.7"):
+        assert words in page
 
 
 def test_opening_one_marks_it_read_and_leads_there(browser: Browser, anna: User) -> None:
