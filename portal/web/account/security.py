@@ -16,6 +16,7 @@ from portal.core.errors import DomainError, TooManyRequests, ValidationFailed
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity import account
+from portal.identity.devices import device_words
 from portal.identity.passkeys import begin_enrolment, list_passkeys
 from portal.identity.queries import get_login_state
 from portal.identity.sessions import list_sessions
@@ -28,6 +29,7 @@ from portal.web.auth.words import words_of_problem
 from portal.web.origin import current_origin
 
 blueprint = Blueprint("security", __name__, url_prefix="/account/security")
+blueprint.add_app_template_filter(device_words)
 
 
 @blueprint.get("")
