@@ -7,13 +7,17 @@ import itertools
 import os
 import threading
 import uuid
+from typing import cast
 
 import psycopg
 from flask import Flask, Response, request
 from psycopg.types.numeric import Int8Dumper
 
+from bench import bare_page
+from bench.stage import ROOT
+
 psycopg.adapters.register_dumper(int, Int8Dumper)
-app = Flask(__name__)
+app = Flask(__name__, template_folder=str(ROOT / "templates"))
 _local = threading.local()
 
 
@@ -22,7 +26,7 @@ def connection() -> psycopg.Connection[tuple[object, ...]]:
     if not hasattr(_local, "connection"):
         dsn = os.environ["BENCH_FLOOR_DSN"]
         _local.connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=2)
-    return _local.connection
+    return cast("psycopg.Connection[tuple[object, ...]]", _local.connection)
 
 
 _CREATE = (
@@ -62,6 +66,9 @@ def confirm() -> Response:
     assert row is not None
     status = 200 if row[0] == "completed" else 409
     return Response('{"status": "completed"}', status=status, mimetype="application/json")
+
+
+bare_page.register(app, os.environ.get("BENCH_BANKS", "").split("|"))
 
 
 @app.get("/healthz")

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,20 +24,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server under test: where it listens, and the process group of all its processes."""
+
+    port: int
+    group: int
+
+
 @contextmanager
-def served(module: str, env: dict[str, str], *, server: str = "granian", threads: int = 2) -> Iterator[int]:
-    """Serve a WSGI application with two workers until the block ends; gives the port."""
+def served(
+    module: str, env: dict[str, str], *, server: str = "granian", workers: int = 2, threads: int = 2
+) -> Iterator[Server]:
+    """Serve a WSGI application until the block ends."""
     port = free_port()
     binaries = Path(sys.executable).parent
     if server == "granian":
         command = [
             str(binaries / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", "2", "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
+            "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
             "--workers-kill-timeout", "3", module,
         ]  # fmt: skip
     else:
         command = [
-            str(binaries / "gunicorn"), "-b", f"127.0.0.1:{port}", "-k", "gthread", "-w", "2",
+            str(binaries / "gunicorn"), "-b", f"127.0.0.1:{port}", "-k", "gthread", "-w", str(workers),
             "--threads", str(threads), "--keep-alive", "75", "--graceful-timeout", "3", "--log-level", "warning", module,
         ]  # fmt: skip
     process = subprocess.Popen(
@@ -44,7 +55,7 @@ def served(module: str, env: dict[str, str], *, server: str = "granian", threads
     )
     try:
         wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
-        yield port
+        yield Server(port, process.pid)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -68,3 +79,22 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], seconds: float = 3
         except OSError:
             time.sleep(0.1)
     raise RuntimeError(f"{url} did not answer")
+
+
+@contextmanager
+def bounded(minutes: int) -> Iterator[None]:
+    """Raises TimeoutError inside the block after so many minutes, and KeyboardInterrupt at SIGTERM: both clean up."""
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise TimeoutError(f"the bench took longer than {minutes} minutes")
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.signal(signal.SIGTERM, stop)
+    signal.alarm(minutes * 60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)

@@ -146,46 +146,6 @@ def more_requisites(count: int) -> None:
         connection.commit()
 
 
-def more_orders(
-    dsn: str, count: int, store_id: uuid.UUID, trader_id: uuid.UUID, requisite_id: uuid.UUID
-) -> None:
-    """Completed payins of the past, straight into the table with its indexes rebuilt after it.
-
-    They are history for indexes to be large: no ledger entries stand behind them, so this database is for
-    measuring only.
-    """
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("SET maintenance_work_mem = '1GB'")
-        kept = connection.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders' AND schemaname = 'public'"
-            " AND indexname <> 'pk_orders'"
-        ).fetchall()
-        for name, _ in kept:
-            connection.execute(f'ALTER TABLE orders DROP CONSTRAINT IF EXISTS "{name}"')
-            connection.execute(f'DROP INDEX IF EXISTS "{name}"')
-        connection.execute(
-            _PAST, {"n": count, "store": store_id, "trader": trader_id, "requisite": requisite_id}
-        )
-        for _, definition in kept:
-            connection.execute(definition)
-        connection.execute("VACUUM ANALYZE orders")
-
-
-_PAST = """
-INSERT INTO orders (id, mode, direction, status, store_id, external_id, amount_minor, currency, method,
-  settlement_currency, settlement_minor, fee_minor, rate_micros, rate_source, rate_at, store_fee_bps,
-  fixed_fee_minor, trader_commission_bps, lead_commission_bps, requisite_id, trader_id, token_hash, created_at,
-  updated_at, ended_at)
-SELECT (lpad(to_hex((1700000000000 + n * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8'
-        || substr(md5(n::text), 4, 15))::uuid,
-       'live', 'payin', 'completed', %(store)s, 'past-' || n, 10000 + n %% 1000000, 'RUB', 'card', 'USDT', 1000000, 30000,
-       95000000, 'manual', now(), 300, 0, 100, 50, %(requisite)s, %(trader)s, sha256(n::text::bytea),
-       to_timestamp(1700000000 + n), to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
-  FROM generate_series(1, %(n)s) n
-"""
-
-
 def build_floor(dsn: str) -> None:
     """The floor's schema, with as many traders, stores and requisites as ours."""
     with psycopg.connect(dsn, autocommit=True) as connection:
