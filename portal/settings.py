@@ -37,10 +37,19 @@ class Settings(BaseSettings):
     # Field encryption: "id:secret" pairs, the first one encrypts, all decrypt.
     field_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
     blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    # Encrypts backups: 32 characters or more, kept apart from them. None: given as a file each time.
+    backup_key: SecretStr | None = None
     uploads_dir: Path = Path("var/uploads")
     # Heads of the audit log's chain are exported here; best on another machine's disk. None: not at all.
     audit_heads_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # "auto": JSON in production, readable elsewhere.
+    log_format: Literal["auto", "json"] = "auto"
+    # What runs: a commit or an image's tag. In logs, metrics and Sentry.
+    release: str = ""
+    # All processes of this machine write their metrics here; `flask metrics` serves them. None: each its own.
+    metrics_dir: Path | None = None
+    sentry_dsn: SecretStr = SecretStr("")
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     db_pool_size: int = Field(default=4, ge=1, le=200)
     db_pool_timeout_s: float = Field(default=2.0, gt=0)
@@ -67,7 +76,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", mode="before")
+    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", "backup_key", mode="before")
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
@@ -136,6 +145,12 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         return self.public_url.startswith("https://")
 
+    def secrets(self) -> list[str]:
+        """Every secret value among these settings: what no log line may contain."""
+        found = [value.get_secret_value() for _name, value in self if isinstance(value, SecretStr)]
+        passwords = [urlsplit(value).password or "" for value in found if "://" in value]
+        return found + passwords + [key.split(":", 1)[1] for key in self.field_keys]
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
@@ -172,6 +187,11 @@ def launch_settings() -> LaunchSettings:
         return LaunchSettings()
     except ValidationError as error:
         raise SettingsError(_sentences(error)) from None
+
+
+def set_for_library(name: str, value: str) -> None:
+    """Put a variable where a library looks for it that reads the environment by itself."""
+    os.environ[name] = value
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -59,6 +59,16 @@ def decrypt(table: str, column: str, row_id: uuid.UUID, stored: bytes) -> str:
         raise DecryptionFailed("the value does not belong to this row or is damaged") from None
 
 
+def newest_key_id() -> str:
+    """The id of the key that encrypts what is written from now on."""
+    return next(iter(_keys(get_settings().field_keys)))
+
+
+def key_id_of(stored: bytes) -> str:
+    """The id of the key that a stored value was encrypted with."""
+    return bytes(stored).partition(b"\0")[0].decode("ascii", "replace")
+
+
 def blind_index(purpose: str, text: str) -> bytes:
     """A keyed hash by which an encrypted value can be found and kept unique (HMAC-SHA256)."""
     key = get_settings().blind_index_key.get_secret_value().encode()

@@ -1,0 +1,134 @@
+"""`flask doctor`: a sound installation passes, and each thing that is wrong is named with its cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from portal.cli.doctor import KEY_MATERIAL
+from portal.core import diagnosis
+from portal.core.db import db, transaction
+from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Grade, examine
+from portal.settings import Settings, get_settings
+from tests.scene import build_scene
+
+
+def found(check: str, settings: Settings | None = None) -> list[Diagnosis]:
+    examinations = (*EXAMINATIONS, KEY_MATERIAL)
+    looked = examine(settings or get_settings(), examinations)
+    return [one for one in looked if one.check == check]
+
+
+def bad(check: str, settings: Settings | None = None) -> list[Diagnosis]:
+    return [one for one in found(check, settings) if one.grade is not Grade.OK]
+
+
+def test_a_sound_installation_has_no_failures_and_exits_with_0(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(args=["doctor", "--json"])
+    said = json.loads(result.output)
+    assert [one for one in said["findings"] if one["grade"] == "failure"] == []
+    assert (said["ok"], result.exit_code) == (True, 0)
+    assert {one["check"] for one in said["findings"]} == {e.name for e in (*EXAMINATIONS, KEY_MATERIAL)}
+
+
+def test_a_failure_is_told_with_its_cure_and_exits_with_1(app: Flask) -> None:
+    db.session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    result = app.test_cli_runner().invoke(args=["doctor"])
+    assert result.exit_code == 1
+    assert "FAILURE  migrations" in result.output
+    assert "-> Run: flask db upgrade" in result.output
+
+
+def test_a_database_of_a_newer_version_is_not_migrated_backwards(app: Flask) -> None:
+    db.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    (one,) = bad("migrations")
+    assert "does not know" in one.found
+    assert "newer one" in one.cure
+
+
+def test_a_missing_index_and_one_that_is_not_valid_are_named(app: Flask) -> None:
+    db.session.execute(text("DROP INDEX ix_orders_status"))
+    db.session.execute(
+        text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_orders_customer_ip'::regclass")
+    )
+    assert {one.found.split()[0]: one.cure for one in bad("indexes")} == {
+        "ix_orders_status": "Run: flask db upgrade; if it stays, restore the schema.",
+        "ix_orders_customer_ip": "REINDEX INDEX CONCURRENTLY ix_orders_customer_ip;",
+    }
+
+
+def test_a_missing_extension_is_named(app: Flask) -> None:
+    db.session.execute(text("DROP EXTENSION btree_gist CASCADE"))
+    assert [one.cure for one in bad("extensions")] == ["As a superuser: CREATE EXTENSION btree_gist;"]
+
+
+def test_values_of_a_key_that_is_not_configured_are_found(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction():
+        scene = build_scene()
+    scene.requisite(scene.trader())
+    assert bad("key material") == []
+    others = get_settings().model_copy(update={"field_keys": ("other:" + "x" * 40,)})
+    monkeypatch.setattr("portal.core.crypto.get_settings", lambda: others)
+    assert any("requisite.number_encrypted" in one.found for one in bad("key material"))
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "grade"), [(0.0, Grade.OK), (2.0, Grade.WARNING), (-40.0, Grade.FAILURE)]
+)
+def test_clocks_that_differ_are_told_by_how_much(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, offset_s: float, grade: Grade
+) -> None:
+    ours: Callable[[], float] = diagnosis.time.time
+    monkeypatch.setattr("portal.core.diagnosis.time.time", lambda: ours() - offset_s)
+    (one,) = found("clock skew")
+    assert one.grade is grade
+
+
+def test_a_silent_clock_is_a_warning(app: Flask) -> None:
+    db.session.execute(text("DELETE FROM heartbeat"))
+    assert "No clock has ever run" in bad("acting clock")[0].found
+    beat = "INSERT INTO heartbeat (role, beat_at) VALUES ('clock', now() - :ago * interval '1 second')"
+    db.session.execute(text(beat), {"ago": 120})
+    assert "No clock has run for" in bad("acting clock")[0].found
+    db.session.execute(text("UPDATE heartbeat SET beat_at = clock_timestamp()"))
+    assert bad("acting clock") == []
+
+
+def test_what_cannot_be_reached_is_a_failure_of_its_own_and_ends_nothing(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: Any, **_options: Any) -> Any:
+        raise OSError("connection refused")
+
+    (tmp_path / "file").write_text("not a folder")
+    settings = get_settings().model_copy(
+        update={
+            "redis_url": SecretStr(f"unix://{tmp_path}/none.sock"),
+            "uploads_dir": tmp_path / "file" / "uploads",
+        }
+    )
+    monkeypatch.setattr(diagnosis, "hot", away)
+    graded = {one.check: one.grade for one in examine(settings)}
+    assert graded == {
+        "configuration": Grade.OK,
+        "database": Grade.FAILURE,
+        "redis": Grade.FAILURE,
+        "disk": Grade.FAILURE,
+    }
+
+
+def test_production_is_asked_for_more_than_what_it_needs_to_start(app: Flask) -> None:
+    settings = get_settings().model_copy(update={"environment": "production", "smtp_host": None})
+    assert "Set SMTP_HOST." in [one.cure for one in bad("configuration", settings)]
+    # The tests' server does not wait for the disk: in production that is a failure.
+    assert [one.grade for one in bad("durability", settings)] == [Grade.FAILURE]
+    assert [one.grade for one in bad("durability")] == [Grade.WARNING]
