@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from portal.core.db import transaction
 from portal.identity.models import Role, User
@@ -17,6 +17,17 @@ def dispute(user: User, about: str) -> None:
     params = {"order": "ord_x", "amount": "1500.00 RUB"}
     with transaction():
         notify([user.id], NotificationKind.DISPUTE_OPENED, params, "/account", about=about)
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """As when another tab comes in front, or this one does again."""
+    page.evaluate(
+        """hidden => {
+          Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
 
 
 def test_the_bell_counts_by_itself_and_leads_to_what_happened(
@@ -44,14 +55,20 @@ def test_the_bell_counts_by_itself_and_leads_to_what_happened(
     expect(bell).to_have_attribute("data-unread", "1")
     dispute(user, "two")
     expect(bell).to_have_attribute("data-unread", "2")
+    hide(page, hidden=True)
+    dispute(user, "three")
+    page.wait_for_timeout(700)
+    expect(bell).to_have_attribute("data-unread", "2")
+    hide(page, hidden=False)
+    expect(bell).to_have_attribute("data-unread", "3")
     plain = chromium.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
     without = plain.new_page()
     without.goto(f"{site}/account")
-    expect(without.locator("#bell-count [data-unread]")).to_have_attribute("data-unread", "2")
+    expect(without.locator("#bell-count [data-unread]")).to_have_attribute("data-unread", "3")
     without.click("a.bell")
     without.locator(".notification-unread button").first.click()
     without.wait_for_url("**/account*")
-    expect(bell).to_have_attribute("data-unread", "1")
+    expect(bell).to_have_attribute("data-unread", "2")
     without.goto(f"{site}/account/notifications")
     without.get_by_role("button", name="Mark all as read").click()
     expect(bell).to_have_count(0)
