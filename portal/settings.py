@@ -151,6 +151,11 @@ class Settings(BaseSettings):
         passwords = [urlsplit(value).password or "" for value in found if "://" in value]
         return found + passwords + [key.split(":", 1)[1] for key in self.field_keys]
 
+    @property
+    def has_mailbox(self) -> bool:
+        """Whether mail lands in a page that everybody can read: only where nobody is real and no mail goes out."""
+        return self.environment != "production" and self.smtp_host is None and not self.is_https
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:

@@ -37,7 +37,7 @@ def transport_for(settings: Settings) -> Transport | None:
     """None when mail has to wait until the operator sets SMTP_HOST."""
     if settings.smtp_host:
         return SmtpTransport(settings)
-    return None if settings.environment == "production" else MailboxTransport()
+    return MailboxTransport() if settings.has_mailbox else None
 
 
 class SmtpTransport:

@@ -51,5 +51,5 @@ def _with_links(text: str) -> list[tuple[str, bool]]:
 
 
 def register(app: Flask) -> None:
-    if get_settings().environment != "production":
+    if get_settings().has_mailbox:
         app.register_blueprint(blueprint)

@@ -6,14 +6,13 @@ import re
 
 import pytest
 from flask import Flask
-from pydantic import SecretStr
 
 from portal import create_app
 from portal.core.db import transaction
 from portal.mail.models import MailKind
 from portal.mail.sending import send_next_mail
 from portal.mail.service import queue_mail
-from portal.mail.transport import MailboxTransport
+from portal.mail.transport import MailboxTransport, transport_for
 from portal.settings import get_settings
 from tests.web.desk import Browser
 
@@ -40,14 +39,20 @@ def test_a_letter_can_be_read_and_its_link_followed(app: Flask) -> None:
     assert browser.get("/dev/mailbox/00000000-0000-7000-8000-000000000000").status_code == 404
 
 
-def test_there_is_no_mailbox_in_production(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = SecretStr("a secret that is long enough for production")
-    settings = get_settings().model_copy(
-        update={"environment": "production", "secret_key": secret, "public_url": "https://pay.example.com"}
-    )
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"environment": "production"},
+        {"smtp_host": "mail.example.com"},
+        {"public_url": "https://pay.example.com"},
+    ],
+)
+def test_there_is_no_mailbox_where_people_are_real(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    settings = get_settings().model_copy(update=changes)
     monkeypatch.setattr("portal.web.dev.mailbox.get_settings", lambda: settings)
-    production = create_app()
-    assert [
-        rule.rule for rule in production.url_map.iter_rules() if rule.rule.startswith("/dev/mailbox")
-    ] == []
-    assert production.test_client().get("/dev/mailbox").status_code == 404
+    without = create_app()
+    assert [rule.rule for rule in without.url_map.iter_rules() if rule.rule.startswith("/dev/mailbox")] == []
+    assert without.test_client().get("/dev/mailbox").status_code == 404
+    assert not isinstance(transport_for(settings), MailboxTransport)
