@@ -10,12 +10,14 @@ import uuid
 import pytest
 from flask import Flask
 
-from portal.core.db import db, transaction
+from portal.core.db import db, release, transaction
 from portal.mail.kinds import SHAPES
 from portal.mail.models import Mail, MailboxMessage, MailKind
 from portal.mail.outbox import ClaimedMail, forget_old_mail
 from portal.mail.rendering import render_mail
+from portal.mail.sending import send_next_mail
 from portal.mail.service import LANGUAGES, queue_mail
+from portal.mail.transport import MailboxTransport
 from portal.settings import get_settings
 from portal.workers.postman import post_until
 
@@ -71,6 +73,30 @@ def test_the_postman_carries_what_is_committed_and_stops_when_told(committed_db:
     assert not thread.is_alive()
     db.session.rollback()
     assert db.session.get_one(Mail, mail_id).state == "sent"
+
+
+@pytest.mark.races
+def test_several_postmen_carry_each_letter_once(committed_db: Flask) -> None:
+    receivers = {f"{number}@several.example" for number in range(30)}
+    with transaction():
+        for receiver in receivers:
+            params = {"expires_at": SAMPLES["expires_at"], "link": "/reset/x"}
+            queue_mail(receiver, MailKind.PASSWORD_RESET, "en", params)
+
+    def carry() -> None:
+        with committed_db.app_context():
+            transport = MailboxTransport()
+            while send_next_mail(transport):
+                pass
+            release()
+
+    threads = [threading.Thread(target=carry) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    arrived = db.select(MailboxMessage.recipient).where(MailboxMessage.recipient.like("%@several.example"))
+    assert sorted(db.session.scalars(arrived)) == sorted(receivers)
 
 
 def test_mail_that_was_done_with_long_ago_is_forgotten(app: Flask) -> None:
