@@ -184,16 +184,21 @@ def requires(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not current_user.is_authenticated:
-                raise NotSignedIn
-            if not current_user.can(permission):
-                raise MissingPermission(permission)
+            demand(permission)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
         return checked
 
     return declare
+
+
+def demand(permission: Permission) -> None:
+    """Go on only for who holds the permission. Raises NotSignedIn (401), MissingPermission (403)."""
+    if not current_user.is_authenticated:
+        raise NotSignedIn
+    if not current_user.can(permission):
+        raise MissingPermission(permission)
 
 
 def public(why: str) -> Callable[[View], View]:

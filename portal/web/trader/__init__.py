@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, g
+from flask import Blueprint, current_app, g, request
 from flask_login import current_user
 
 from portal.core.errors import Forbidden
-from portal.core.permissions import NotSignedIn
+from portal.core.permissions import Permission, demand, permission_of
 from portal.traders.queries import find_trader_of_user
 from portal.web.trader.board import fingerprint
 from portal.web.trader.reasons import reasons_for
@@ -19,9 +19,8 @@ blueprint.add_app_template_global(reasons_for)
 
 @blueprint.before_request
 def guard() -> None:
-    """Only traders come in. Raises NotSignedIn, Forbidden."""
-    if not current_user.is_authenticated:
-        raise NotSignedIn
+    """Only traders come in, each with what they may do. Raises NotSignedIn, MissingPermission, Forbidden."""
+    demand(permission_of(current_app.view_functions[request.endpoint or ""]) or Permission.TRADER_QUEUE_VIEW)
     trader = find_trader_of_user(current_user.id)
     if trader is None:
         raise Forbidden("This page is for traders.")

@@ -1,0 +1,188 @@
+"""People of every kind with things of their own, and a browser for each: what the matrix walks the routes with."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from flask import Flask
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from portal.core.db import db, hot, transaction
+from portal.core.ids import new_id, public_id
+from portal.core.permissions import Permission, Reach
+from portal.identity.access_changes import get_access
+from portal.identity.models import MemberRole, Role, User
+from portal.identity.people_models import MerchantMember
+from portal.identity.sessions import SessionTimes, start_session
+from portal.merchants.models import Store
+from portal.notifications.models import NotificationKind
+from portal.notifications.service import notify
+from portal.web.security import session_cookie
+from tests.access.people import person
+from tests.web.desk import Desk, open_desk
+
+TIMES = SessionTimes(absolute_s=3600)
+
+
+@dataclass
+class Visitor:
+    """One person (or nobody) with a browser, which signs in anew for each request: some end the session."""
+
+    name: str
+    app: Flask
+    user: User | None
+    holdings: dict[Permission, Reach] = field(default_factory=dict)
+    cookie: str = ""
+    token: str = ""
+
+    def open(self, method: str, path: str, **headers: str) -> TestResponse:
+        client = self.app.test_client()
+        if self.user is not None:
+            with transaction():
+                session = start_session(self.user.id, "127.0.0.1", "matrix", TIMES)
+            client.set_cookie(session_cookie(), session.token)
+        if not self.token and method != "GET":
+            self._take_form_token()
+        if self.cookie:
+            client.set_cookie("nostro_form", self.cookie)
+        data = {"csrf_token": self.token} if method != "GET" else None
+        with self.app.app_context():
+            answer = client.open(path, method=method, data=data, headers=headers, buffered=False)
+            if not answer.is_streamed or answer.mimetype != "text/event-stream":
+                answer.get_data()
+            else:
+                answer.close()
+        return answer
+
+    def _take_form_token(self) -> None:
+        """What every form of this browser carries."""
+        page = self.open("GET", "/account" if self.user else "/sign-in")
+        found = re.search(r'name="csrf_token" value="([^"]+)"', page.get_data(as_text=True))
+        assert found, page.status
+        self.token = found[1]
+        self.cookie = re.search(r"nostro_form=([^;]+)", ";".join(page.headers.getlist("Set-Cookie")))[1]  # type: ignore[index]
+
+
+class World:
+    """Every role, four kinds of members, two traders of two teams, and nobody."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._known: dict[tuple[str, str, str], object] = {}
+        self._orders: dict[tuple[str, str], tuple[uuid.UUID, uuid.UUID]] = {}
+        self.desks: dict[str, Desk] = {name: open_desk(app) for name in ("trader", "another trader")}
+        with transaction():
+            people = {role.value: person(role) for role in (Role.ADMIN, Role.SUPPORT)}
+            people["lead"] = self._lead("trader")
+            people["another lead"] = self._lead("another trader")
+            people |= {f"member: {role.value}": self._member("trader", role) for role in MemberRole}
+            people["another merchant's owner"] = self._member("another trader", MemberRole.OWNER)
+        people |= {name: desk.user for name, desk in self.desks.items()}
+        self.people = people
+        self.visitors = {name: self._visitor(name, user) for name, user in people.items()}
+        self.nobody = Visitor("nobody", app, None)
+
+    def _lead(self, desk: str) -> User:
+        lead = db.session.get_one(User, self.desks[desk].scene.lead_id)
+        hot("INSERT INTO user_role (user_id, role) VALUES (%(u)s, 'lead')", {"u": lead.id})
+        return lead
+
+    def _member(self, desk: str, role: MemberRole) -> User:
+        user = person(Role.MERCHANT)
+        store = db.session.get_one(Store, self.desks[desk].scene.store_id)
+        db.session.add(MerchantMember(merchant_id=store.merchant_id, user_id=user.id, role=role.value))
+        db.session.flush()
+        return user
+
+    def _visitor(self, name: str, user: User) -> Visitor:
+        with transaction():
+            return Visitor(name, self.app, user, get_access(user.id).permissions)
+
+    def stranger_to(self, visitor: Visitor) -> str:
+        """Somebody of the same kind elsewhere, else somebody of another kind: whose things are foreign."""
+        others = {"trader": "another trader", "lead": "another lead"}
+        return others.get(visitor.name, "another trader")
+
+    def path(self, rule: Rule, owner: str) -> str:
+        """The rule's path with the ids of what belongs to this person, or to their part of the house."""
+        values = {name: self._object(rule, name, owner) for name in sorted(rule.arguments)}
+        with self.app.test_request_context():
+            adapter = self.app.url_map.bind("localhost")
+            return adapter.build(rule.endpoint, values, method=next(iter(_methods(rule))))
+
+    def _object(self, rule: Rule, name: str, owner: str) -> object:
+        kind = "payout" if "/payouts/" in rule.rule else "payin"
+        key = (name, kind, owner)
+        if key not in self._known:
+            self._known[key] = self._make(rule, name, kind, owner)
+        return self._known[key]
+
+    def _make(self, rule: Rule, name: str, kind: str, owner: str) -> object:
+        user = self.people[owner]
+        if name in {"order_id", "receipt_id"}:
+            return self._order(kind, owner)[name == "receipt_id"]
+        if name == "session_id":
+            with transaction():
+                return start_session(user.id, None, None, TIMES).id
+        if name == "notification_id":
+            return self._notification(user)
+        if name == "key_id":
+            return self._passkey(user)
+        if name == "token":
+            return "no-such-token"
+        raise KeyError(f"{rule.rule}: teach tests/access/world.py whose {name} this is")
+
+    def _order(self, kind: str, owner: str) -> tuple[uuid.UUID, uuid.UUID]:
+        """An order of this side of the world, and its receipt."""
+        side = "another trader" if owner.startswith("another") else "trader"
+        if (side, kind) not in self._orders:
+            desk = self.desks[side]
+            order = desk.payout(accepted=True) if kind == "payout" else desk.payin(claimed=True)
+            receipt = desk.receipt(order).id if kind == "payin" else order.id
+            self._orders[side, kind] = (order.id, receipt)
+        return self._orders[side, kind]
+
+    def _notification(self, user: User) -> uuid.UUID:
+        about = uuid.uuid4().hex
+        with transaction():
+            params = {"device": "Firefox", "ip": "203.0.113.7", "at": "2026-01-01T00:00:00+00:00"}
+            notify([user.id], NotificationKind.NEW_DEVICE, params, "/account/security", about=about)
+            sql = "SELECT id FROM notification WHERE about = %(about)s"
+            return uuid.UUID(str(hot(sql, {"about": about})[0]["id"]))
+
+    def _passkey(self, user: User) -> uuid.UUID:
+        key_id = new_id()
+        with transaction():
+            hot(
+                "INSERT INTO passkey (id, user_id, name, credential_id, public_key, sign_count)"
+                " VALUES (%(id)s, %(user)s, 'Key', %(cred)s, %(cred)s, 0)",
+                {"id": key_id, "user": user.id, "cred": key_id.bytes},
+            )
+        return key_id
+
+    def state(self) -> list[str]:
+        """What a refused request must leave as it was."""
+        tables = ("orders", "order_event", "ledger_posting", "passkey", "notification", "trader", "user_session",
+                  "users", "user_role", "permission_grant", "merchant_member", "api_key", "refresh_token")  # fmt: skip
+        with transaction():
+            sums = "SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) AS sum FROM {} t"
+            return [hot(sums.format(table))[0]["sum"] for table in tables]
+
+
+def _methods(rule: Rule) -> Iterator[str]:
+    return iter(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+
+
+def methods_of(rule: Rule) -> list[str]:
+    return list(_methods(rule))
+
+
+def nobody_knows(path: str) -> str:
+    """The same path with ids that nothing has."""
+    unknown = str(uuid.uuid4())
+    path = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", unknown, path)
+    return re.sub(r"\b(ord|rcp)_[0-9a-z]{26}", lambda found: public_id(found[1], uuid.uuid4()), path)
