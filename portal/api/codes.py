@@ -83,6 +83,7 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
         503,
         "Busy or in maintenance. Repeat after `Retry-After`, with the same Idempotency-Key.",
     ),
+    _code("maintenance", 503, "No new orders for a while; running ones go on. Repeat after `Retry-After`."),
     _code("storage_full", 503, "Files cannot be stored right now. Repeat after `Retry-After`."),
     _code("rate_unavailable", 503, "There is no fresh exchange rate. Repeat after `Retry-After`."),
 )

@@ -106,6 +106,18 @@ DAY_TIMEZONE = _setting(
     "day_timezone", "Europe/Moscow", "Time zone in which a day of limits begins and ends.", is_timezone=True
 )
 
+# Maintenance
+MAINTENANCE = _setting(
+    "maintenance", False, "Whether new orders and choices of a way to pay are refused; running ones go on."
+)
+MAINTENANCE_RETRY_AFTER_S = _setting(
+    "maintenance_retry_after_s",
+    300,
+    "Seconds after which programs are told to try again during maintenance.",
+    1,
+    _DAY,
+)
+
 # Orders, requisites, receipts
 IDEMPOTENCY_RETENTION_H = _setting(
     "idempotency_retention_h", 72, "Hours for which an Idempotency-Key is remembered.", 24, 720

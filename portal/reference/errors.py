@@ -15,6 +15,16 @@ class RateUnavailable(Unavailable):
         super().__init__(detail, retry_after_s=retry_after_s)
 
 
+class InMaintenance(Unavailable):
+    """Nothing new is begun; what is running goes on."""
+
+    code, title = "maintenance", "Nostro is being maintained"
+
+    def __init__(self, detail: str = "", *, retry_after_s: int | None = 300) -> None:
+        words = "No new payments are taken for a moment; those that are running go on. Try again later."
+        super().__init__(detail or words, retry_after_s=retry_after_s)
+
+
 class UnknownCurrency(NotFound):
     code, title = "unknown_currency", "This currency is not known here"
 

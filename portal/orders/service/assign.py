@@ -21,6 +21,7 @@ from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
+from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import method_terms
 
 log = logging.getLogger(__name__)
@@ -108,8 +109,8 @@ VALUES (%(id)s, 'method_chosen', 'matching', 'matching', %(actor_kind)s, %(actor
 def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: Actor) -> OrderRecord:
     """Set the method (and bank) that was left open, and match at once.
 
-    Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one, and
-    ValidationFailed for a method this currency or the store's fee plan does not have.
+    Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one,
+    InMaintenance, and ValidationFailed for a method this currency or the store's fee plan does not have.
     """
     if order.method is not None:
         if (order.method, order.bank) == (method, bank):
@@ -117,6 +118,7 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
         raise Conflict("The method has been chosen already.", code="method_already_chosen")
     if order.status != Status.MATCHING:
         raise Conflict(f"The order is {order.status.replace('_', ' ')}.", code="invalid_transition")
+    refuse_in_maintenance()
     terms = method_terms(method, order.currency)
     if terms is None:
         raise ValidationFailed.of("method", "unknown", "This method can't be used for this currency.")

@@ -9,6 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.core.errors import DomainError, NotFound
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
+from portal.reference.errors import InMaintenance
 from portal.web.pay import bp
 from portal.web.pay.guard import FormOutdated, count_miss
 from portal.web.pay.languages import direction_of, pick_language
@@ -32,6 +33,8 @@ def refused(refusal: DomainError) -> Response:
     token = (request.view_args or {}).get("token")
     if isinstance(refusal, NotFound) or token is None:
         return _unknown(refusal)
+    if isinstance(refusal, InMaintenance):
+        return _plain("pay/maintenance.html", refusal.status, refusal.retry_after_s, token=token)
     if refusal.status in {429, 503} or request.path.endswith("/status"):
         return _plain("pay/busy.html", refusal.status, refusal.retry_after_s)
     notice = next((text for kind, text in _NOTICES if isinstance(refusal, kind)), _MOVED_ON)
@@ -39,6 +42,8 @@ def refused(refusal: DomainError) -> Response:
         return render_now(token, status=refusal.status, notice=notice)
     except NotFound as unknown:
         return _unknown(unknown)
+    except InMaintenance as closed:
+        return _plain("pay/maintenance.html", closed.status, closed.retry_after_s, token=token)
 
 
 @bp.errorhandler(RequestEntityTooLarge)
@@ -57,11 +62,11 @@ def _unknown(refusal: DomainError) -> Response:
     return _plain("pay/unknown.html", refusal.status if refusal.status == 429 else 404, None)
 
 
-def _plain(template: str, status: int, retry_after_s: int | None) -> Response:
+def _plain(template: str, status: int, retry_after_s: int | None, **variables: str) -> Response:
     """A page that knows nothing of the order."""
     language = pick_language(None)
     with force_locale(language):
-        html = render_template(template, language=language, dir=direction_of(language))
+        html = render_template(template, language=language, dir=direction_of(language), **variables)
     response = make_response(html, status)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)

@@ -15,6 +15,7 @@ from portal.matching.queries import OpenMethod, methods_available
 from portal.merchants.queries import StoreTerms, get_store
 from portal.orders.payment_session import PaymentSession, get_payment_session, note_disclosure
 from portal.orders.record import OrderRecord
+from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import get_method, list_banks, method_terms
 from portal.web.pay.forms import ClaimForm
 from portal.web.pay.guard import CSRF_FIELD, csrf_token
@@ -45,6 +46,7 @@ def render_session(
     """The page of this session: the screen of its state, or another template about it.
 
     `notice` is a sentence of this language's catalogue (lazy), `form` what was typed, with its errors.
+    Raises InMaintenance where there is nothing to do but to begin.
     """
     store = get_store(session.order.store_id)
     g.pay_return_origins = store.return_origins
@@ -52,6 +54,7 @@ def render_session(
     with force_locale(language):
         view = view_of(session, store, token, language)
         if view.screen is Screen.CHOOSE and template is None:
+            refuse_in_maintenance()
             extra["choices"] = _choices(session.order, store, language)
             extra["chosen"] = request.values.get("method", "")
         html = render_template(
