@@ -30,9 +30,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from flask_migrate import Migrate
 
-    from portal import api, cli, tables, web
+    from portal import api, cli, tables, telemetry, web
+    from portal.api.request_id import request_id
 
     tables.load()
+    telemetry.register(app, request_id)
     api.register(app)
     web.register(app)
     Migrate(app, db, directory=str(__path__[0]) + "/../migrations", compare_type=True)

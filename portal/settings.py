@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     # Heads of the audit log's chain are exported here; best on another machine's disk. None: not at all.
     audit_heads_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    # "auto": JSON in production, readable elsewhere.
-    log_format: Literal["auto", "json"] = "auto"
+    # "auto": JSON in production, readable elsewhere. "off" is for tests.
+    log_format: Literal["auto", "json", "off"] = "auto"
     # What runs: a commit or an image's tag. In logs, metrics and Sentry.
     release: str = ""
     # All processes of this machine write their metrics here; `flask metrics` serves them. None: each its own.
@@ -192,6 +192,11 @@ def launch_settings() -> LaunchSettings:
         return LaunchSettings()
     except ValidationError as error:
         raise SettingsError(_sentences(error)) from None
+
+
+def is_flask_command() -> bool:
+    """Whether this process is a `flask ...` command and not a server."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 def set_for_library(name: str, value: str) -> None:

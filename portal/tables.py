@@ -5,6 +5,7 @@ from importlib import import_module
 _MODULES = (
     "portal.core.heartbeat",
     "portal.core.idempotency",
+    "portal.error_reports.models",
     "portal.audit.models",
     "portal.identity.models",
     "portal.identity.factor_models",

@@ -13,9 +13,12 @@ from flask.cli import with_appcontext
 @with_appcontext
 def relay() -> None:
     """Relay events and send webhooks until stopped. Any number of these may run at once."""
+    from portal.telemetry import take_role
     from portal.workers.relay import run_relay
 
-    run_relay(cast("Flask", current_app._get_current_object()))  # type: ignore[attr-defined]  # noqa: SLF001
+    app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+    take_role(app, "relay")
+    run_relay(app)
 
 
 commands = [relay]

@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
 from portal.core.errors import Unavailable
+from portal.core.trace import count_query
 from portal.settings import Settings
 
 # One wire type for every int: otherwise a statement is prepared anew for each mix of small and large values.
@@ -80,6 +81,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.db_pool_timeout_s,
         "pool_use_lifo": True,
+        # Values stay out of the errors' texts.
+        "hide_parameters": True,
         "connect_args": {
             "options": " ".join(f"-c {key}={value}" for key, value in guc.items()),
             "prepare_threshold": 2,
@@ -271,6 +274,7 @@ def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any
 def _run(
     connection: psycopg.Connection[Any], sql: str, params: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
+    count_query()
     with RawCursor(connection, row_factory=dict_row) as cursor:
         if params is None:
             cursor.execute(sql.encode())

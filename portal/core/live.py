@@ -101,6 +101,12 @@ def give_bell_back() -> None:
     _bells.release()
 
 
+def open_streams() -> tuple[int, int]:
+    """How many of the process's streams and bells are open."""
+    # The semaphore tells what is left only by its own counter.
+    return MAX_STREAMS - _streams._value, MAX_BELLS - _bells._value  # noqa: SLF001
+
+
 def listen(
     channels: tuple[str, ...], *, heartbeat_s: float = HEARTBEAT_S, lifetime_s: float = LIFETIME_S
 ) -> Iterator[frozenset[str]]:
