@@ -22,6 +22,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_factor_attempt'))
     )
     op.create_index('ix_factor_attempt_user_id_at', 'factor_attempt', ['user_id', 'at'], unique=False)
+    op.create_index('ix_factor_attempt_at', 'factor_attempt', ['at'], unique=False, postgresql_using='brin')
+    op.create_index('ix_sign_in_attempt_at', 'sign_in_attempt', ['at'], unique=False, postgresql_using='brin')
     op.create_table('invitation',
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('token_hash', sa.LargeBinary(), nullable=False),
@@ -154,6 +156,8 @@ def downgrade() -> None:
     op.drop_table('passkey')
     op.drop_index('ix_invitation_email', table_name='invitation')
     op.drop_table('invitation')
+    op.drop_index('ix_sign_in_attempt_at', table_name='sign_in_attempt', postgresql_using='brin')
+    op.drop_index('ix_factor_attempt_at', table_name='factor_attempt', postgresql_using='brin')
     op.drop_index('ix_factor_attempt_user_id_at', table_name='factor_attempt')
     op.drop_table('factor_attempt')
     op.drop_constraint(op.f('uq_store_id_merchant_id'), 'store', type_='unique')

@@ -98,7 +98,10 @@ class FactorAttempt(Model):
     """Counted here and not in Redis, so that a wiped Redis opens nothing."""
 
     __tablename__ = "factor_attempt"
-    __table_args__ = (Index("ix_factor_attempt_user_id_at", "user_id", "at"),)
+    __table_args__ = (
+        Index("ix_factor_attempt_user_id_at", "user_id", "at"),
+        Index("ix_factor_attempt_at", "at", postgresql_using="brin"),
+    )
 
     id: Mapped[BigKey]
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))

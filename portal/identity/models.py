@@ -139,6 +139,7 @@ class SignInAttempt(Model):
     __table_args__ = (
         Index("ix_sign_in_attempt_email_at", "email", "at"),
         Index("ix_sign_in_attempt_ip_at", "ip", "at"),
+        Index("ix_sign_in_attempt_at", "at", postgresql_using="brin"),
     )
 
     id: Mapped[BigKey]

@@ -23,6 +23,7 @@ from portal.core.db import release, transaction
 from portal.core.idempotency import delete_old_keys
 from portal.core.stopping import stop_on_signals
 from portal.disputes.service import open_unconfirmed
+from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
 from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
@@ -85,6 +86,11 @@ def _forget_told() -> int:
         return max(forget_old_mail(limit=1000), forget_old_notifications(limit=1000))
 
 
+def _forget_sign_ins() -> int:
+    with transaction():
+        return forget_old_sign_ins(limit=1000)
+
+
 # The beat comes first: what was due during an outage gets its time back before anything is acted on.
 BEAT = Duty("beat", 0, _beat)
 DEADLINES = (
@@ -98,6 +104,7 @@ UPKEEP = (
     Duty("rates", 5.0, refresh_due_rates),
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
     Duty("old mail and notifications", 60.0, _forget_told, 1000),
+    Duty("old sign-ins", 3600.0, _forget_sign_ins, 1000),
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
     Duty("audit head", 3600.0, _export_head),
 )
