@@ -193,3 +193,4 @@ def measure(run: Run) -> None:
         "confirm a payin: throughput to the bare route", fast.per_second, plain.per_second, 0.5, "/s"
     )
     run.table.report("confirm a payin: p95 to the bare route's", fast.p95_ms, plain.p95_ms, "ms")
+    run.table.report_cpu("confirm a payin to the bare route", fast, plain)

@@ -78,6 +78,7 @@ def measure(run: Run) -> None:
         "create a payin: throughput to the bare route", fast.per_second, plain.per_second, 0.55, "/s"
     )
     run.table.at_most("create a payin: p95 to the bare route's", fast.p95_ms, plain.p95_ms, 2.5, "ms")
+    run.table.report_cpu("create a payin to the bare route", fast, plain)
     floor = pgbench(run.dsn, run.seconds)
     run.table.report(
         "create a payin: throughput to the floor", fast.per_second, floor, "/s", "0.2 is good, 0.3 is the aim"

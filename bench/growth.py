@@ -41,5 +41,4 @@ def measure(run: Run) -> None:
     rows = run.table.http_rows(name, results)
     many, little = rows["grown"], rows["few"]
     run.table.at_least(f"{name}: throughput to after {FEW:,}", many.per_second, little.per_second, 0.95, "/s")
-    cost, before = (side.web_us + side.database_us for side in (many, little))
-    run.table.report(f"{name}: CPU of an answer to after {FEW:,}", cost, before, "us")
+    run.table.report_cpu(f"{name} to after {FEW:,}", many, little)

@@ -39,18 +39,21 @@ SELECT (lpad(to_hex(1700000000000 + n * 1000), 12, '0') || '7' || substr(md5(n |
         || substr(md5(n || what), 4, 15))::uuid $$;
 """
 _COPIES = """
-CREATE TEMP TABLE template AS SELECT o.id, row_number() OVER (ORDER BY o.id) - 1 AS place FROM orders o
+CREATE TEMP TABLE template AS SELECT o.id, o.store_id, o.external_id, row_number() OVER (ORDER BY o.id) - 1 AS place FROM orders o
  WHERE o.status = 'completed';
 CREATE TEMP TABLE copy AS
-SELECT t.id AS original, n, pg_temp.past_id(n, 'order') AS id, to_timestamp(1700000000 + n) AS at
+SELECT t.id AS original, t.store_id, t.external_id, n, pg_temp.past_id(n, 'order') AS id, to_timestamp(1700000000 + n) AS at
   FROM generate_series(1, {count}) n JOIN template t ON t.place = n % (SELECT count(*) FROM template);
 ANALYZE copy;
+ANALYZE template;
+ANALYZE;
 """
 _AT = ("created_at", "updated_at", "ended_at", "assigned_at", "rate_at")
 # What stands in a copy instead of the original's value, by table.
 _CHANGED: dict[str, dict[str, str]] = {
     "orders": {"id": "c.id", "external_id": "'past-' || c.n", "token_hash": "sha256(c.id::text::bytea)"}
-    | dict.fromkeys(_AT, "c.at"),
+    | dict.fromkeys(_AT, "c.at")
+    | {"counted_day": "c.at::date"},
     "order_event": {"order_id": "c.id", "at": "c.at"},
     "event": {
         "id": "pg_temp.past_id(c.n, r.type)", "subject_id": "c.id", "created_at": "c.at", "state": "'done'",
@@ -62,15 +65,18 @@ _JOINED_BY = {
     "orders": "r.id = c.original",
     "order_event": "r.order_id = c.original",
     "event": "r.subject_id = c.original",
-    "idempotency_key": "(r.store_id, r.key) = (SELECT o.store_id, o.external_id FROM orders o WHERE o.id = c.original)",
+    "idempotency_key": "r.store_id = c.store_id AND r.key = c.external_id",
 }
+_THEN_BY = {"order_event": "r.id", "event": "r.id"}
 _LEDGER = """
 CREATE TEMP TABLE old_entry AS SELECT e.*, row_number() OVER (PARTITION BY e.subject_id ORDER BY e.id) AS nth,
   count(*) OVER (PARTITION BY e.subject_id) AS of_order FROM ledger_entry e JOIN template t ON t.id = e.subject_id;
+ANALYZE old_entry;
 CREATE TEMP TABLE start AS SELECT (SELECT max(id) FROM ledger_entry) AS entry, (SELECT max(id) FROM ledger_posting) AS posting;
 CREATE TEMP TABLE new_entry AS
 SELECT start.entry + row_number() OVER (ORDER BY c.n, e.nth) AS id, e.id AS original, c.id AS subject_id, c.at, c.n
   FROM copy c JOIN old_entry e ON e.subject_id = c.original, start;
+ANALYZE new_entry;
 INSERT INTO ledger_entry (id, kind, mode, subject_kind, subject_id, round, actor_kind, actor_id, reason, created_at)
 OVERRIDING SYSTEM VALUE
 SELECT n.id, e.kind, e.mode, e.subject_kind, n.subject_id, e.round, e.actor_kind, e.actor_id, e.reason, n.at
@@ -79,6 +85,7 @@ CREATE TEMP TABLE new_posting AS
 SELECT start.posting + row_number() OVER (ORDER BY n.id, p.id) AS id, n.id AS entry_id, p.account_id, p.currency,
        p.mode, p.amount
   FROM new_entry n JOIN ledger_posting p ON p.entry_id = n.original, start;
+ANALYZE new_posting;
 INSERT INTO ledger_posting (id, entry_id, account_id, currency, mode, amount, balance_after)
 OVERRIDING SYSTEM VALUE
 SELECT p.id, p.entry_id, p.account_id, p.currency, p.mode, p.amount, CASE WHEN a.keeps_balance
@@ -89,6 +96,9 @@ UPDATE ledger_account a SET balance = a.balance + m.amount FROM moved m WHERE m.
 INSERT INTO ledger_rollup (account_id, balance)
 SELECT m.account_id, m.amount FROM moved m JOIN ledger_account a ON a.id = m.account_id AND NOT a.keeps_balance
     ON CONFLICT (account_id) DO UPDATE SET balance = ledger_rollup.balance + excluded.balance;
+UPDATE requisite r SET total_amount = r.total_amount + s.amount
+  FROM (SELECT o.requisite_id, sum(o.amount_minor) AS amount FROM copy c JOIN orders o ON o.id = c.original
+         GROUP BY o.requisite_id) s WHERE s.requisite_id = r.id;
 SELECT setval(pg_get_serial_sequence('ledger_entry', 'id'), (SELECT max(id) FROM ledger_entry)),
        setval(pg_get_serial_sequence('ledger_posting', 'id'), (SELECT max(id) FROM ledger_posting));
 """
@@ -122,12 +132,13 @@ def _copy(connection: psycopg.Connection[Any], table: str) -> None:
     changed = _CHANGED[table]
     values = [sql.SQL(changed[name]) if name in changed else sql.Identifier("r", name) for name in names]
     connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} r JOIN copy c ON {} ORDER BY c.n").format(
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} r JOIN copy c ON {} ORDER BY c.n, {}").format(
             sql.Identifier("public", table),
             sql.SQL(", ").join(map(sql.Identifier, names)),
             sql.SQL(", ").join(values),
             sql.Identifier("public", table),
             sql.SQL(_JOINED_BY[table]),
+            sql.SQL(_THEN_BY.get(table, "1")),
         )
     )
 

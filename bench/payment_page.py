@@ -87,12 +87,13 @@ def first_view(port: int, token: str) -> FirstView:
 
 def count_statements(run: Run, log: Path, warm: str, token: str) -> int:
     """Statements that PostgreSQL executes for the first view of a payin, in a process that has served others."""
-    dsn = run.dsn + "&options=-c%20log_statement%3Dall"
-    with served("wsgi:app", {"DATABASE_URL": dsn}, workers=1) as server:
+    _log_statements(run, "all")
+    with served("wsgi:app", {"DATABASE_URL": run.dsn}, workers=1) as server:
         for _ in range(3):
             _get(server.port, warm)
         start = log.stat().st_size
         _get(server.port, token)
+    _log_statements(run, "none")
     with log.open(errors="replace") as text:
         text.seek(start)
         found = [match[1].strip() for line in text if (match := _STATEMENT.search(line))]
@@ -100,6 +101,13 @@ def count_statements(run: Run, log: Path, warm: str, token: str) -> int:
     if not statements:
         raise RuntimeError("the server's log shows no statement")
     return len(statements)
+
+
+def _log_statements(run: Run, which: str) -> None:
+    """For connections that begin from now on."""
+    with psycopg.connect(run.dsn, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE \"{name}\" SET log_statement = '{which}'")
 
 
 def _get(port: int, token: str) -> None:
@@ -143,6 +151,7 @@ def measure(run: Run, log: Path) -> None:
         "payment page: throughput to the bare route", fast.per_second, plain.per_second, 0.5, "/s"
     )
     run.table.report("payment page: p95 to the bare route's", fast.p95_ms, plain.p95_ms, "ms")
+    run.table.report_cpu("payment page to the bare route", fast, plain)
     how = "gzip" if view.is_compressed else "served without compression"
     parts = ", ".join(f"{path} {size:,}" for path, size in view.parts.items())
     run.table.at_most(

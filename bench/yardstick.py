@@ -99,6 +99,11 @@ class Table:
             print("  " + "  ".join(row.cells()), flush=True)
         return rows
 
+    def report_cpu(self, what: str, ours: HttpRow, yardstick: HttpRow) -> None:
+        """What one answer costs on both sides, web and database together: steady where rates are not."""
+        mine, other = (side.web_us + side.database_us for side in (ours, yardstick))
+        self.report(f"{what}: CPU of an answer", mine, other, "us")
+
     def markdown(self) -> str:
         ratios = ["what", "ours", "yardstick", "ratio", "target", "verdict", "remark"]
         http = ["workload", "side", "answers/s", "p50 ms", "p95 ms", "web CPU us/answer",
