@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -20,6 +20,7 @@ from portal.identity.roles import scopes_of
 from portal.identity.token_families import TokenFamily, find_family
 from portal.merchants.queries import StoreTerms, find_store, list_memberships
 from portal.reference import configuration as config
+from portal.web.origin import current_origin
 
 _LONGEST_TOKEN = 2048
 # Names under which people put credentials into addresses, which end up in logs and histories.
@@ -45,6 +46,11 @@ class Caller:
 def current_caller() -> Caller:
     """The caller of this request; routes declare a scope, and so there is one."""
     return cast(Caller, g.caller)
+
+
+def known_actor() -> Actor:
+    """Who calls, with where from: for what is audited."""
+    return replace(current_caller().actor, origin=current_origin())
 
 
 def admit(scope: Scope | None) -> None:

@@ -30,10 +30,11 @@ def record_audit(
 
     `action` is `noun.verb` in the past (`api_key.issued`), `subject` a kind and an id. Of `before` and
     `after` only the fields that differ are kept, with secrets hidden and numbers masked. Raises TypeError
-    for a value the log cannot hold. Needs transaction(). Locks nothing: a sealer chains the entries later.
+    for a value the log cannot hold. Without `origin` the actor's own counts. Needs transaction(). Locks nothing:
+    a sealer chains the entries later.
     """
     was, became = _difference(before, after)
-    where = origin or _NOWHERE
+    where = origin or actor.origin or _NOWHERE
     db.session.add(
         AuditEntry(
             actor_kind=actor.kind.value,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from flask.cli import AppGroup
 
+from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -61,7 +62,7 @@ def issue(
             get_store(store)
             key, secret = api_keys.issue_api_key(
                 store, Mode(mode), name, [Scope(scope) for scope in scopes] or None,
-                allowed_networks=networks, expires_at=expires_at,
+                allowed_networks=networks, expires_at=expires_at, actor=OPS,
             )  # fmt: skip
     except DomainError as error:
         raise click.ClickException(error.detail) from None
@@ -95,7 +96,7 @@ def revoke(store: uuid.UUID, key_id: str) -> None:
     """End a key and the access tokens it got; heard everywhere within a second."""
     try:
         with transaction():
-            key = api_keys.revoke_api_key(store, _uuid(key_id))
+            key = api_keys.revoke_api_key(store, _uuid(key_id), actor=OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(f"{key.id} of {public_id('st', store)} is revoked.")
@@ -109,7 +110,9 @@ def rotate(store: uuid.UUID, key_id: str, overlap_hours: int) -> None:
     """Give STORE another key like this one; the former one ends after the overlap."""
     try:
         with transaction():
-            key, secret = api_keys.rotate_api_key(store, _uuid(key_id), timedelta(hours=overlap_hours))
+            key, secret = api_keys.rotate_api_key(
+                store, _uuid(key_id), timedelta(hours=overlap_hours), actor=OPS
+            )
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(f"{key.id}  {key.mode}")

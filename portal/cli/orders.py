@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 from flask.cli import AppGroup
 
-from portal.core.actors import Actor, ActorKind
+from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import new_id, parse_public_id, public_id
@@ -36,7 +36,6 @@ dispute = AppGroup("dispute", help="Decide disputes.")
 orders.add_command(dispute)
 commands = [orders]
 
-OPS = Actor(ActorKind.OPS)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 REASON = click.option("--reason", required=True, help="Kept in the order's timeline.")
 

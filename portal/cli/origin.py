@@ -1,4 +1,4 @@
-"""Who runs a command, for the audit log."""
+"""Who runs a command: the operator, for every verb and for the audit log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,5 @@ import socket
 
 from portal.core.actors import Actor, ActorKind, Origin
 
-OPS = Actor(ActorKind.OPS)
-
-
-def ops_origin() -> Origin:
-    """The machine and its user: there is no address and no session."""
-    return Origin(user_agent=f"flask, uid {os.getuid()} on {socket.gethostname()}")
+# There is no address and no session, but a machine and its user.
+OPS = Actor(ActorKind.OPS, origin=Origin(user_agent=f"flask, uid {os.getuid()} on {socket.gethostname()}"))

@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from portal.core.actors import Actor, ActorKind
+from portal.cli.origin import OPS
 from portal.core.db import db, transaction
 from portal.core.errors import DomainError
 from portal.core.money import AmountError, format_rate, parse_amount
@@ -19,7 +19,6 @@ from portal.reference.queries import with_spread
 rates = AppGroup("rates", help="Exchange rates: fiat units for one unit of the settlement currency.")
 commands = [rates]
 
-_OPS = Actor(ActorKind.OPS)
 _base = click.option("--base", default="USDT", show_default=True, help="Settlement currency.")
 
 
@@ -65,7 +64,7 @@ def set_rate(quote: str, rate: str, base: str, force: bool) -> None:
     try:
         raw_micros = parse_amount(rate, 6)
         with transaction():
-            service.set_rate(base, quote.upper(), raw_micros, _OPS, force=force)
+            service.set_rate(base, quote.upper(), raw_micros, OPS, force=force)
     except AmountError as error:
         raise click.ClickException(str(error)) from None
     except DomainError as error:
@@ -103,9 +102,9 @@ def feed(quote: str, url: str | None, json_pointer: str | None, base: str, manua
     try:
         with transaction():
             if url is None or json_pointer is None:
-                service.use_manual(base, quote.upper())
+                service.use_manual(base, quote.upper(), OPS)
             else:
-                service.use_feed(base, quote.upper(), url, json_pointer)
+                service.use_feed(base, quote.upper(), url, json_pointer, OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(
@@ -124,7 +123,7 @@ def terms(quote: str, base: str, **change: int | None) -> None:
     """Change spread, deviation limit, age limit or rhythm of QUOTE."""
     try:
         with transaction():
-            pair = service.change_terms(base, quote.upper(), service.PairTerms(**change))
+            pair = service.change_terms(base, quote.upper(), service.PairTerms(**change), OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(

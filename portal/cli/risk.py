@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from flask.cli import AppGroup
 
-from portal.core.actors import Actor, ActorKind
+from portal.cli.origin import OPS
 from portal.core.db import run_in_transaction, transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -34,7 +34,6 @@ risk.add_command(rules)
 risk.add_command(lists)
 commands = [risk]
 
-_OPS = Actor(ActorKind.OPS)
 _list_name = click.argument("list_name", metavar="LIST", type=click.Choice([name.value for name in ListName]))
 _kind = click.argument("kind", type=click.Choice([kind.value for kind in ListKind]))
 
@@ -58,14 +57,14 @@ def queue() -> None:
 @click.option("--reason", help="Kept in the order's timeline.")
 def release(order_id: str, reason: str | None) -> None:
     """Let an order that waits go on: it is matched."""
-    _decide(order_id, lambda order: release_review(order, reason, actor=_OPS))
+    _decide(order_id, lambda order: release_review(order, reason, actor=OPS))
 
 
 @risk.command("refuse")
 @click.argument("order_id")
 def refuse(order_id: str) -> None:
     """End an order that waits; what a payout held goes back."""
-    _decide(order_id, lambda order: refuse_review(order, actor=_OPS))
+    _decide(order_id, lambda order: refuse_review(order, actor=OPS))
 
 
 def _decide(order_id: str, verb: Callable[[OrderRecord], OrderRecord]) -> None:
@@ -120,7 +119,7 @@ def add(name: str, action: str, conditions: str, priority: int) -> None:
         raise click.ClickException("The conditions are not JSON.") from None
     try:
         with transaction():
-            rule = rule_changes.add_rule(name, given, RiskAction(action), _OPS, priority=priority)
+            rule = rule_changes.add_rule(name, given, RiskAction(action), OPS, priority=priority)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(_line(rule))
@@ -134,7 +133,7 @@ def mode(name: str, mode: str) -> None:
     """Switch a rule off, to shadow (recorded, changes nothing), or on."""
     try:
         with transaction():
-            rule = rule_changes.set_mode(name, RuleMode(mode), _OPS)
+            rule = rule_changes.set_mode(name, RuleMode(mode), OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(_line(rule))
@@ -187,7 +186,7 @@ def add_entry(
         given = _value(kind, value, **number)
         with transaction():
             rule_changes.add_entry(
-                ListName(list_name), ListKind(kind), given, reason, _OPS, expires_at=expires_at
+                ListName(list_name), ListKind(kind), given, reason, OPS, expires_at=expires_at
             )
     except DomainError as error:
         raise click.ClickException(error.detail) from None
@@ -205,7 +204,7 @@ def remove_entry(list_name: str, kind: str, value: str, **number: str | None) ->
     try:
         given = _value(kind, value, **number)
         with transaction():
-            rule_changes.remove_entry(ListName(list_name), ListKind(kind), given)
+            rule_changes.remove_entry(ListName(list_name), ListKind(kind), given, OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo("removed")

@@ -7,15 +7,13 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from portal.core.actors import Actor, ActorKind
+from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.reference import configuration
 
 settings = AppGroup("settings", help="List, read and change settings kept in the database.")
 commands = [settings]
-
-_OPS = Actor(ActorKind.OPS)
 
 
 @settings.command("list")
@@ -50,9 +48,9 @@ def set_one(key: str, value: str | None, to_default: bool) -> None:
     try:
         with transaction():
             if value is None:
-                configuration.reset(key, _OPS)
+                configuration.reset(key, OPS)
             else:
-                configuration.set_value(key, configuration.parse(configuration.find(key), value), _OPS)
+                configuration.set_value(key, configuration.parse(configuration.find(key), value), OPS)
         click.echo(f"{key} = {_shown(configuration.get(key))}")
     except DomainError as error:
         raise click.ClickException(error.detail) from None

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 from flask.cli import AppGroup
 
-from portal.core.actors import Actor, ActorKind
+from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.identity import people
@@ -24,7 +24,6 @@ from portal.settings import get_settings
 group = AppGroup("users", help="People who sign in.")
 commands = [group]
 
-OPS = Actor(ActorKind.OPS)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 REASON = click.option("--reason", required=True, help="Kept in the audit log.")
 EMAIL = click.argument("email")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -94,7 +95,9 @@ def set_endpoint(
     try:
         checked = service.check_endpoint_url(url, Mode(mode))
         with transaction():
-            found, secret = service.set_endpoint(store_id, Mode(mode), checked, event_types or None)
+            found, secret = service.set_endpoint(
+                store_id, Mode(mode), checked, event_types or None, actor=OPS
+            )
     except DomainError as error:
         raise Refused(error) from None
     _print(_shown(found) | ({"secret": secret} if secret else {}), as_json=as_json)
@@ -121,7 +124,7 @@ def rotate_secret(store_id: uuid.UUID, mode: str, as_json: bool) -> None:
     """Make a new secret and print it once. For 24 hours both secrets sign."""
     try:
         with transaction():
-            found, secret = service.rotate_secret(store_id, Mode(mode))
+            found, secret = service.rotate_secret(store_id, Mode(mode), actor=OPS)
     except DomainError as error:
         raise Refused(error) from None
     _print(_shown(found) | {"secret": secret}, as_json=as_json)
@@ -136,7 +139,7 @@ def disable_endpoint(store_id: uuid.UUID, mode: str, as_json: bool) -> None:
     try:
         with transaction():
             found = queries.get_endpoint(store_id, Mode(mode), lock=True)
-            service.disable_endpoint(found)
+            service.disable_endpoint(found, actor=OPS)
     except DomainError as error:
         raise Refused(error) from None
     _print(_shown(found), as_json=as_json)
@@ -153,7 +156,7 @@ def enable_endpoint(store_id: uuid.UUID, mode: str, replay_since: datetime | Non
     try:
         with transaction():
             found = queries.get_endpoint(store_id, Mode(mode), lock=True)
-            service.enable_endpoint(found)
+            service.enable_endpoint(found, actor=OPS)
             if replay_since:
                 facts["replayed"] = service.replay_since(found, replay_since.replace(tzinfo=UTC))
     except DomainError as error:

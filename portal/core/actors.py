@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -19,18 +19,6 @@ class ActorKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """A person (by user, trader or store id), a customer on the payment page, or the system itself."""
-
-    kind: ActorKind
-    id: uuid.UUID | None = None
-
-    @property
-    def is_staff(self) -> bool:
-        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS, ActorKind.SYSTEM}
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """From where somebody acted: address, program, request and session, as far as they are known."""
 
@@ -38,6 +26,22 @@ class Origin:
     user_agent: str | None = None
     request_id: str | None = None
     session_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person (by user, trader or store id), a customer on the payment page, or the system itself.
+
+    `origin` is for the audit log: two actors are the same wherever they act from.
+    """
+
+    kind: ActorKind
+    id: uuid.UUID | None = None
+    origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def is_staff(self) -> bool:
+        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS, ActorKind.SYSTEM}
 
 
 SYSTEM = Actor(ActorKind.SYSTEM)

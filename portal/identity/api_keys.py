@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from portal.audit.service import record_audit
+from portal.core.actors import SYSTEM, Actor
 from portal.core.db import after_commit, db, hot, transaction
 from portal.core.errors import NotFound, ValidationFailed
 from portal.core.heard_memory import HeardMemory
@@ -118,6 +120,7 @@ def issue_api_key(
     *,
     allowed_networks: Sequence[str] = (),
     expires_at: datetime | None = None,
+    actor: Actor = SYSTEM,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its secret, which is shown this once. Needs transaction().
 
@@ -139,7 +142,25 @@ def issue_api_key(
     )
     db.session.add(key)
     db.session.flush()
+    _audit(key, "issued", actor, after=_described(key))
     return key, secret
+
+
+def _described(key: ApiKey) -> dict[str, object]:
+    """What the audit log says of a key: all but the key itself."""
+    names = ("store_id", "mode", "name", "last4", "scopes", "allowed_networks", "expires_at")
+    return {name: getattr(key, name) for name in names}
+
+
+def _audit(
+    key: ApiKey,
+    what: str,
+    actor: Actor,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    record_audit(f"api_key.{what}", actor=actor, subject=("api_key", key.id), before=before, after=after)
 
 
 def _networks(texts: Sequence[str]) -> list[Network]:
@@ -150,7 +171,7 @@ def _networks(texts: Sequence[str]) -> list[Network]:
         raise ValidationFailed.of("allowed_networks", "malformed", message) from None
 
 
-def revoke_api_key(store_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
+def revoke_api_key(store_id: uuid.UUID, key_id: uuid.UUID, *, actor: Actor = SYSTEM) -> ApiKey:
     """End a key and every access token it got: here at once, elsewhere within a second of the commit.
 
     Raises NotFound for a stranger's key. Needs transaction().
@@ -159,12 +180,13 @@ def revoke_api_key(store_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
     if key.revoked_at is None:
         key.revoked_at = db.session.scalar(select(func.clock_timestamp()))
         db.session.flush()
+        _audit(key, "revoked", actor, before=_described(key))
     after_commit(_memory.forget)
     return key
 
 
 def rotate_api_key(
-    store_id: uuid.UUID, key_id: uuid.UUID, overlap: timedelta = ROTATION_OVERLAP
+    store_id: uuid.UUID, key_id: uuid.UUID, overlap: timedelta = ROTATION_OVERLAP, *, actor: Actor = SYSTEM
 ) -> tuple[ApiKey, str]:
     """Give the store another key of the same kind; the former one ends after `overlap`.
 
@@ -175,11 +197,14 @@ def rotate_api_key(
         raise NotFound("There is no such key.")
     key, secret = issue_api_key(
         store_id, Mode(former.mode), former.name, [Scope(name) for name in former.scopes],
-        allowed_networks=[str(network) for network in former.allowed_networks],
+        allowed_networks=[str(network) for network in former.allowed_networks], actor=actor,
     )  # fmt: skip
+    before = {"expires_at": former.expires_at}
     ends_at = datetime.now(UTC) + overlap
     former.expires_at = min(former.expires_at or ends_at, ends_at)
     db.session.flush()
+    after = {"expires_at": former.expires_at, "followed_by": key.id}
+    _audit(former, "rotated", actor, before=before, after=after)
     after_commit(_memory.forget)
     return key, secret
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, func, select, text
 
+from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db
 from portal.core.errors import FieldProblem
@@ -368,24 +369,29 @@ def set_value(key: str, value: int | bool | str, actor: Actor) -> None:
         db.session.add(row)
     row.value, row.updated_at = value, func.clock_timestamp()
     row.actor_kind, row.actor_id = actor.kind.value, actor.id
-    _remember(key, old, value, actor)
+    _remember(setting, old, value, actor)
 
 
 def reset(key: str, actor: Actor) -> None:
     """Back to the default. Raises UnknownSetting. Leaves a row of history. Needs transaction()."""
-    find(key)
+    setting = find(key)
     row = db.session.get(ConfigSetting, key, with_for_update=True)
     if row is None:
         return
     db.session.delete(row)
-    _remember(key, row.value, None, actor)
+    _remember(setting, row.value, None, actor)
 
 
-def _remember(key: str, old: object, new: object, actor: Actor) -> None:
+def _remember(setting: Setting[Any], old: object, new: object, actor: Actor) -> None:
     db.session.add(
         ConfigSettingHistory(
-            key=key, old_value=old, new_value=new, actor_kind=actor.kind.value, actor_id=actor.id
+            key=setting.key, old_value=old, new_value=new, actor_kind=actor.kind.value, actor_id=actor.id
         )
     )
     db.session.flush()
+    before, after = (setting.default if value is None else value for value in (old, new))
+    subject = ("setting", setting.key)
+    record_audit(
+        "setting.changed", actor=actor, subject=subject, before={"value": before}, after={"value": after}
+    )
     snapshot.changed()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
+from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import after_commit, db
 from portal.core.egress import EgressPolicy, EgressRefused, parse_target
@@ -57,7 +59,9 @@ def set_rate(
             f"{format_rate(raw_micros)} is more than {pair.max_deviation_bps / 100:g} % away"
             f" from the last rate, {format_rate(pair.current_micros)}. Set it with force if it is right."
         )
+    former = pair.current_micros
     _accept(pair, Observation(raw_micros, source), actor)
+    _audit(pair, "set", {"raw_micros": former}, {"raw_micros": raw_micros, "forced": force}, actor)
     return pair
 
 
@@ -160,9 +164,10 @@ _TERM_BOUNDS = {
 }
 
 
-def change_terms(base: str, quote: str, terms: PairTerms) -> RatePair:
+def change_terms(base: str, quote: str, terms: PairTerms, actor: Actor = SYSTEM) -> RatePair:
     """Change spread, deviation limit, age limit, or rhythm. Raises ValidationFailed. Locks the pair."""
     pair = get_pair(base, quote, lock=True)
+    before = {name: getattr(pair, name) for name in _TERM_BOUNDS}
     for name, (lowest, highest) in _TERM_BOUNDS.items():
         value = getattr(terms, name)
         if value is None:
@@ -171,11 +176,12 @@ def change_terms(base: str, quote: str, terms: PairTerms) -> RatePair:
             raise ValidationFailed.of(name, "out_of_range", f"{name} is between {lowest} and {highest}.")
         setattr(pair, name, value)
     db.session.flush()
+    _audit(pair, "terms_changed", before, {name: getattr(pair, name) for name in _TERM_BOUNDS}, actor)
     snapshot.changed()
     return pair
 
 
-def use_feed(base: str, quote: str, url: str, json_pointer: str) -> RatePair:
+def use_feed(base: str, quote: str, url: str, json_pointer: str, actor: Actor = SYSTEM) -> RatePair:
     """Take the pair's rate from a number in a JSON document (RFC 6901 pointer), beginning now.
 
     Raises ValidationFailed when the address may not be called. Locks the pair.
@@ -189,22 +195,34 @@ def use_feed(base: str, quote: str, url: str, json_pointer: str) -> RatePair:
         parse_target(url, EgressPolicy.from_settings())
     except EgressRefused as refused:
         raise ValidationFailed.of("url", "refused", f"This address may not be called: {refused}.") from None
+    before = {"source": pair.source_kind, "host": source_name(pair.feed_url) if pair.feed_url else None}
     pair.source_kind, pair.feed_url, pair.json_pointer = RateSourceKind.HTTP_JSON.value, url, json_pointer
     pair.next_refresh_at, pair.consecutive_failures, pair.last_error = _now(), 0, None
     db.session.flush()
+    # The rest of the address may hold a key.
+    _audit(pair, "source_changed", before, {"source": pair.source_kind, "host": source_name(url)}, actor)
     snapshot.changed()
     after_commit(lambda: hint("refresh_rates"))
     return pair
 
 
-def use_manual(base: str, quote: str) -> RatePair:
+def use_manual(base: str, quote: str, actor: Actor = SYSTEM) -> RatePair:
     """Stop taking the pair's rate from a feed; the last one stays until it is stale. Locks the pair."""
     pair = get_pair(base, quote, lock=True)
+    before = {"source": pair.source_kind}
     pair.source_kind, pair.feed_url, pair.json_pointer = RateSourceKind.MANUAL.value, None, None
     pair.consecutive_failures, pair.last_error = 0, None
     db.session.flush()
+    _audit(pair, "source_changed", before, {"source": pair.source_kind}, actor)
     snapshot.changed()
     return pair
+
+
+def _audit(
+    pair: RatePair, what: str, before: Mapping[str, object], after: Mapping[str, object], actor: Actor
+) -> None:
+    subject = ("rate_pair", f"{pair.quote}/{pair.base}")
+    record_audit(f"rate.{what}", actor=actor, subject=subject, before=before, after=after)
 
 
 def source_name(url: str) -> str:

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete, func, select
 
+from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.crypto import blind_index
 from portal.core.db import db
@@ -43,6 +44,8 @@ def add_rule(
     )
     db.session.add(rule)
     db.session.flush()
+    after = {"name": name, "conditions": checked, "action": action, "priority": priority}
+    record_audit("risk_rule.added", actor=actor, subject=("risk_rule", name), after=after)
     return rule
 
 
@@ -50,11 +53,14 @@ def set_mode(name: str, mode: RuleMode, actor: Actor) -> RiskRule:
     """Switch a rule off, to shadow, or on; its version grows. Locks the rule. Raises NotFound."""
     rule = get_rule(name, lock=True)
     if rule.mode != mode.value:
+        before = {"mode": rule.mode}
         rule.mode = mode.value
         rule.version += 1
         rule.updated_at = func.clock_timestamp()
         rule.actor_kind, rule.actor_id = actor.kind.value, actor.id
         db.session.flush()
+        subject = ("risk_rule", name)
+        record_audit("risk_rule.switched", actor=actor, subject=subject, before=before, after={"mode": mode})
         snapshot.changed()
     return rule
 
@@ -88,11 +94,21 @@ def add_entry(
     entry.reason, entry.expires_at = reason.strip(), expires_at
     entry.actor_kind, entry.actor_id = actor.kind.value, actor.id
     db.session.flush()
+    _audit("added", list_name, kind, stored, actor, reason.strip())
     snapshot.changed()
     return entry
 
 
-def remove_entry(list_name: ListName, kind: ListKind, value: str) -> None:
+def _audit(
+    what: str, list_name: ListName, kind: ListKind, stored: str, actor: Actor, reason: str | None = None
+) -> None:
+    """A requisite's number is known by its blind index alone, which is told by its beginning."""
+    shown = f"{stored[:12]}..." if kind is ListKind.REQUISITE_NUMBER else stored
+    subject, after = ("risk_list", list_name.value), {"kind": kind, "value": shown}
+    record_audit(f"risk_list.{what}", actor=actor, subject=subject, after=after, reason=reason)
+
+
+def remove_entry(list_name: ListName, kind: ListKind, value: str, actor: Actor) -> None:
     """Take somebody off a list. Raises NotFound, ValidationFailed."""
     gone = db.session.execute(
         delete(RiskListEntry)
@@ -102,6 +118,7 @@ def remove_entry(list_name: ListName, kind: ListKind, value: str) -> None:
     ).all()
     if not gone:
         raise NotFound("There is no such entry.")
+    _audit("removed", list_name, kind, stored_value(kind, value), actor)
     snapshot.changed()
 
 

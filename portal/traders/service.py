@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from portal.audit.service import record_audit
+from portal.core.actors import SYSTEM, Actor
 from portal.core.crypto import blind_index, encrypt
 from portal.core.db import after_commit, constraint_of, db
 from portal.core.errors import Conflict, FieldProblem, ValidationFailed
@@ -69,13 +71,13 @@ def create_trader(
     return trader
 
 
-def verify_trader(trader_id: uuid.UUID) -> None:
-    _set_trader(trader_id, status=TraderStatus.VERIFIED.value)
+def verify_trader(trader_id: uuid.UUID, *, actor: Actor = SYSTEM) -> None:
+    _set_trader(trader_id, actor, status=TraderStatus.VERIFIED.value)
 
 
-def set_working(trader_id: uuid.UUID, is_working: bool) -> None:
+def set_working(trader_id: uuid.UUID, is_working: bool, *, actor: Actor = SYSTEM) -> None:
     """The trader's own big switch. Open orders are not touched by it."""
-    _set_trader(trader_id, is_working=is_working)
+    _set_trader(trader_id, actor, is_working=is_working)
     if is_working:
         after_commit(_look_again)
 
@@ -85,20 +87,24 @@ def _look_again() -> None:
     hint("match_waiting")
 
 
-def block_trader(trader_id: uuid.UUID, reason: str) -> None:
-    _set_trader(trader_id, is_blocked=True, blocked_reason=reason)
+def block_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:
+    _set_trader(trader_id, actor, is_blocked=True, blocked_reason=reason)
 
 
-def unblock_trader(trader_id: uuid.UUID) -> None:
-    _set_trader(trader_id, is_blocked=False, blocked_reason=None)
+def unblock_trader(trader_id: uuid.UUID, *, actor: Actor = SYSTEM) -> None:
+    _set_trader(trader_id, actor, is_blocked=False, blocked_reason=None)
 
 
-def set_lead_switches(trader_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
-    _set_trader(trader_id, lead_payin_on=payin_on, lead_payout_on=payout_on)
+def set_lead_switches(
+    trader_id: uuid.UUID, *, payin_on: bool, payout_on: bool, actor: Actor = SYSTEM
+) -> None:
+    _set_trader(trader_id, actor, lead_payin_on=payin_on, lead_payout_on=payout_on)
 
 
-def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
+def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool, actor: Actor = SYSTEM) -> None:
     """The lead's switches for the whole team."""
+    after = {"payin_on": payin_on, "payout_on": payout_on}
+    record_audit("team.switched", actor=actor, subject=("team", team_id), after=after)
     db.session.execute(update(Team).where(Team.id == team_id).values(payin_on=payin_on, payout_on=payout_on))
     for trader_id in db.session.scalars(
         select(Trader.id).where(Trader.team_id == team_id).order_by(Trader.id)
@@ -106,8 +112,13 @@ def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool) ->
         refresh_readiness(trader_id)
 
 
-def _set_trader(trader_id: uuid.UUID, **values: object) -> None:
+def _set_trader(trader_id: uuid.UUID, actor: Actor, **values: object) -> None:
     trader = get_trader(trader_id, lock=True)
+    before = {name: getattr(trader, name) for name in values}
+    if before != values:
+        record_audit(
+            "trader.changed", actor=actor, subject=("trader", trader_id), before=before, after=values
+        )
     for name, value in values.items():
         setattr(trader, name, value)
     db.session.flush()

@@ -6,14 +6,18 @@ server and therefore must be called before one.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NewType
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from portal.audit.service import record_audit
+from portal.core.actors import SYSTEM, Actor
 from portal.core.crypto import decrypt, encrypt
 from portal.core.db import constraint_of, db, hot
 from portal.core.egress import EgressRefused, check_url
@@ -57,7 +61,12 @@ def check_endpoint_url(url: str, mode: Mode) -> EndpointUrl:
 
 
 def set_endpoint(
-    store_id: uuid.UUID, mode: Mode, url: EndpointUrl, event_types: Iterable[str] | None = None
+    store_id: uuid.UUID,
+    mode: Mode,
+    url: EndpointUrl,
+    event_types: Iterable[str] | None = None,
+    *,
+    actor: Actor = SYSTEM,
 ) -> tuple[WebhookEndpoint, str | None]:
     """Create the store's endpoint for this mode, or point the existing one elsewhere and switch it on.
 
@@ -74,10 +83,37 @@ def set_endpoint(
         secret = new_secret()
         endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
         _insert(endpoint)
+        _audit(endpoint, "created", actor, after=_described(endpoint))
         return endpoint, secret
+    before = _described(endpoint)
     endpoint.url, endpoint.event_types = url, types
-    enable_endpoint(endpoint)
+    _enable(endpoint)
+    _audit(endpoint, "changed", actor, before=before, after=_described(endpoint))
     return endpoint, None
+
+
+def _described(endpoint: WebhookEndpoint) -> dict[str, object]:
+    """What the audit log says of an endpoint. Its path and query may hold a key of the merchant's."""
+    return {
+        "store_id": endpoint.store_id,
+        "mode": endpoint.mode,
+        "host": urlsplit(endpoint.url).hostname,
+        "address_sha256": hashlib.sha256(endpoint.url.encode()).hexdigest()[:16],
+        "event_types": endpoint.event_types,
+        "disabled_reason": endpoint.disabled_reason,
+    }
+
+
+def _audit(
+    endpoint: WebhookEndpoint,
+    what: str,
+    actor: Actor,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    subject = ("webhook_endpoint", endpoint.id)
+    record_audit(f"webhook_endpoint.{what}", actor=actor, subject=subject, before=before, after=after)
 
 
 def _insert(endpoint: WebhookEndpoint) -> None:
@@ -102,7 +138,7 @@ def _known_types(event_types: Iterable[str] | None) -> list[str] | None:
     return types
 
 
-def rotate_secret(store_id: uuid.UUID, mode: Mode) -> tuple[WebhookEndpoint, str]:
+def rotate_secret(store_id: uuid.UUID, mode: Mode, *, actor: Actor = SYSTEM) -> tuple[WebhookEndpoint, str]:
     """Give the endpoint a new secret, shown once. The former one signs too for ROTATION_OVERLAP.
 
     A second rotation inside the overlap drops the oldest secret. Raises NotFound.
@@ -114,6 +150,7 @@ def rotate_secret(store_id: uuid.UUID, mode: Mode) -> tuple[WebhookEndpoint, str
     endpoint.former_secret_until = _now() + ROTATION_OVERLAP
     endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
     db.session.flush()
+    _audit(endpoint, "secret_rotated", actor, after={"former_until": endpoint.former_secret_until})
     return endpoint, secret
 
 
@@ -122,24 +159,32 @@ def reveal_secret(endpoint: WebhookEndpoint) -> str:
     return decrypt("webhook_endpoint", "secret", endpoint.id, endpoint.secret_encrypted)
 
 
-def disable_endpoint(endpoint: WebhookEndpoint, reason: str = "owner") -> None:
+def disable_endpoint(endpoint: WebhookEndpoint, reason: str = "owner", *, actor: Actor = SYSTEM) -> None:
     """Stop sending. What was pending is given up and can be replayed."""
     if endpoint.disabled_at is None:
         endpoint.disabled_at, endpoint.disabled_reason = _now(), reason
+        _audit(endpoint, "disabled", actor, after={"disabled_reason": reason})
     db.session.flush()
     give_up_pending([endpoint.id])
 
 
-def enable_endpoint(endpoint: WebhookEndpoint) -> None:
+def enable_endpoint(endpoint: WebhookEndpoint, *, actor: Actor = SYSTEM) -> None:
     """Send again, with a clean record. What was missed stays missed until `replay_since`."""
+    before = {"disabled_reason": endpoint.disabled_reason}
+    _enable(endpoint)
+    _audit(endpoint, "enabled", actor, before=before, after={"disabled_reason": None})
+
+
+def _enable(endpoint: WebhookEndpoint) -> None:
     endpoint.disabled_at = endpoint.disabled_reason = endpoint.failing_since = None
     db.session.flush()
 
 
-def delete_endpoint(endpoint: WebhookEndpoint) -> None:
+def delete_endpoint(endpoint: WebhookEndpoint, *, actor: Actor = SYSTEM) -> None:
     """Forget the endpoint; its deliveries and attempts are kept."""
     endpoint.deleted_at = _now()
     db.session.flush()
+    _audit(endpoint, "deleted", actor, before=_described(endpoint))
     give_up_pending([endpoint.id])
 
 

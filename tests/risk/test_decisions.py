@@ -190,7 +190,7 @@ def test_each_kind_of_entry_blocks_whom_it_names(facts: Facts, store_id: uuid.UU
         assert decide(facts(**named)).action is RiskAction.DENY, kind
         assert decide(facts(**other)).action is RiskAction.ALLOW, kind
         with transaction():
-            rule_changes.remove_entry(ListName.BLOCK, kind, value)
+            rule_changes.remove_entry(ListName.BLOCK, kind, value, ADMIN)
         assert decide(facts(**named)).action is RiskAction.ALLOW, kind
 
 

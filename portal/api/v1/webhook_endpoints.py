@@ -10,7 +10,7 @@ from flask import Response, request
 from pydantic import Field
 
 from portal.api.answers import answer, no_content
-from portal.api.authentication import Caller, current_caller
+from portal.api.authentication import Caller, current_caller, known_actor
 from portal.api.idempotency import call_of, read_key, run_once
 from portal.api.operations import operation
 from portal.api.strict_json import read_json
@@ -114,7 +114,9 @@ def create_endpoint() -> Response:
     def work() -> StoredAnswer:
         if find_endpoint(caller.store.id, caller.mode) is not None:
             raise Conflict("The store has a webhook endpoint in this mode.", code="endpoint_exists")
-        endpoint, secret = service.set_endpoint(caller.store.id, caller.mode, url, asked.event_types)
+        endpoint, secret = service.set_endpoint(
+            caller.store.id, caller.mode, url, asked.event_types, actor=known_actor()
+        )
         return StoredAnswer(201, orjson.dumps(_shown(endpoint, secret)).decode())
 
     return run_once(call, work)
@@ -157,7 +159,9 @@ def read_endpoint(endpoint_id: str) -> Response:
 )
 def delete_endpoint(endpoint_id: str) -> Response:
     caller = current_caller()
-    run_in_transaction(lambda: service.delete_endpoint(_endpoint_of(caller, endpoint_id, lock=True)))
+    run_in_transaction(
+        lambda: service.delete_endpoint(_endpoint_of(caller, endpoint_id, lock=True), actor=known_actor())
+    )
     return no_content()
 
 

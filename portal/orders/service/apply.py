@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import psycopg
 
-from portal.core.actors import Actor
+from portal.audit.service import record_audit
+from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit, hot
 from portal.core.errors import InvalidTransition
 from portal.core.ids import new_id
@@ -26,6 +27,7 @@ from portal.orders.record import OrderRecord
 from portal.orders.representation import event_data
 from portal.orders.transitions import Limits, Money, Transition
 
+_PRIVILEGED = frozenset({ActorKind.OPS, ActorKind.ADMIN, ActorKind.SUPPORT, ActorKind.LEAD})
 # What a transition may change; everything else in the row is frozen.
 _CHANGEABLE = (
     "status", "status_reason", "amount_received_minor", "settlement_minor", "fee_minor", "method", "bank",
@@ -107,8 +109,20 @@ def apply(
         raise refusal_of(error) from error
     if not rows:
         raise InvalidTransition()
+    if actor.kind in _PRIVILEGED:
+        _audit(order, row, actor, reason, before)
     _nudge(order, before)
     return order
+
+
+def _audit(
+    order: OrderRecord, row: Transition, actor: Actor, reason: str | None, before: OrderRecord
+) -> None:
+    """What staff do to the orders of others; what people do to their own is told by the timeline."""
+    was = {"status": before.status, "amount_received_minor": before.amount_received_minor}
+    became = {"status": order.status, "amount_received_minor": order.amount_received_minor}
+    action, subject = f"order.{row.step.value}", ("order", order.id)
+    record_audit(action, actor=actor, subject=subject, before=was, after=became, reason=reason)
 
 
 def _nudge(order: OrderRecord, before: OrderRecord) -> None:

@@ -52,10 +52,10 @@ def cards() -> ResponseReturnValue:
 @blueprint.post("/working")
 @requires(Permission.TRADER_WORKING_SWITCH)
 def switch_working() -> ResponseReturnValue:
-    wanted = request.form.get("working")
+    wanted, seat = request.form.get("working"), current_seat()
     if wanted not in {"on", "off"}:
         raise BadRequest("Say whether to switch on or off.")
-    run_in_transaction(lambda: set_working(current_seat().trader_id, wanted == "on"))
+    run_in_transaction(lambda: set_working(seat.trader_id, wanted == "on", actor=seat.actor))
     if wanted == "on":
         return done(_("You are switched on. New orders can come."))
     return done(_("You are switched off. No new orders will come; those you have stay with you."))

@@ -9,6 +9,7 @@ from typing import cast
 from flask import g
 
 from portal.core.actors import Actor, ActorKind
+from portal.web.origin import current_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Seat:
 
     @property
     def actor(self) -> Actor:
-        return Actor(ActorKind.TRADER, self.trader_id)
+        return Actor(ActorKind.TRADER, self.trader_id, origin=current_origin())
 
 
 def current_seat() -> Seat:

@@ -1,0 +1,166 @@
+"""Each privileged verb leaves an entry: what it was, what it is, by whom, and no secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from portal.audit.models import AuditEntry
+from portal.core.actors import Actor, ActorKind, Origin
+from portal.core.db import db, transaction
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.identity.api_keys import issue_api_key, revoke_api_key, rotate_api_key
+from portal.identity.models import Scope
+from portal.orders.queries import get_order
+from portal.orders.service import cancel_order
+from portal.reference import configuration as config
+from portal.reference.service import PairTerms, change_terms, set_rate, use_feed, use_manual
+from portal.risk.models import ListKind, ListName, RiskAction, RuleMode
+from portal.risk.rule_changes import add_entry, add_rule, remove_entry, set_mode
+from portal.traders.service import block_trader, set_team_switches, set_working
+from portal.webhooks import service as webhooks
+from tests.scene import Scene, build_scene
+
+SOMEBODY = Actor(ActorKind.ADMIN, new_id(), origin=Origin("203.0.113.7", "Firefox", "request-1", new_id()))
+
+
+@pytest.fixture
+def scene(app: Flask) -> Scene:
+    with transaction():
+        return build_scene()
+
+
+def entries() -> list[AuditEntry]:
+    query = db.select(AuditEntry).where(AuditEntry.actor_id == SOMEBODY.id).order_by(AuditEntry.id)
+    return list(db.session.scalars(query))
+
+
+def only() -> AuditEntry:
+    (entry,) = entries()
+    assert (str(entry.ip), entry.request_id) == ("203.0.113.7", "request-1")
+    return entry
+
+
+def told(entry: AuditEntry) -> tuple[str, Any, Any]:
+    return entry.action, entry.before, entry.after
+
+
+def test_a_setting(app: Flask) -> None:
+    with transaction():
+        config.set_value("pay_window_s", 600, SOMEBODY)
+    assert told(only()) == ("setting.changed", {"value": 900}, {"value": 600})
+    with transaction():
+        config.reset("pay_window_s", SOMEBODY)
+    assert told(entries()[1]) == ("setting.changed", {"value": 600}, {"value": 900})
+
+
+def test_a_rate_and_its_terms(scene: Scene) -> None:
+    with transaction():
+        set_rate("USDT", "RUB", 96_000_000, SOMEBODY)
+        change_terms("USDT", "RUB", PairTerms(spread_bps=120), SOMEBODY)
+        use_feed("USDT", "RUB", "https://rates.example.com/v1?key=hush", "/RUB", SOMEBODY)
+        use_manual("USDT", "RUB", SOMEBODY)
+    rate, terms, feed, manual = entries()
+    assert told(rate) == (
+        "rate.set",
+        {"raw_micros": 95_000_000},
+        {"raw_micros": 96_000_000, "forced": False},
+    )
+    assert (terms.action, terms.after) == ("rate.terms_changed", {"spread_bps": 120})
+    assert feed.after == {"source": "http_json", "host": "rates.example.com"}
+    assert "hush" not in json.dumps([feed.before, feed.after, manual.before])
+
+
+def test_an_api_key_from_its_issue_to_its_end(scene: Scene) -> None:
+    with transaction():
+        key, secret = issue_api_key(scene.store_id, Mode.LIVE, "Till", [Scope.ORDERS_READ], actor=SOMEBODY)
+        other, other_secret = rotate_api_key(scene.store_id, key.id, actor=SOMEBODY)
+        revoke_api_key(scene.store_id, other.id, actor=SOMEBODY)
+        revoke_api_key(scene.store_id, other.id, actor=SOMEBODY)
+    written = entries()
+    assert [entry.action for entry in written] == [
+        "api_key.issued",
+        "api_key.issued",
+        "api_key.rotated",
+        "api_key.revoked",
+    ]
+    assert written[0].after is not None
+    assert written[0].after["scopes"] == ["orders:read"]
+    assert written[0].after["last4"] == secret[-4:]
+    everything = json.dumps([[entry.before, entry.after] for entry in written])
+    assert secret not in everything
+    assert other_secret not in everything
+
+
+def test_a_webhook_endpoint_without_what_is_secret_in_its_address(scene: Scene) -> None:
+    store = (scene.store_id, Mode.LIVE)
+    with transaction():
+        first = webhooks.EndpointUrl("https://shop.example/hooks?auth=hush")
+        endpoint, secret = webhooks.set_endpoint(*store, first, actor=SOMEBODY)
+        webhooks.set_endpoint(*store, webhooks.EndpointUrl("https://evil.example/"), actor=SOMEBODY)
+        _, rotated = webhooks.rotate_secret(*store, actor=SOMEBODY)
+        webhooks.disable_endpoint(endpoint, actor=SOMEBODY)
+        webhooks.enable_endpoint(endpoint, actor=SOMEBODY)
+        webhooks.delete_endpoint(endpoint, actor=SOMEBODY)
+    written = entries()
+    assert [entry.action.partition(".")[2] for entry in written] == [
+        "created",
+        "changed",
+        "secret_rotated",
+        "disabled",
+        "enabled",
+        "deleted",
+    ]
+    changed = written[1]
+    assert changed.before is not None
+    assert changed.after is not None
+    assert (changed.before["host"], changed.after["host"]) == ("shop.example", "evil.example")
+    everything = json.dumps([[entry.before, entry.after] for entry in written])
+    for hidden in (secret, rotated, "hush"):
+        assert str(hidden) not in everything
+
+
+def test_risk_rules_and_lists(scene: Scene) -> None:
+    conditions = [{"fact": "amount", "op": "gt", "value": "5000"}]
+    with transaction():
+        add_rule("Big", conditions, RiskAction.REVIEW, SOMEBODY)
+        set_mode("Big", RuleMode.ON, SOMEBODY)
+        set_mode("Big", RuleMode.ON, SOMEBODY)
+        add_entry(ListName.BLOCK, ListKind.REQUISITE_NUMBER, "4111111111111111", "Stolen", SOMEBODY)
+        remove_entry(ListName.BLOCK, ListKind.REQUISITE_NUMBER, "4111111111111111", SOMEBODY)
+    added, switched, blocked, freed = entries()
+    assert added.subject_id == "Big"
+    assert told(switched) == ("risk_rule.switched", {"mode": "off"}, {"mode": "on"})
+    assert (blocked.action, blocked.reason) == ("risk_list.added", "Stolen")
+    assert freed.action == "risk_list.removed"
+    assert "4111111111111111" not in json.dumps([blocked.after, freed.after])
+
+
+def test_traders_and_teams(scene: Scene) -> None:
+    trader = scene.trader()
+    with transaction():
+        set_working(trader.id, False, actor=SOMEBODY)
+        set_working(trader.id, False, actor=SOMEBODY)
+        block_trader(trader.id, "Late again", actor=SOMEBODY)
+        set_team_switches(scene.team_id, payin_on=False, payout_on=True, actor=SOMEBODY)
+    working, blocked, team = entries()
+    assert told(working) == ("trader.changed", {"is_working": True}, {"is_working": False})
+    assert blocked.after == {"is_blocked": True, "blocked_reason": "Late again"}
+    assert (team.action, team.after) == ("team.switched", {"payin_on": False, "payout_on": True})
+
+
+def test_what_staff_do_to_an_order_and_not_what_people_do_to_their_own(scene: Scene) -> None:
+    order = scene.payin()
+    with transaction():
+        cancel_order(get_order(order.id, lock=True), "The shop asked", actor=SOMEBODY)
+    entry = only()
+    assert (entry.action, entry.subject_id) == ("order.cancelled", str(order.id))
+    assert (entry.before, entry.after) == ({"status": "matching"}, {"status": "cancelled"})
+    own = scene.payin()
+    with transaction():
+        cancel_order(get_order(own.id, lock=True), "Changed my mind", actor=scene.merchant)
+    assert not db.session.scalars(db.select(AuditEntry).where(AuditEntry.subject_id == str(own.id))).all()
