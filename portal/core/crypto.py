@@ -55,7 +55,7 @@ def decrypt(table: str, column: str, row_id: uuid.UUID, stored: bytes) -> str:
         raise DecryptionFailed(f"no key {key_id!r} is configured")
     try:
         return key.decrypt(body[:_NONCE], body[_NONCE:], _bound_to(table, column, row_id)).decode()
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: what is left of it is shorter than a nonce
         raise DecryptionFailed("the value does not belong to this row or is damaged") from None
 
 

@@ -1,0 +1,3 @@
+"""Every column that names an uploaded file, for backups. A test keeps the list whole."""
+
+FILE_REFERENCES: tuple[tuple[str, str], ...] = (("receipt", "file_key"), ("store", "logo_key"))
