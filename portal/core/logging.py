@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from time import time
 from typing import Any
 
 import orjson
@@ -121,7 +123,14 @@ def _redacted(_logger: Any, _method: str, facts: EventDict) -> EventDict:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    moment = time()
+    second = int(moment)
+    return f"{_second(second)}.{int((moment - second) * 1000):03d}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _json_line(facts: dict[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import perf_counter
 
 from portal.core.ids import new_id
 
@@ -12,12 +13,13 @@ from portal.core.ids import new_id
 class Trace:
     """One piece of work. `request_id` finds it again in logs, in statements and in error reports."""
 
-    __slots__ = ("queries", "request_id", "route")
+    __slots__ = ("began_at", "queries", "request_id", "route")
 
     def __init__(self, request_id: str, route: str) -> None:
         self.request_id = request_id
         self.route = route
         self.queries = 0
+        self.began_at = perf_counter()
 
 
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
