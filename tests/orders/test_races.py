@@ -1,0 +1,249 @@
+"""Two who act at once, with threads and real commits: one of them wins, and the books say the same afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.db import db, hot, run_in_transaction, transaction
+from portal.core.errors import DomainError
+from portal.core.ids import new_id
+from portal.core.modes import Mode
+from portal.ledger.accounts import account_id, trader_account, world_account
+from portal.ledger.entries import Movement, Posting
+from portal.ledger.errors import InsufficientFunds
+from portal.ledger.models import AccountKind, EntryKind, SubjectKind
+from portal.ledger.service import post_entry
+from portal.ledger.verification import CHECKS, run_checks
+from portal.orders.models import Direction
+from portal.orders.queries import get_order
+from portal.orders.record import OrderRecord
+from portal.orders.service import (
+    accept_payout,
+    act_on_due_orders,
+    cancel_order,
+    choose_method,
+    confirm_payin,
+)
+from portal.orders.service.create import NewOrder, create_order
+from portal.orders.verification import CHECKS as ORDER_CHECKS
+from portal.reference.seeding import seed_reference
+from tests.scene import Scene, as_trader, build_scene, counters
+
+pytestmark = pytest.mark.races
+ROUNDS = 6
+A = 15_789_474  # 1500.00 RUB at 95
+
+
+@pytest.fixture
+def arena(committed_db: Flask) -> Iterator[Scene]:
+    with transaction():
+        seed_reference()
+        scene = build_scene()
+    yield scene
+    with transaction():
+        assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
+        # The next test of this module shares the database: nobody of this one serves it.
+        hot("UPDATE requisite SET payin_on = false, payout_on = false")
+
+
+def at_once(app: Flask, *works: Callable[[], Any]) -> list[Any]:
+    """What each gave or raised, all let go at the same moment, each in a transaction of its own."""
+    barrier = threading.Barrier(len(works))
+    results: list[Any] = [None] * len(works)
+
+    def run(place: int, work: Callable[[], Any]) -> None:
+        with app.app_context():
+            barrier.wait()
+            try:
+                results[place] = work()
+            except DomainError as refusal:
+                results[place] = refusal
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    return results
+
+
+def in_one(work: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: run_in_transaction(work)
+
+
+def entries_of(order: OrderRecord) -> Counter[str]:
+    with transaction():
+        rows = hot("SELECT kind FROM ledger_entry WHERE subject_id = %(id)s", {"id": order.id})
+    return Counter(row["kind"] for row in rows)
+
+
+def now(order: OrderRecord) -> OrderRecord:
+    with transaction():
+        return get_order(order.id)
+
+
+def confirming(scene: Scene, order: OrderRecord) -> Callable[[], Any]:
+    trader = order.trader_id
+    assert trader is not None
+    actor = as_trader(type("T", (), {"id": trader})())
+    return in_one(lambda: confirm_payin(get_order(order.id, lock=True), None, actor=actor))
+
+
+def creating(scene: Scene, amount_minor: int, direction: Direction = Direction.PAYIN) -> Callable[[], Any]:
+    new = NewOrder(direction, amount_minor, "RUB", method="card")
+    return in_one(lambda: create_order(scene.store, Mode.LIVE, new, actor=scene.merchant))
+
+
+def test_of_two_confirmations_one_pays(arena: Scene, committed_db: Flask) -> None:
+    arena.requisite(arena.trader())
+    for _ in range(ROUNDS):
+        order = arena.payin()
+        results = at_once(committed_db, *[confirming(arena, order)] * 4)
+        assert {result.status for result in results} == {"completed"}
+        assert entries_of(order) == {"payin_matched": 1, "payin_completed": 1}
+
+
+def test_a_confirmation_and_a_cancellation_never_both_happen(arena: Scene, committed_db: Flask) -> None:
+    arena.requisite(arena.trader())
+    for _ in range(ROUNDS):
+        order = arena.payin()
+        cancelling = in_one(lambda: cancel_order(get_order(order.id, lock=True), "no", actor=CUSTOMER))  # noqa: B023
+        results = at_once(committed_db, confirming(arena, order), cancelling)
+        assert sum(isinstance(result, DomainError) for result in results) == 1, results
+        kinds = entries_of(order)
+        assert kinds["payin_completed"] + kinds["payin_released"] == 1
+        assert now(order).status == ("completed" if kinds["payin_completed"] else "cancelled")
+
+
+def test_a_confirmation_at_the_deadline_completes_once(arena: Scene, committed_db: Flask) -> None:
+    """In time or late, the trader's word counts: what the clock released is taken anew."""
+    requisite = arena.requisite(arena.trader())
+    for _ in range(ROUNDS):
+        order = arena.payin()
+        with transaction():
+            hot("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
+        at_once(committed_db, confirming(arena, order), lambda: act_on_due_orders(10))
+        assert now(order).status == "completed"
+        kinds = entries_of(order)
+        assert kinds["payin_completed"] == 1
+        assert kinds["payin_matched"] == 1 + kinds["payin_released"]
+        assert counters(requisite)["open_orders"] == 0
+
+
+def test_thirty_payins_do_not_pass_a_limit_of_three(arena: Scene, committed_db: Flask) -> None:
+    requisite = arena.requisite(arena.trader(), max_open_orders=3)
+    at_once(committed_db, *(creating(arena, 1000_00 + n * 100) for n in range(30)))
+    with transaction():
+        rows = hot(
+            "SELECT status, count(*) AS n FROM orders WHERE store_id = %(id)s GROUP BY 1",
+            {"id": arena.store_id},
+        )
+    assert {row["status"]: row["n"] for row in rows} == {"awaiting_payment": 3, "matching": 27}
+    assert counters(requisite)["open_orders"] == 3
+
+
+def test_payins_do_not_pass_a_days_amount(arena: Scene, committed_db: Flask) -> None:
+    requisite = arena.requisite(arena.trader(), day_amount_limit=3000_00)
+    at_once(committed_db, *(creating(arena, 1000_00 + n) for n in range(12)))
+    assert counters(requisite)["day_count"] == 2
+    assert counters(requisite)["day_amount"] <= 3000_00
+
+
+def test_one_amount_is_open_once_on_a_requisite(arena: Scene, committed_db: Flask) -> None:
+    requisite = arena.requisite(arena.trader())
+    for round_ in range(ROUNDS):
+        amount = 1000_00 + round_
+        at_once(committed_db, *[creating(arena, amount)] * 8)
+        with transaction():
+            rows = hot(
+                "SELECT count(*) AS n FROM orders WHERE requisite_id = %(id)s AND amount_minor = %(amount)s"
+                " AND status = 'awaiting_payment'",
+                {"id": requisite.id, "amount": amount},
+            )
+        assert rows[0]["n"] == 1
+
+
+def test_a_deposit_that_is_withdrawn_during_the_match_is_not_held_too(
+    arena: Scene, committed_db: Flask
+) -> None:
+    for _ in range(ROUNDS):
+        trader = arena.trader(deposit_minor=A)
+        arena.requisite(trader)
+        available = account_id(trader_account(trader.id, AccountKind.AVAILABLE, "USDT", Mode.LIVE))
+        world = account_id(world_account(AccountKind.SETTLEMENT, "USDT", Mode.LIVE))
+
+        def withdraw(available: int = available, world: int = world) -> int:
+            movements = [Movement(available, "USDT", -A), Movement(world, "USDT", A)]
+            return post_entry(
+                Posting(EntryKind.WITHDRAWAL_ASKED, 0, movements), Mode.LIVE, SubjectKind.WITHDRAWAL, new_id(),
+                actor=SYSTEM,
+            )  # fmt: skip
+
+        created, withdrawn = at_once(committed_db, creating(arena, 1500_00), in_one(withdraw))
+        held = arena.trader_balance(trader, AccountKind.HELD)
+        assert held == (A if isinstance(withdrawn, InsufficientFunds) else 0)
+        assert now_status(created.order_id) == ("awaiting_payment" if held else "matching")
+        assert arena.trader_balance(trader) == 0
+        with transaction():
+            hot("UPDATE requisite SET payin_on = false WHERE trader_id = %(id)s", {"id": trader.id})
+
+
+def now_status(order_id: Any) -> str:
+    with transaction():
+        return get_order(order_id).status
+
+
+def test_a_payout_goes_to_the_first_of_two_traders(arena: Scene, committed_db: Flask) -> None:
+    traders = [arena.trader(), arena.trader()]
+    for trader in traders:
+        arena.requisite(trader)
+    arena.fund_store()
+    for _ in range(ROUNDS):
+        order = arena.payout()
+        results = at_once(
+            committed_db,
+            *(
+                in_one(lambda t=trader: accept_payout(t.id, order.id, actor=as_trader(t)))  # noqa: B023
+                for trader in traders
+            ),
+        )
+        assert sum(isinstance(result, DomainError) for result in results) == 1, results
+        winner = next(result for result in results if not isinstance(result, DomainError))
+        assert now(order).trader_id == winner.trader_id
+
+
+def test_payouts_do_not_spend_a_balance_twice(arena: Scene, committed_db: Flask) -> None:
+    arena.fund_store(A + 473_684)
+
+    def pay_out() -> Any:
+        try:
+            return arena.payout()
+        except InsufficientFunds as refusal:
+            return refusal
+
+    results = at_once(committed_db, *[pay_out] * 6)
+    assert sum(isinstance(result, OrderRecord) for result in results) == 1, results
+    assert arena.store_balance() == 0
+
+
+def test_a_method_is_chosen_and_matched_once(arena: Scene, committed_db: Flask) -> None:
+    requisite = arena.requisite(arena.trader())
+    for round_ in range(ROUNDS):
+        order = arena.payin(2000_00 + round_, method=None)
+        choosing = in_one(
+            lambda: choose_method(get_order(order.id, lock=True), "card", None, actor=CUSTOMER)  # noqa: B023
+        )
+        results = at_once(committed_db, *[choosing] * 4)
+        assert {result.status for result in results} == {"awaiting_payment"}
+        assert entries_of(order) == {"payin_matched": 1}
+        assert counters(requisite)["open_orders"] == round_ + 1
