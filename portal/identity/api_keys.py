@@ -216,6 +216,20 @@ def list_api_keys(store_id: uuid.UUID) -> Sequence[ApiKey]:
     ).all()
 
 
+def find_store_of_key(key_id: uuid.UUID) -> uuid.UUID | None:
+    """Whose key it is, revoked or not."""
+    return db.session.scalar(select(ApiKey.store_id).where(ApiKey.id == key_id))
+
+
+def scopes_of_key(store_id: uuid.UUID, key_id: uuid.UUID) -> frozenset[Scope]:
+    """What the key may do. Raises NotFound for a stranger's."""
+    query = select(ApiKey.scopes).where(ApiKey.id == key_id, ApiKey.store_id == store_id)
+    names = db.session.scalar(query)
+    if names is None:
+        raise NotFound("There is no such key.")
+    return frozenset(Scope(name) for name in names)
+
+
 def _locked(store_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
     key = db.session.scalar(
         select(ApiKey)
