@@ -218,6 +218,7 @@ def _index_names() -> Iterator[str]:
 def _acting_clock(_settings: Settings) -> Found:
     rows = _all(
         "SELECT extract(epoch FROM clock_timestamp() - max(beat_at))::float8 AS silent_s FROM heartbeat"
+        " WHERE role = 'clock'"
     )
     silent = rows[0]["silent_s"]
     if silent is None:

@@ -34,3 +34,25 @@ class OrderEvent:
 def list_order_events(event_ids: Sequence[uuid.UUID]) -> list[OrderEvent]:
     """Those of these events that are about orders, as the order was then."""
     return [OrderEvent(**row) for row in hot(_ORDERS, {"ids": list(event_ids)})]
+
+
+_OVERDUE = """
+SELECT greatest(extract(epoch FROM clock_timestamp() - min(next_at)), 0)::float8 AS late_s
+FROM event WHERE state = 'pending'
+"""
+
+
+def outbox_overdue_s() -> float:
+    """For how long the outbox has left undone what is due, 0 when nothing is.
+
+    An event that failed and waits for its next try is not late, however old it is.
+    """
+    return float(hot(_OVERDUE)[0]["late_s"] or 0)
+
+
+_WAITING = "SELECT count(*) AS events FROM event WHERE state = 'pending'"
+
+
+def count_waiting_events() -> int:
+    """How many events wait to be handed on, those that wait for another try among them."""
+    return int(hot(_WAITING)[0]["events"])
