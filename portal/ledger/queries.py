@@ -39,6 +39,63 @@ def list_balances(owner_kind: OwnerKind, owner_id: uuid.UUID | None, mode: Mode)
     ]
 
 
+_BALANCES_OF = """
+SELECT owner_id, kind, currency, balance FROM ledger_account
+ WHERE owner_kind = ANY(%(kinds)s) AND owner_id = ANY(%(owners)s::uuid[]) AND mode = %(mode)s AND keeps_balance
+ ORDER BY currency, kind
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBalance:
+    owner_id: uuid.UUID
+    kind: AccountKind
+    currency: str
+    minor: int
+
+
+def list_balances_of(
+    owner_kinds: Sequence[OwnerKind], owner_ids: Sequence[uuid.UUID], mode: Mode
+) -> list[OwnedBalance]:
+    """Exact balances of several owners at once: stores, traders, leads."""
+    params = {"kinds": [kind.value for kind in owner_kinds], "owners": list(owner_ids), "mode": mode.value}
+    return [
+        OwnedBalance(row["owner_id"], AccountKind(row["kind"]), row["currency"], int(row["balance"]))
+        for row in hot(_BALANCES_OF, params)
+    ]
+
+
+_SUMS = """
+SELECT a.owner_kind, a.kind, a.currency, sum(
+         CASE WHEN a.keeps_balance THEN a.balance
+              ELSE coalesce((SELECT r.balance FROM ledger_rollup r WHERE r.account_id = a.id), 0)
+                 + coalesce((SELECT sum(u.amount) FROM ledger_unfolded u WHERE u.account_id = a.id), 0)
+         END)::bigint AS balance
+  FROM ledger_account a WHERE a.mode = %(mode)s GROUP BY a.owner_kind, a.kind, a.currency
+ ORDER BY a.currency, a.owner_kind, a.kind
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSum:
+    """What all owners of one kind have together."""
+
+    owner_kind: OwnerKind
+    kind: AccountKind
+    currency: str
+    minor: int
+
+
+def sum_balances(mode: Mode) -> list[BalanceSum]:
+    """Exact sums over all accounts, by kind of owner, kind of money and currency. Grows with accounts alone."""
+    return [
+        BalanceSum(
+            OwnerKind(row["owner_kind"]), AccountKind(row["kind"]), row["currency"], int(row["balance"])
+        )
+        for row in hot(_SUMS, {"mode": mode.value})
+    ]
+
+
 def balance_minor(
     owner_kind: OwnerKind, owner_id: uuid.UUID | None, kind: AccountKind, currency: str, mode: Mode
 ) -> int:

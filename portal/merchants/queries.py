@@ -132,6 +132,11 @@ def get_store(store_id: uuid.UUID) -> StoreTerms:
     return store
 
 
+def list_store_names() -> dict[uuid.UUID, str]:
+    """All stores' names by id, from memory."""
+    return {store.id: store.name for store in stores.get().values()}
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """One store that a person works in, and what they may do there."""

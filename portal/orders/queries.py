@@ -123,18 +123,18 @@ def list_orders_for_store(
     conditions = [sql for name, sql in _CONDITIONS if name in asked]
     sql = " AND ".join(["o.store_id = %(store_id)s", "o.mode = %(mode)s", *conditions])
     params = {name: getattr(narrow, name, None) for name, _ in _CONDITIONS} | {
-        "id_passing": _id_at(datetime.now(UTC), -_LONGEST_PASSING_S),
+        "id_passing": least_id_at(datetime.now(UTC), -_LONGEST_PASSING_S),
         "store_id": store_id,
         "mode": mode.value,
-        "id_from": _id_at(narrow.created_from, -60),
-        "id_to": _id_at(narrow.created_to, 60),
+        "id_from": least_id_at(narrow.created_from, -60),
+        "id_to": least_id_at(narrow.created_to, 60),
         "limit": limit,
     }
     rows = hot(f"SELECT {COLUMNS} FROM orders o WHERE {sql} ORDER BY o.id DESC LIMIT %(limit)s", params)  # noqa: S608
     return [record_of(row) for row in rows]
 
 
-def _id_at(moment: datetime | None, shift_s: int) -> uuid.UUID | None:
+def least_id_at(moment: datetime | None, shift_s: int) -> uuid.UUID | None:
     """The least UUIDv7 of a moment."""
     if moment is None:
         return None

@@ -22,13 +22,14 @@ class TraderTerms:
     id: uuid.UUID
     mode: str
     lead_id: uuid.UUID | None
+    name: str = ""
 
 
-_TRADERS = text("SELECT t.id, t.mode, m.lead_id FROM trader t LEFT JOIN team m ON m.id = t.team_id")
+_TRADERS = text("SELECT t.id, t.mode, m.lead_id, t.name FROM trader t LEFT JOIN team m ON m.id = t.team_id")
 
 
 def _load(connection: Connection) -> Mapping[uuid.UUID, TraderTerms]:
-    return {row.id: TraderTerms(row.id, row.mode, row.lead_id) for row in connection.execute(_TRADERS)}
+    return {row.id: TraderTerms(row.id, row.mode, row.lead_id, row.name) for row in connection.execute(_TRADERS)}
 
 
 traders = Snapshot("traders", _load, lambda: 10.0)
@@ -76,6 +77,61 @@ def people_of_traders(trader_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Trader
     """By trader, for those that exist."""
     rows = hot(_PEOPLE, {"traders": list(trader_ids)})
     return {row["trader_id"]: TraderPeople(**row) for row in rows}
+
+
+_OF_LEAD = """
+SELECT t.id, t.name, m.name AS team, t.mode, t.status, t.is_working, t.is_blocked,
+       m.payin_on AND t.lead_payin_on AS payin_on, m.payout_on AND t.lead_payout_on AS payout_on,
+       count(r.id) FILTER (WHERE r.status <> 'archived') AS requisites,
+       count(r.id) FILTER (WHERE r.can_take_payin) AS requisites_online,
+       coalesce(sum(r.open_orders), 0) AS open_orders
+  FROM team m JOIN trader t ON t.team_id = m.id LEFT JOIN requisite r ON r.trader_id = t.id
+ WHERE m.lead_id = %(lead)s
+ GROUP BY t.id, m.id ORDER BY m.name, t.name, t.id LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamTrader:
+    """A trader as their lead sees them. `requisites_online` can take a payin now.
+
+    The switches are what the lead allows: the team's and this trader's together.
+    """
+
+    id: uuid.UUID
+    name: str
+    team: str
+    mode: str
+    status: str
+    is_working: bool
+    is_blocked: bool
+    payin_on: bool
+    payout_on: bool
+    requisites: int
+    requisites_online: int
+    open_orders: int
+
+    @property
+    def is_online(self) -> bool:
+        """Switched on, and with something to receive to."""
+        return self.is_working and not self.is_blocked and self.requisites_online > 0
+
+
+def list_traders_of_lead(lead_id: uuid.UUID, limit: int = 500) -> list[TeamTrader]:
+    """The traders of this lead's teams, by team and name."""
+    return [TeamTrader(**row) for row in hot(_OF_LEAD, {"lead": lead_id, "limit": limit})]
+
+
+def list_trader_ids_of_lead(lead_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
+    """The traders of this lead's teams, both modes."""
+    sql = "SELECT t.id FROM trader t JOIN team m ON m.id = t.team_id WHERE m.lead_id = %(lead)s ORDER BY t.id"
+    return tuple(row["id"] for row in hot(sql, {"lead": lead_id}))
+
+
+def trader_name(trader_id: uuid.UUID) -> str:
+    """From memory; empty for one that was opened this moment."""
+    terms = traders.get().get(trader_id)
+    return terms.name if terms else ""
 
 
 def list_requisites(trader_id: uuid.UUID) -> list[Requisite]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from flask import Flask
 
 from portal.web import (
+    admin,
     assets,
     auth,
     csrf,
     errors,
     health,
     languages,
+    lead,
     limits,
+    look,
+    merchant,
+    navigation,
     pay,
     presentation,
     security,
+    support,
     trader,
 )
-from portal.web.account import notifications
+from portal.web.account import notifications, profile, tokens
 from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
 from portal.web.dev import mailbox
@@ -31,12 +37,17 @@ def register(app: Flask) -> None:
     csrf.register(app)
     languages.register(app)
     presentation.register(app)
+    look.register(app)
+    navigation.register(app)
     assets.register(app)
     errors.register(app)
     auth.register(app)
     app.register_blueprint(account_security.blueprint)
+    app.register_blueprint(profile.blueprint)
+    app.register_blueprint(tokens.blueprint)
     notifications.register(app)
     mailbox.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(pay.bp)
-    app.register_blueprint(trader.blueprint)
+    for portal in (trader, merchant, lead, support, admin):
+        app.register_blueprint(portal.blueprint)

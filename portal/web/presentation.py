@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from babel.dates import format_datetime, format_time
-from babel.numbers import format_decimal
-from flask import Flask
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_decimal, format_percent
+from flask import Flask, request
+from flask_babel import gettext as _
 
 from portal.core.ids import public_id
 from portal.core.money import format_amount
+from portal.identity.models import Role
+from portal.orders.day_figures import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.languages import current_language, current_timezone
 
@@ -46,6 +50,63 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def day_text(moment: datetime) -> str:
+    return format_date(moment.astimezone(current_timezone()), "d MMM y", locale=current_language())
+
+
+def number_text(number: float) -> str:
+    """Grouped digits in the page's language."""
+    return format_decimal(number, locale=current_language()).replace(" ", "\u00a0")
+
+
+def counted_text(number: int) -> str:
+    """A number that was counted up to COUNTED_TO + 1: from there on it is "more"."""
+    return f"{number_text(COUNTED_TO)}+" if number > COUNTED_TO else number_text(number)
+
+
+def percent_text(share: float, decimals: int = 1) -> str:
+    """0.934 -> "93.4%"."""
+    pattern = f"#,##0.{'#' * decimals}%" if decimals else "#,##0%"
+    return format_percent(share, pattern, locale=current_language()).replace(" ", "\u00a0")
+
+
+def duration_text(seconds: float) -> str:
+    """The two largest parts of a time that passed: "1 h 12 min", "48 s"."""
+    left = round(seconds)
+    parts: list[str] = []
+    for size, words in ((86400, _("%(number)d d")), (3600, _("%(number)d h")), (60, _("%(number)d min"))):
+        if left >= size or parts:
+            parts.append(words % {"number": left // size})
+            left %= size
+        if len(parts) == 2:
+            break
+    if not parts or (len(parts) == 1 and seconds < 3600):
+        parts.append(_("%(number)d s") % {"number": left})
+    return "\u00a0".join(part.replace(" ", "\u00a0") for part in parts)
+
+
+def initials(name: str) -> str:
+    """One or two letters for a person without a picture."""
+    words = [word for word in name.replace(",", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
+
+
+def role_names(roles: Iterable[Role]) -> str:
+    names = {
+        Role.ADMIN: _("Administrator"),
+        Role.SUPPORT: _("Support"),
+        Role.LEAD: _("Team lead"),
+        Role.TRADER: _("Trader"),
+        Role.MERCHANT: _("Merchant"),
+    }
+    return ", ".join(names[role] for role in roles)
+
+
+def here() -> str:
+    """This page's own address, for a form that leads back to it."""
+    return request.full_path.removesuffix("?") if request.method == "GET" else ""
+
+
 def method_name(code: str | None) -> str:
     found = find_method(code) if code else None
     return found.name(current_language()) if found else code or ""
@@ -73,8 +134,16 @@ def register(app: Flask) -> None:
         moment_text=moment_text,
         time_text=time_text,
         utc_text=utc_text,
+        day_text=day_text,
+        number_text=number_text,
+        counted_text=counted_text,
+        percent_text=percent_text,
+        duration_text=duration_text,
+        initials=initials,
+        role_names=role_names,
         method_name=method_name,
         bank_name=bank_name,
         digit_groups=digit_groups,
         public_id=lambda value, prefix: public_id(prefix, value),
     )
+    app.jinja_env.globals["here"] = here

@@ -108,6 +108,33 @@ def list_attempts(store_id: uuid.UUID, delivery_id: uuid.UUID) -> Sequence[Webho
     ).all()
 
 
+_TROUBLED = """
+SELECT e.store_id, e.disabled_at, e.failing_since,
+       (SELECT count(*) FROM (
+          SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = e.id AND d.state = 'pending'
+             AND d.next_at <= clock_timestamp() + interval '10 years' LIMIT 1000) w) AS waiting
+  FROM webhook_endpoint e
+ WHERE e.store_id = ANY(%(stores)s::uuid[]) AND e.mode = %(mode)s AND e.deleted_at IS NULL
+   AND (e.disabled_at IS NOT NULL OR e.failing_since IS NOT NULL)
+ ORDER BY e.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledEndpoint:
+    """An endpoint that was switched off, or that fails since a moment. `waiting` is counted up to 1,000."""
+
+    store_id: uuid.UUID
+    disabled_at: datetime | None
+    failing_since: datetime | None
+    waiting: int
+
+
+def list_troubled_endpoints(store_ids: Sequence[uuid.UUID], mode: Mode) -> list[TroubledEndpoint]:
+    rows = hot(_TROUBLED, {"stores": list(store_ids), "mode": mode.value})
+    return [TroubledEndpoint(**row) for row in rows]
+
+
 def oldest_due_age_s() -> float:
     """Seconds by which the sender is late with its most overdue delivery to a healthy endpoint; 0 if not."""
     return float(hot(_OLDEST_DUE)[0]["age_s"])

@@ -1,4 +1,4 @@
-// What all portal pages share: copy buttons, the theme button, dialogs, and what happens when a request fails.
+// What all portal pages share: copy buttons, menus, the theme, dialogs, and what happens when a request fails.
 "use strict";
 (() => {
   const noticeRegion = () => document.getElementById("notice");
@@ -33,13 +33,63 @@
     if (dialog && dialog.showModal) { event.preventDefault(); dialog.showModal(); }
   });
 
-  const themeButton = document.querySelector("[data-theme-toggle]");
-  if (themeButton) {
-    const show = () => themeButton.setAttribute("aria-pressed", String(window.nostroTheme.isDark()));
-    themeButton.hidden = false;
-    themeButton.addEventListener("click", () => { window.nostroTheme.toggle(); show(); });
-    show();
-  }
+  // The theme changes at once; the form keeps it in the background.
+  document.addEventListener("submit", (event) => {
+    const theme = event.submitter && event.submitter.dataset.themeChoice;
+    if (!theme) return;
+    event.preventDefault();
+    window.nostroTheme.choose(theme);
+    for (const button of event.target.querySelectorAll("[data-theme-choice]")) {
+      button.setAttribute("aria-pressed", String(button === event.submitter));
+    }
+    const sent = new FormData(event.target);
+    sent.set("theme", theme);
+    fetch(event.target.action, { method: "POST", body: sent, redirect: "manual" });
+  });
+
+  // A menu closes when one goes elsewhere; Escape gives the focus back to its button.
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details[data-closes][open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+    const toast = event.target.closest("[data-close-toast]");
+    if (toast) toast.closest("[data-toast]").remove();
+    const ask = event.target.closest("[data-close-dialog]");
+    if (ask) ask.closest("dialog").close();
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details[data-closes][open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+
+  // What unfolds without a script opens as a dialog with one.
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest("details[data-dialog] > summary");
+    if (!summary) return;
+    event.preventDefault();
+    const details = summary.parentElement;
+    const body = details.querySelector(".ask-body");
+    const dialog = document.createElement("dialog");
+    dialog.className = "ask-dialog";
+    dialog.setAttribute("aria-labelledby", body.getAttribute("aria-labelledby"));
+    dialog.append(body);
+    dialog.addEventListener("close", () => { details.append(body); dialog.remove(); summary.focus(); });
+    details.after(dialog);
+    dialog.showModal();
+  });
+
+  // A file that is dropped is a file that was chosen; its name is said.
+  const overDrop = (event, isOver) => {
+    const drop = event.target.closest && event.target.closest(".file-drop");
+    if (drop) drop.classList.toggle("is-over", isOver);
+  };
+  document.addEventListener("dragover", (event) => overDrop(event, true));
+  document.addEventListener("dragleave", (event) => overDrop(event, false));
+  document.addEventListener("drop", (event) => overDrop(event, false));
+  document.addEventListener("change", (event) => {
+    const said = event.target.type === "file" && document.querySelector(`[data-file-name="${event.target.id}"]`);
+    if (said && event.target.files.length) said.textContent = event.target.files[0].name;
+  });
 
   // A failure that did not come from our own pages (a proxy's, none at all) never replaces a part of the page.
   document.addEventListener("htmx:beforeSwap", (event) => {

@@ -1,4 +1,4 @@
-"""`/sign-in`, `/sign-out`, `/account`."""
+"""`/sign-in`, `/sign-out`."""
 
 from __future__ import annotations
 
@@ -66,12 +66,6 @@ def end_session() -> ResponseReturnValue:
     response = see_other(url_for("auth.show_sign_in"))
     drop_cookie(response, session_cookie())
     return response
-
-
-@blueprint.get("/account")
-@requires(Permission.ACCOUNT_VIEW)
-def account() -> ResponseReturnValue:
-    return render_template("auth/account.html", visitor=current_user)
 
 
 def sign_in_page(

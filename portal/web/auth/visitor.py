@@ -12,16 +12,14 @@ from flask_login import UserMixin
 
 from portal.core.db import transaction
 from portal.core.permissions import MissingPermission, Permission, Reach
-from portal.identity.models import Role
 from portal.identity.queries import SignedIn, find_session
 from portal.identity.roles import effective_permissions
 from portal.identity.sessions import touch_session
 from portal.reference import configuration as config
+from portal.web.navigation import home_of
 from portal.web.security import session_cookie
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-_HOMES = {Role.TRADER: "trader.queue"}
 
 
 class Visitor(UserMixin):  # type: ignore[misc]
@@ -63,7 +61,7 @@ class Visitor(UserMixin):  # type: ignore[misc]
     @property
     def home(self) -> str:
         """The endpoint where this person's work begins."""
-        return next((_HOMES[role] for role in self.session.roles if role in _HOMES), "auth.account")
+        return home_of(self)
 
 
 def background(view: View) -> View:

@@ -41,11 +41,15 @@ def test_a_trader_lands_in_the_queue(browser: Browser) -> None:
     assert session_row(token_of(browser))["user_id"] == user.id
 
 
-@pytest.mark.parametrize("role", [Role.MERCHANT, Role.LEAD, Role.SUPPORT, Role.ADMIN])
-def test_other_roles_land_on_their_account(browser: Browser, role: Role) -> None:
+@pytest.mark.parametrize(
+    ("role", "home"),
+    # Whoever is no member of a merchant yet has nothing but their account.
+    [(Role.MERCHANT, "/account"), (Role.LEAD, "/lead"), (Role.SUPPORT, "/support"), (Role.ADMIN, "/admin")],
+)
+def test_other_roles_land_on_their_home(browser: Browser, role: Role, home: str) -> None:
     user = new_user(role)
     browser.sign_in(user.email)
-    assert browser.get("/").location == "/account"
+    assert browser.get("/").location == home
     page = browser.get("/account")
     assert page.status_code == 200
     assert user.email in page.text
@@ -59,7 +63,7 @@ def test_the_cookie_is_out_of_reach_and_only_its_hash_is_stored(browser: Browser
     assert token_of(browser).encode() not in session_row(token_of(browser))["token_hash"]
 
 
-def test_each_sign_in_has_a_session_of_its_own_and_ends_the_one_before(browser: Browser) -> None:
+def test_row_50_each_sign_in_has_a_session_of_its_own_and_ends_the_one_before(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     browser.sign_in(user.email)
     first = token_of(browser)
@@ -69,7 +73,7 @@ def test_each_sign_in_has_a_session_of_its_own_and_ends_the_one_before(browser: 
     assert session_row(first)["revoked_at"] is not None
 
 
-def test_signing_out_ends_the_session_at_once(browser: Browser) -> None:
+def test_row_51_signing_out_ends_the_session_at_once(browser: Browser) -> None:
     browser.sign_in(new_user(Role.TRADER).email)
     token = token_of(browser)
     answer = browser.post("/sign-out", htmx=False)
@@ -79,7 +83,7 @@ def test_signing_out_ends_the_session_at_once(browser: Browser) -> None:
     assert browser.get("/account").status_code == 303
 
 
-def test_signing_out_needs_the_forms_token(browser: Browser) -> None:
+def test_row_54_signing_out_needs_the_forms_token(browser: Browser) -> None:
     browser.sign_in(new_user(Role.TRADER).email)
     browser.token = "forged"
     assert browser.post("/sign-out", htmx=False).status_code == 400
@@ -104,7 +108,7 @@ def test_a_session_that_is_over_opens_nothing(browser: Browser, change: str) -> 
     assert browser.get("/account").location == "/sign-in?next=/account"
 
 
-def test_an_inactive_account_opens_nothing(browser: Browser) -> None:
+def test_row_51_an_inactive_account_opens_nothing(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     browser.sign_in(user.email)
     with transaction():
@@ -126,7 +130,7 @@ def test_polling_alone_does_not_keep_a_session(browser: Browser) -> None:
     assert session_row(token)["last_seen_at"] > before
 
 
-def test_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Browser) -> None:
+def test_row_45_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Browser) -> None:
     known = browser.sign_in(new_user(Role.TRADER).email, "wrong password")
     unknown = browser.sign_in(f"{uuid.uuid4().hex}@example.test", "wrong password")
     assert known.status_code == unknown.status_code == 422
@@ -134,7 +138,7 @@ def test_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Browser) 
     assert "The email or the password is not right." in unknown.text
 
 
-def test_nobodys_password_takes_as_long_as_somebodys() -> None:
+def test_row_45_nobodys_password_takes_as_long_as_somebodys() -> None:
     stored = hash_password(PASSWORD)
     is_password_right(None, "warm up")
 
@@ -148,6 +152,27 @@ def test_nobodys_password_takes_as_long_as_somebodys() -> None:
 
     known, unknown = fastest(stored), fastest(None)
     assert 0.5 < unknown / known < 2
+
+
+def test_row_54_nobody_is_signed_in_as_somebody_by_another_sites_form(browser: Browser) -> None:
+    user = new_user(Role.TRADER)
+    data = {"email": user.email, "password": PASSWORD}
+    assert browser.open("POST", "/sign-in", data=data).status_code == 400
+    data["csrf_token"] = browser.read_token("/sign-in")
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert browser.open("POST", "/sign-in", data=data, headers=cross).status_code == 403
+    stranger = Browser(browser.client.application.test_client())
+    assert stranger.open("POST", "/sign-in", data=data).status_code == 400
+    assert browser.client.get_cookie(COOKIE) is None
+    assert stranger.client.get_cookie(COOKIE) is None
+
+
+def test_row_51_what_a_person_may_do_is_read_anew_with_every_request(browser: Browser) -> None:
+    user = new_user(Role.TRADER, Role.SUPPORT)
+    browser.sign_in(user.email)
+    with transaction():
+        hot("DELETE FROM user_role WHERE user_id = %(id)s AND role = 'trader'", {"id": user.id})
+    assert browser.get("/trader/queue").status_code == 403
 
 
 def test_empty_fields_are_said_beside_them(browser: Browser) -> None:
@@ -183,7 +208,7 @@ def test_the_wanted_page_follows_the_sign_in(browser: Browser) -> None:
         "/ /x",
     ],
 )
-def test_the_wanted_page_never_leads_elsewhere(wanted: str) -> None:
+def test_row_54_the_wanted_page_never_leads_elsewhere(wanted: str) -> None:
     assert safe_next(wanted) is None
 
 
@@ -192,7 +217,7 @@ def address() -> str:
     return f"2001:db8::{number % 65536:x}:{(number >> 16) % 65536:x}"
 
 
-def test_repeated_failures_bring_a_pause_that_grows_and_ends(in_context: Flask) -> None:
+def test_row_43_repeated_failures_bring_a_pause_that_grows_and_ends(in_context: Flask) -> None:
     user, ip = new_user(Role.TRADER), address()
     for _ in range(3):
         assert check_credentials(user.email, "wrong password", ip, LIMITS) is None
@@ -211,7 +236,9 @@ def test_repeated_failures_bring_a_pause_that_grows_and_ends(in_context: Flask) 
     assert check_credentials(user.email, PASSWORD, ip, LIMITS) == user.id
 
 
-def test_failures_elsewhere_do_not_keep_the_owner_out(in_context: Flask) -> None:
+def test_rows_43_and_44_failures_from_everywhere_bring_a_pause_but_do_not_keep_the_owner_out(
+    in_context: Flask,
+) -> None:
     user, home = new_user(Role.TRADER), address()
     assert check_credentials(user.email, PASSWORD, home, LIMITS) == user.id
     with transaction():

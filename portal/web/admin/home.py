@@ -1,0 +1,75 @@
+"""`/admin`: money, flow and health of the whole house."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from portal.core.modes import Mode
+from portal.core.permissions import Permission, requires
+from portal.events.relay import oldest_pending_age_s
+from portal.ledger.models import AccountKind, OwnerKind
+from portal.ledger.queries import BalanceSum, sum_balances
+from portal.orders.day_figures import count_open_by_status, read_day
+from portal.web.admin import blueprint
+from portal.web.home_figures import day_of, flow_chart
+from portal.web.languages import current_timezone
+from portal.web.listing import fixed
+from portal.web.staff_orders import staff_listing, whose_orders
+from portal.webhooks.queries import oldest_due_age_s
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What lies where, in minor units of one currency."""
+
+    currency: str
+    revenue_minor: int
+    deposits_minor: int
+    stores_minor: int
+    leads_minor: int
+    held_minor: int
+
+
+@blueprint.get("")
+@requires(Permission.ADMIN_HOME_VIEW)
+def home() -> ResponseReturnValue:
+    figures = read_day(whose_orders(), Mode.LIVE, current_timezone())
+    currency = (figures.currencies or ["USDT"])[0]
+    return render_template(
+        "admin/home.html",
+        figures=figures,
+        open=count_open_by_status(Mode.LIVE),
+        day=day_of(figures, currency),
+        chart=flow_chart(figures, currency),
+        money_lines=money_of(sum_balances(Mode.LIVE)),
+        event_age_s=oldest_pending_age_s(),
+        webhook_age_s=oldest_due_age_s(),
+        latest=fixed(staff_listing("admin"), figures.latest),
+    )
+
+
+def money_of(sums: list[BalanceSum]) -> list[Money]:
+    """By settlement currency: those in which somebody's money can lie."""
+    kept = {(total.owner_kind, total.kind, total.currency): total.minor for total in sums}
+    own = (OwnerKind.STORE, OwnerKind.TRADER, OwnerKind.LEAD)
+    currencies = sorted(
+        {c for (kind, account, c) in kept if kind in own and account == AccountKind.AVAILABLE}
+    )
+
+    def minor(kind: OwnerKind, account: AccountKind, currency: str) -> int:
+        return kept.get((kind, account, currency), 0)
+
+    return [
+        Money(
+            currency,
+            minor(OwnerKind.PLATFORM, AccountKind.REVENUE, currency),
+            minor(OwnerKind.TRADER, AccountKind.AVAILABLE, currency),
+            minor(OwnerKind.STORE, AccountKind.AVAILABLE, currency),
+            minor(OwnerKind.LEAD, AccountKind.AVAILABLE, currency),
+            sum(minor(kind, AccountKind.HELD, currency) for kind in own),
+        )
+        for currency in currencies
+    ]

@@ -1,0 +1,274 @@
+"""Lists as people use them: sorted and narrowed by the URL, keyset pages, chosen columns, a file of the same.
+
+A page declares its list once (`Listing`) and hands over how rows are fetched; everything else - the form, the
+table, the pages, the export - follows. It works without a script; with one, only the table is swapped.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from flask import Response, after_this_request, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import LazyString
+
+from portal.core.htmx import fragment, is_htmx
+from portal.settings import get_settings
+
+Row = TypeVar("Row")
+PAGE = 50
+_COLUMNS_KEPT_S = 365 * 86400
+
+
+class Cell(StrEnum):
+    """How a value is drawn: what the value must be stands beside it."""
+
+    TEXT = "text"
+    CODE = "code"
+    NUMBER = "number"  # an int
+    MONEY = "money"  # (minor units, currency) or None
+    MOMENT = "moment"  # an aware datetime or None
+    STATUS = "status"  # a status of an order
+    PILL = "pill"  # (colour, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column. `value` gives what the cell is drawn from, `link` where it leads, `plain` what a file says.
+
+    `sort` names the order it can be sorted by; `is_optional` columns can be switched off, and those that are
+    not `is_shown` are off until somebody switches them on.
+    """
+
+    name: str
+    label: LazyString | str
+    value: Callable[[Row], Any]
+    cell: Cell = Cell.TEXT
+    link: Callable[[Row], str | None] | None = None
+    plain: Callable[[Row], str] | None = None
+    sort: str | None = None
+    is_optional: bool = True
+    is_shown: bool = True
+
+    @property
+    def is_number(self) -> bool:
+        return self.cell in {Cell.NUMBER, Cell.MONEY}
+
+
+class Kind(StrEnum):
+    TEXT = "search"
+    CHOICE = "choice"
+    DATE = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One field above the list; its name is the parameter in the URL. `choices` are (value, words)."""
+
+    name: str
+    label: LazyString | str
+    kind: Kind = Kind.TEXT
+    choices: Callable[[], Sequence[tuple[str, str]]] = tuple
+    hint: LazyString | str = ""
+
+    def clean(self, text: str) -> str:
+        """What is taken of the URL: nothing that is not one of the choices, nothing endless."""
+        text = text.replace("\0", "").strip()[:200]
+        if self.kind is Kind.CHOICE and text not in {value for value, _ in self.choices()}:
+            return ""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the URL asks for. `after` is the cursor of the row before the page: its values, as strings."""
+
+    filters: Mapping[str, str]
+    sort: str
+    is_descending: bool
+    after: tuple[str, ...] | None
+    limit: int = PAGE
+
+    def get(self, name: str) -> str | None:
+        return self.filters.get(name) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Row]):
+    """A list of one kind of rows. `cursor` says after which values the next page goes on, for the asked sort.
+
+    `endpoint` shows it, `export_endpoint` gives it as a file; `params` are both routes' own.
+    """
+
+    name: str
+    columns: tuple[Column[Row], ...]
+    fetch: Callable[[Asked], Sequence[Row]]
+    cursor: Callable[[Row, Asked], tuple[str, ...]]
+    endpoint: str
+    default_sort: str
+    title: LazyString | str
+    empty_title: LazyString | str
+    empty_next: LazyString | str
+    icon: str = "list-details"
+    filters: tuple[Filter, ...] = ()
+    export_endpoint: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def element_id(self) -> str:
+        return f"list-{self.name}"
+
+    @property
+    def sorts(self) -> set[str]:
+        return {column.sort for column in self.columns if column.sort} | {self.default_sort.lstrip("-")}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[Row]):
+    """One page of a list, ready to be drawn by the macro."""
+
+    listing: Listing[Row]
+    asked: Asked
+    rows: Sequence[Row]
+    columns: tuple[Column[Row], ...]
+    next_after: str | None
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(self.asked.filters.values())
+
+    @property
+    def is_first(self) -> bool:
+        return self.asked.after is None
+
+    def url(self, *, sort: str | None = None, after: str | None = None) -> str:
+        """This list with the same filters, sorted so, from there on."""
+        values = {**self.listing.params, **self._query(sort), "after": after}
+        return url_for(self.listing.endpoint, **values)
+
+    @property
+    def plain_url(self) -> str:
+        return url_for(self.listing.endpoint, **self.listing.params)
+
+    @property
+    def export_url(self) -> str | None:
+        if self.listing.export_endpoint is None:
+            return None
+        chosen = [column.name for column in self.columns]
+        return url_for(
+            self.listing.export_endpoint, **{**self.listing.params, **self._query(None), "columns": chosen}
+        )
+
+    def sort_url(self, column: Column[Row]) -> str:
+        """Sorted by this column; the other way round where it is already."""
+        name = column.sort or ""
+        is_descending = not self.asked.is_descending if self.asked.sort == name else False
+        return self.url(sort=f"-{name}" if is_descending else name)
+
+    def sort_state(self, column: Column[Row]) -> str:
+        if self.asked.sort != column.sort:
+            return "none"
+        return "descending" if self.asked.is_descending else "ascending"
+
+    @property
+    def sort_value(self) -> str:
+        value = ("-" if self.asked.is_descending else "") + self.asked.sort
+        return "" if value == self.listing.default_sort else value
+
+    def _query(self, sort: str | None) -> dict[str, Any]:
+        query: dict[str, Any] = {name: value for name, value in self.asked.filters.items() if value}
+        wanted = self.sort_value if sort is None else sort
+        return query | ({"sort": wanted} if wanted else {})
+
+
+def read_asked(listing: Listing[Any]) -> Asked:
+    """What the URL asks of this list; what makes no sense is left out rather than refused."""
+    sort = request.args.get("sort", "") or listing.default_sort
+    if sort.lstrip("-") not in listing.sorts:
+        sort = listing.default_sort
+    filters = {narrow.name: narrow.clean(request.args.get(narrow.name, "")) for narrow in listing.filters}
+    return Asked(filters, sort.lstrip("-"), sort.startswith("-"), _unpack(request.args.get("after", "")))
+
+
+def show(listing: Listing[Row]) -> Shown[Row]:
+    """Fetch the asked page."""
+    asked = read_asked(listing)
+    rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, PAGE + 1))
+    page = rows[:PAGE]
+    more = _pack(listing.cursor(page[-1], asked)) if len(rows) > PAGE else None
+    return Shown(listing, asked, page, chosen_columns(listing), more)
+
+
+def fixed(listing: Listing[Row], rows: Sequence[Row]) -> Shown[Row]:
+    """Rows that are at hand, drawn as this list draws them: for a part of another page."""
+    asked = Asked({}, listing.default_sort.lstrip("-"), listing.default_sort.startswith("-"), None)
+    shown = tuple(column for column in listing.columns if column.is_shown)
+    return Shown(listing, asked, rows, shown, None)
+
+
+def render(template: str, listing: Listing[Any], **variables: Any) -> ResponseReturnValue:
+    """The page with the list; for htmx that asks for the table alone, the table."""
+    shown = show(listing)
+    if is_htmx() and request.headers.get("HX-Target") == listing.element_id:
+        return fragment("components/_listing.html", shown=shown)
+    return render_template(template, shown=shown, **variables)
+
+
+def chosen_columns(listing: Listing[Row]) -> tuple[Column[Row], ...]:
+    """The columns that this browser's person wants to see, as the URL says or as they chose before."""
+    cookie = f"columns_{listing.name}"
+    if chosen := request.args.getlist("columns"):
+        names = set(chosen)
+        _keep(cookie, [column.name for column in listing.columns if column.name in names])
+    else:
+        names = set(request.cookies.get(cookie, "").split("."))
+    wanted = tuple(column for column in listing.columns if column.name in names or not column.is_optional)
+    return wanted if names - {""} else tuple(column for column in listing.columns if column.is_shown)
+
+
+def _keep(cookie: str, names: Sequence[str]) -> None:
+    @after_this_request
+    def remember(response: Response) -> Response:
+        response.set_cookie(
+            cookie,
+            ".".join(names),
+            max_age=_COLUMNS_KEPT_S,
+            secure=get_settings().is_https,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+
+def pages_of(listing: Listing[Row], asked: Asked, size: int, most: int) -> Iterator[Sequence[Row]]:
+    """All rows from the asked place on, page by page, up to about `most`."""
+    seen = 0
+    while seen < most:
+        rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, size))
+        if rows:
+            yield rows
+        if len(rows) < size:
+            return
+        seen += len(rows)
+        asked = Asked(asked.filters, asked.sort, asked.is_descending, listing.cursor(rows[-1], asked))
+
+
+def _pack(values: tuple[str, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _unpack(text: str) -> tuple[str, ...] | None:
+    """The cursor's values; None for whatever is not a cursor, which is the first page."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error):
+        return None
+    if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+        return tuple(values)
+    return None

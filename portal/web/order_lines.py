@@ -1,0 +1,186 @@
+"""The list of orders, as every portal draws it; whose orders they are is the portal's to say."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from portal.core.ids import parse_public_id, public_id
+from portal.core.modes import Mode
+from portal.orders.models import Direction, Status
+from portal.orders.order_list import Narrow, OrderLine, Whose, list_orders
+from portal.web.languages import current_timezone
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.presentation import method_name
+
+_PARSE_DAY = "%Y-%m-%d"
+
+
+def status_choices() -> Sequence[tuple[str, str]]:
+    return (
+        (Status.REVIEW.value, _("In review")),
+        (Status.MATCHING.value, _("Looking for a trader")),
+        (Status.AWAITING_PAYMENT.value, _("Waiting for the payment")),
+        (Status.AWAITING_PAYOUT.value, _("To be paid")),
+        (Status.AWAITING_CONFIRMATION.value, _("To be confirmed")),
+        (Status.DISPUTED.value, _("In dispute")),
+        (Status.COMPLETED.value, _("Completed")),
+        (Status.EXPIRED.value, _("Expired")),
+        (Status.CANCELLED.value, _("Cancelled")),
+        (Status.FAILED.value, _("Failed")),
+    )
+
+
+def direction_choices() -> Sequence[tuple[str, str]]:
+    return ((Direction.PAYIN.value, _("Payin")), (Direction.PAYOUT.value, _("Payout")))
+
+
+def order_number(line: OrderLine) -> str:
+    return public_id("ord", line.id)
+
+
+def _direction(line: OrderLine) -> str:
+    return dict(direction_choices())[line.direction]
+
+
+def _status_words(line: OrderLine) -> str:
+    return dict(status_choices()).get(line.status, line.status)
+
+
+def columns(
+    link: Callable[[OrderLine], str | None] | None,
+    stores: Mapping[uuid.UUID, str] | None = None,
+    traders: Callable[[uuid.UUID], str] | None = None,
+) -> tuple[Column[OrderLine], ...]:
+    """The columns of an order; the store's and the trader's where names for them are given."""
+    parts: list[Column[OrderLine]] = [
+        Column("created", _l("Created"), lambda line: line.created_at, Cell.MOMENT, sort="created"),
+        Column("number", _l("Order"), _short, Cell.CODE, link=link, plain=order_number, is_optional=False),
+        Column(
+            "external",
+            _l("Your number") if traders is None else _l("Shop's number"),
+            lambda line: line.external_id,
+        ),
+        Column("direction", _l("Direction"), _direction),
+        Column(
+            "status",
+            _l("Status"),
+            lambda line: line.status,
+            Cell.STATUS,
+            plain=_status_words,
+            is_optional=False,
+        ),
+        Column("method", _l("Method"), lambda line: method_name(line.method)),
+    ]
+    if stores is not None:
+        parts.append(Column("store", _l("Store"), lambda line: stores.get(line.store_id)))
+    if traders is not None:
+        parts.append(
+            Column("trader", _l("Trader"), lambda line: traders(line.trader_id) if line.trader_id else None)
+        )
+    parts += [
+        Column("amount", _l("Amount"), lambda line: (line.amount_minor, line.currency), Cell.MONEY),
+        Column(
+            "received", _l("Received"),
+            lambda line: (line.amount_received_minor, line.currency) if line.amount_received_minor else None,
+            Cell.MONEY, is_shown=False,
+        ),
+        Column(
+            "settlement", _l("Settlement"),
+            lambda line: (line.settlement_minor, line.settlement_currency), Cell.MONEY,
+        ),
+        Column(
+            "fee", _l("Fee"), lambda line: (line.fee_minor, line.settlement_currency), Cell.MONEY, is_shown=False
+        ),
+        Column("ended", _l("Ended"), lambda line: line.ended_at, Cell.MOMENT, is_shown=False),
+    ]  # fmt: skip
+    return tuple(parts)
+
+
+def _short(line: OrderLine) -> str:
+    """Enough to tell one from another; the whole is on its own page and in the file."""
+    number = order_number(line)
+    return f"{number[:8]}…{number[-6:]}"
+
+
+def filters(stores: Mapping[uuid.UUID, str] | None = None) -> tuple[Filter, ...]:
+    asked = [
+        Filter("q", _l("Number"), hint=_l("ord_… or the shop's own")),
+        Filter("status", _l("Status"), Kind.CHOICE, status_choices),
+        Filter("direction", _l("Direction"), Kind.CHOICE, direction_choices),
+    ]
+    if stores is not None and len(stores) > 1:
+        choices = tuple((public_id("st", store_id), name) for store_id, name in stores.items())
+        asked.append(Filter("store", _l("Store"), Kind.CHOICE, lambda: choices))
+    asked += [Filter("from", _l("From"), Kind.DATE), Filter("to", _l("To"), Kind.DATE)]
+    return tuple(asked)
+
+
+def order_listing(
+    whose: Callable[[], Whose],
+    *,
+    endpoint: str,
+    export_endpoint: str,
+    link: Callable[[OrderLine], str | None] | None,
+    stores: Mapping[uuid.UUID, str] | None = None,
+    traders: Callable[[uuid.UUID], str] | None = None,
+    empty_next: str,
+) -> Listing[OrderLine]:
+    """The list itself. `whose` is asked anew for each page."""
+
+    def fetch(asked: Asked) -> list[OrderLine]:
+        narrow, mine = narrow_of(asked), whose()
+        if mine == Whose() and stores and (narrow.external_id or narrow.store_id):
+            # A shop's own number is found by the shop: by all of them where none is named.
+            mine = Whose(stores=(narrow.store_id,) if narrow.store_id else tuple(stores))
+        return list_orders(mine, Mode.LIVE, narrow, asked.limit, oldest_first=not asked.is_descending)
+
+    return Listing(
+        name="orders",
+        columns=columns(link, stores, traders),
+        fetch=fetch,
+        cursor=lambda line, _asked: (str(line.id),),
+        endpoint=endpoint,
+        export_endpoint=export_endpoint,
+        default_sort="-created",
+        title=_l("Orders"),
+        empty_title=_l("No orders yet"),
+        empty_next=empty_next,
+        icon="list-details",
+        filters=filters(stores),
+    )
+
+
+def narrow_of(asked: Asked) -> Narrow:
+    """What the filters of the URL mean for orders; days are days of the viewer's zone."""
+    number = asked.get("q")
+    order_id = parse_public_id("ord", number) if number else None
+    until = _midnight(asked.get("to"))
+    return Narrow(
+        order_id=order_id,
+        external_id=number if order_id is None else None,
+        status=asked.get("status"),
+        direction=asked.get("direction"),
+        store_id=parse_public_id("st", asked.get("store") or ""),
+        created_from=_midnight(asked.get("from")),
+        created_to=until + timedelta(days=1) if until else None,
+        beyond=_uuid(asked.after),
+    )
+
+
+def _midnight(day: str | None) -> datetime | None:
+    try:
+        return datetime.strptime(day or "", _PARSE_DAY).replace(tzinfo=current_timezone())
+    except ValueError:
+        return None
+
+
+def _uuid(after: tuple[str, ...] | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(after[0]) if after else None
+    except ValueError:
+        return None

@@ -1,0 +1,19 @@
+"""Support's portal: everybody's orders, as far as their permissions go."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from portal.core.permissions import Permission
+from portal.web.guards import let_in
+
+blueprint = Blueprint("support", __name__, url_prefix="/support")
+
+
+@blueprint.before_request
+def guard() -> None:
+    """Only whom the portal's home is open to. Raises NotSignedIn, MissingPermission."""
+    let_in(Permission.SUPPORT_HOME_VIEW)
+
+
+from portal.web.support import home, orders  # noqa: E402, F401 - routes

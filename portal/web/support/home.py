@@ -1,0 +1,39 @@
+"""`/support`: what waits for somebody's decision, how payments go today, the newest orders."""
+
+from __future__ import annotations
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from portal.core.modes import Mode
+from portal.core.permissions import Permission, requires
+from portal.orders.day_figures import count_open_by_status, read_day
+from portal.orders.models import Status
+from portal.orders.order_list import Narrow, list_orders
+from portal.web.home_figures import day_of, flow_chart
+from portal.web.languages import current_timezone
+from portal.web.listing import fixed
+from portal.web.staff_orders import staff_listing, whose_orders
+from portal.web.support import blueprint
+
+_SHOWN = 10
+
+
+@blueprint.get("")
+@requires(Permission.SUPPORT_HOME_VIEW)
+def home() -> ResponseReturnValue:
+    figures = read_day(whose_orders(), Mode.LIVE, current_timezone())
+    currency = (figures.currencies or ["USDT"])[0]
+    listing = staff_listing("support")
+    disputed = list_orders(
+        whose_orders(), Mode.LIVE, Narrow(status=Status.DISPUTED), _SHOWN, oldest_first=True
+    )
+    return render_template(
+        "support/home.html",
+        figures=figures,
+        open=count_open_by_status(Mode.LIVE),
+        day=day_of(figures, currency),
+        chart=flow_chart(figures, currency),
+        disputed=fixed(listing, disputed),
+        latest=fixed(listing, figures.latest),
+    )

@@ -1,0 +1,59 @@
+// Draws what stands in data-chart with uPlot, in the colours of the page; the table behind it stays.
+"use strict";
+(() => {
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const language = document.documentElement.lang;
+
+  const series = (line, place, unit, decimals) => {
+    const stroke = colour(place === 0 ? "--n-accent" : "--n-ok");
+    const digits = new Intl.NumberFormat(language, { maximumFractionDigits: decimals });
+    return {
+      label: line.name, stroke, width: 2, fill: place === 0 ? `${stroke}1f` : undefined,
+      dash: place === 0 ? undefined : [6, 4],
+      paths: uPlot.paths.spline && uPlot.paths.spline(),
+      points: { size: 6 },
+      value: (_chart, value) => (value === null ? "–" : `${digits.format(value)} ${unit}`),
+    };
+  };
+
+  const axes = (data) => {
+    const soft = colour("--n-text-soft");
+    const grid = { stroke: colour("--n-line"), width: 1 };
+    const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+    const font = "12px system-ui, sans-serif";
+    return [
+      { stroke: soft, grid: { show: false }, ticks: { show: false }, font, space: 56, values: (_c, at) => at.map((index) => (Number.isInteger(index) ? data.labels[index] ?? "" : "")) },
+      { stroke: soft, grid, ticks: { show: false }, font, size: 52, values: (_c, at) => at.map((value) => short.format(value)) },
+    ];
+  };
+
+  const draw = (element) => {
+    const data = JSON.parse(element.dataset.chart);
+    element.replaceChildren();
+    const legend = 34;
+    const options = {
+      width: element.clientWidth, height: Math.max(element.clientHeight - legend, 120),
+      padding: [10, 8, 0, 0],
+      scales: { x: { time: false }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+      cursor: { drag: { x: false, y: false }, points: { size: 8 } },
+      legend: { show: true, live: true },
+      series: [
+        { label: "", value: (_chart, value) => (value === null ? "" : data.labels[value]) },
+        ...data.series.map((line, place) => series(line, place, data.unit, data.decimals)),
+      ],
+      axes: axes(data),
+    };
+    const values = [data.labels.map((_label, index) => index), ...data.series.map((line) => line.values)];
+    element.chart = new uPlot(options, values, element);
+    element.chart.setCursor({ left: -10, top: -10 });
+  };
+
+  const elements = document.querySelectorAll("[data-chart]");
+  for (const element of elements) { element.hidden = false; draw(element); }
+  new MutationObserver(() => elements.forEach(draw)).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => elements.forEach(draw), 150);
+  });
+})();
