@@ -7,6 +7,7 @@ import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from flask import Flask
@@ -149,21 +150,25 @@ def more_requisites(count: int) -> None:
 def build_floor(dsn: str) -> None:
     """The floor's schema, with as many traders, stores and requisites as ours."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS floor CASCADE")
-        connection.execute("CREATE SCHEMA floor")
-        connection.execute("SET search_path = floor, public")
-        connection.execute((ROOT / "bench/floor.sql").read_bytes())
-        connection.execute((ROOT / "migrations/sql/0001_ledger_rules.sql").read_bytes())
-        connection.execute(_FLOOR_WORLD)
-        connection.execute(
-            "INSERT INTO requisite (id, trader_id, available_id, held_id, fiat_id, lead_id, number, ring,"
-            " min_amount, max_amount, max_open_orders, day_limit)"
-            " SELECT gen_random_uuid(), (lpad(to_hex(t), 32, '0'))::uuid, 3 * t + 1, 3 * t + 3, 3 * t + 2, 1, 'x',"
-            " floor(random() * 2147483647)::int, 10000, 60000000, 1000, 9000000000000000"
-            " FROM generate_series(0, %s - 1) n, LATERAL (SELECT n %% %s AS t) x",
-            (REQUISITES, TRADERS),
-        )
+        make_floor(connection)
         connection.execute("ANALYZE")
+
+
+def make_floor(connection: psycopg.Connection[Any]) -> None:
+    """Make the schema on this connection, whose search path leads to it from here on."""
+    connection.execute("CREATE SCHEMA floor")
+    connection.execute("SET search_path = floor, public")
+    connection.execute((ROOT / "bench/floor.sql").read_bytes())
+    connection.execute((ROOT / "migrations/sql/0001_ledger_rules.sql").read_bytes())
+    connection.execute(_FLOOR_WORLD)
+    connection.execute(
+        "INSERT INTO requisite (id, trader_id, available_id, held_id, fiat_id, lead_id, number, ring,"
+        " min_amount, max_amount, max_open_orders, day_limit)"
+        " SELECT gen_random_uuid(), (lpad(to_hex(t), 32, '0'))::uuid, 3 * t + 1, 3 * t + 3, 3 * t + 2, 1, 'x',"
+        " floor(random() * 2147483647)::int, 10000, 60000000, 1000, 9000000000000000"
+        " FROM generate_series(0, %s - 1) n, LATERAL (SELECT n %% %s AS t) x",
+        (REQUISITES, TRADERS),
+    )
 
 
 _FLOOR_WORLD = f"""
