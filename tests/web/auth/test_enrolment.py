@@ -53,7 +53,7 @@ def test_a_merchants_member_may_do_without(browser: Browser) -> None:
 
 def test_a_new_sign_in_does_not_begin_the_grace_anew(browser: Browser) -> None:
     user = over(new_user(Role.ADMIN))
-    browser.sign_in(user.email)
+    assert pass_password(browser, user).status_code == 303
     assert browser.get("/account/notifications").location == "/account/security"
 
 

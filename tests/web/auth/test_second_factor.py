@@ -97,6 +97,15 @@ def test_row_47_the_sixth_guess_finds_the_sign_in_dead_even_with_the_right_code(
         ]
 
 
+def test_row_47_a_burst_of_guesses_is_cut_off_before_the_code_is_looked_at(browser: Browser) -> None:
+    user, secret = with_app()
+    pass_password(browser, user)
+    with transaction():
+        hot("UPDATE user_session SET factor_failures = 5 WHERE user_id = %(id)s", {"id": user.id})
+    assert pass_code(browser, code_of(secret)).status_code == 401
+    assert cookie(browser) is None
+
+
 def test_row_47_the_account_pauses_after_wrong_codes_and_the_pause_ends(browser: Browser) -> None:
     user, secret = with_app()
     limits = FactorLimits(attempts=5)
