@@ -12,10 +12,11 @@ from typing import Any
 from portal.core.actors import Actor
 from portal.core.crypto import token_hash
 from portal.core.db import db, hot
-from portal.core.errors import NotFound, ValidationFailed
+from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.identity.models import MemberRole, Role, User, UserRole
 from portal.identity.people_models import MerchantMember, MerchantMemberStore
+from portal.identity.roles import takes_two_people
 from portal.identity.service import create_user, normal_email
 
 TTL_S = 3 * 86400
@@ -73,12 +74,18 @@ def create_invitation(
     """The token of a link that is good once, for `ttl_s`; it is shown this once. Needs transaction().
 
     `store_ids` empty means all stores of the merchant, `team_id` is a trader's. Who may invite whom is the
-    caller's to ask. Raises ValidationFailed (email, roles, store_ids).
+    caller's to ask. Raises ValidationFailed (email, roles, store_ids), and Forbidden `needs_two_people` when one
+    person would let somebody in with power over others.
     """
     granted = list(dict.fromkeys(roles))
     if not granted or (Role.MERCHANT in granted) != (merchant_id is not None and member_role is not None):
         raise ValidationFailed.of(
             "roles", "incomplete", "A merchant's member needs a merchant and a role there."
+        )
+    if invited_by.id is not None and any(takes_two_people(role) for role in granted):
+        raise Forbidden(
+            "Invite them without this role; then ask for it, and another administrator approves it.",
+            code="needs_two_people",
         )
     if team_id is not None and Role.TRADER not in granted:
         raise ValidationFailed.of("roles", "incomplete", "Only a trader joins a team.")

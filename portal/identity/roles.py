@@ -153,6 +153,13 @@ def effective_permissions(
     return held
 
 
+def takes_two_people(role: Role) -> bool:
+    """Whether the role gives power over things of others that nobody may give alone."""
+    return any(
+        permission.needs_two_people and reach > Reach.OWN for permission, reach in PRESETS[role].items()
+    )
+
+
 def scopes_of(holdings: Holdings) -> frozenset[Scope]:
     """The scopes of the JSON API that these permissions amount to."""
     return frozenset(scope for scope, permission in SCOPE_NEEDS.items() if permission in holdings)

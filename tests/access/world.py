@@ -13,11 +13,14 @@ from werkzeug.test import TestResponse
 
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id, public_id
+from portal.core.modes import Mode
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import get_access
-from portal.identity.models import MemberRole, Role, User
+from portal.identity.api_keys import issue_api_key
+from portal.identity.models import Audience, MemberRole, Role, Scope, User
 from portal.identity.people_models import MerchantMember
 from portal.identity.sessions import SessionTimes, start_session
+from portal.identity.token_families import start_personal_family
 from portal.merchants.models import Store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
@@ -104,8 +107,17 @@ class World:
 
     def stranger_to(self, visitor: Visitor) -> str:
         """Somebody of the same kind elsewhere, else somebody of another kind: whose things are foreign."""
-        others = {"trader": "another trader", "lead": "another lead"}
-        return others.get(visitor.name, "another trader")
+        of_this_side = {
+            "another trader": "trader",
+            "another lead": "lead",
+            "another merchant's owner": "member: owner",
+        }
+        of_the_other = {here: there for there, here in of_this_side.items()}
+        if visitor.name in of_this_side:
+            return of_this_side[visitor.name]
+        return of_the_other.get(
+            visitor.name, "another merchant's owner" if "member" in visitor.name else "another trader"
+        )
 
     def path(self, rule: Rule, owner: str) -> str:
         """The rule's path with the ids of what belongs to this person, or to their part of the house."""
@@ -116,7 +128,7 @@ class World:
 
     def _object(self, rule: Rule, name: str, owner: str) -> object:
         kind = "payout" if "/payouts/" in rule.rule else "payin"
-        key = (name, kind, owner)
+        key = (name, rule.endpoint if name == "key_id" else kind, owner)
         if key not in self._known:
             self._known[key] = self._make(rule, name, kind, owner)
         return self._known[key]
@@ -131,7 +143,10 @@ class World:
         if name == "notification_id":
             return self._notification(user)
         if name == "key_id":
-            return self._passkey(user)
+            return self._api_key(owner) if rule.endpoint.startswith("tokens.") else self._passkey(user)
+        if name == "family_id":
+            with transaction():
+                return start_personal_family(user.id, Audience.MERCHANT, 3600)[0].id
         if name == "token":
             return "no-such-token"
         raise KeyError(f"{rule.rule}: teach tests/access/world.py whose {name} this is")
@@ -153,6 +168,12 @@ class World:
             notify([user.id], NotificationKind.NEW_DEVICE, params, "/account/security", about=about)
             sql = "SELECT id FROM notification WHERE about = %(about)s"
             return uuid.UUID(str(hot(sql, {"about": about})[0]["id"]))
+
+    def _api_key(self, owner: str) -> uuid.UUID:
+        """Of the store on this side of the world."""
+        desk = self.desks["another trader" if owner.startswith("another") else "trader"]
+        with transaction():
+            return issue_api_key(desk.scene.store_id, Mode.TEST, "Matrix", [Scope.ORDERS_READ])[0].id
 
     def _passkey(self, user: User) -> uuid.UUID:
         key_id = new_id()

@@ -113,7 +113,7 @@ def issue_key() -> ResponseReturnValue:
     if form is None or not form.validate():
         return _page(form, 422)
     ends_at = datetime.now(UTC) + timedelta(days=form.days.data) if form.days.data else None
-    networks = form.allowed_networks.data.replace(",", " ").split()
+    networks = (form.allowed_networks.data or "").replace(",", " ").split()
     scopes = [Scope(name) for name in form.scopes.data]
     store_id = parse_public_id("st", form.store.data) or uuid.UUID(int=0)
     try:
