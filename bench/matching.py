@@ -17,18 +17,18 @@ from bench.run import Run
 from bench.world import RICH, more_requisites
 
 NOBODY_TAKES = RICH
+WARM_UP = 50
 Take = Callable[[], float]
 
 
-def alternating(sides: dict[str, Take], blocks: int, repeats: int) -> dict[str, float]:
-    """Median milliseconds of each, measured in blocks in turn; every block begins with some to warm up."""
+def alternating(sides: dict[str, Take], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each, one call of each in turn, so that what else the machine does meets all alike."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(blocks):
-        for name in list(sides)[:: -1 if number % 2 else 1]:
-            for _ in range(20):
-                sides[name]()
-            taken[name] += [sides[name]() for _ in range(repeats)]
-    return {name: statistics.median(values) * 1000 for name, values in taken.items()}
+    names = list(sides)
+    for number in range(WARM_UP + repeats):
+        for name in names[:: -1 if number % 2 else 1]:
+            taken[name].append(sides[name]())
+    return {name: statistics.median(values[WARM_UP:]) * 1000 for name, values in taken.items()}
 
 
 def matcher(app: Flask, store_id: uuid.UUID, *, amount: int | None = None) -> Take:
@@ -68,7 +68,7 @@ def measure_requisites(run: Run) -> None:
             "nobody of few": matcher(few, store, amount=NOBODY_TAKES),
             "nobody of many": matcher(many, store, amount=NOBODY_TAKES),
         }
-        ms = alternating(sides, 5, run.repeats)
+        ms = alternating(sides, run.repeats)
     table = run.table
     table.at_most("match among 100,000 requisites to 1,000", ms["many"], ms["few"], 1.3, "ms")
     table.at_most("nobody fits among 1,000 to a hit", ms["nobody of few"], ms["few"], 1.5, "ms")
@@ -85,7 +85,7 @@ def measure_history(run: Run) -> None:
     store = run.world.store_ids[0]
     none_dsn = run.databases.create("none", like="base")
     with app_for(none_dsn) as none, app_for(few_dsn) as few, app_for(huge_dsn) as huge:
-        ms = alternating({"none": matcher(none, store), "huge": matcher(huge, store)}, 6, repeats)
+        ms = alternating({"none": matcher(none, store), "huge": matcher(huge, store)}, repeats)
         run.table.at_most(f"match with {past} past orders to none", ms["huge"], ms["none"], 1.1, "ms")
         listed = _store_with_orders(few_dsn)
         pages = {
@@ -93,7 +93,7 @@ def measure_history(run: Run) -> None:
             "first": _page(huge, listed, 1),
             "hundredth": _page(huge, listed, 100),
         }
-        ms = alternating(pages, 6, repeats)
+        ms = alternating(pages, repeats)
     run.table.at_most(
         f"a store's list of {past}: hundredth page to the first", ms["hundredth"], ms["first"], 1.2, "ms"
     )

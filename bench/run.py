@@ -22,7 +22,7 @@ class Run:
     postmaster: int
     seconds: float  # of one round of an HTTP workload
     rounds: int
-    repeats: int  # of one block of a workload inside this process
+    repeats: int  # of every call of a workload inside this process
     past_orders: int  # history of the lists and of matching
     grown_orders: int  # history of the growth workload
 

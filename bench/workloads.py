@@ -49,6 +49,6 @@ def _prepare(table: Table, databases: Databases, *, quick: bool, past: int, grow
         world = build(app)
     dsn = databases.create("http", like="base")
     build_floor(dsn)
-    seconds, rounds, repeats = (1.5, 3, 100) if quick else (6.0, 5, 400)
+    seconds, rounds, repeats = (1.5, 3, 500) if quick else (6.0, 5, 2000)
     postmaster = postmaster_of(databases.admin)
     return Run(table, databases, dsn, world, postmaster, seconds, rounds, repeats, past, grown)
