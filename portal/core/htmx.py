@@ -18,14 +18,14 @@ def is_htmx() -> bool:
     )
 
 
-def fragment(template: str, status: int = 200, **variables: Any) -> Response:
+def fragment(template: str, status: int = 200, /, **variables: Any) -> Response:
     """The partial that the page itself includes, for htmx."""
     response = make_response(render_template(template, **variables), status)
     response.headers.add("Vary", "HX-Request")
     return response
 
 
-def notice_fragment(template: str, status: int, **variables: Any) -> Response:
+def notice_fragment(template: str, status: int, /, **variables: Any) -> Response:
     """A fragment that goes to the page's notice region, whatever the request aimed at."""
     response = fragment(template, status, **variables)
     response.headers["HX-Retarget"] = "#notice"
