@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from portal.core.db import hot
 
+LEAST_DAYS = 31
 # Sign-in looks back 30 days for addresses that somebody got in from; a device is known for 90 days longer
 # than its session could last.
 _OLD = (
     """DELETE FROM sign_in_attempt WHERE id = ANY(ARRAY(
-         SELECT id FROM sign_in_attempt WHERE at < now() - interval '31 days' LIMIT %(limit)s)) RETURNING 1""",
+         SELECT id FROM sign_in_attempt WHERE at < now() - make_interval(days => %(days)s::int) LIMIT %(limit)s)) RETURNING 1""",
     """DELETE FROM factor_attempt WHERE id = ANY(ARRAY(
-         SELECT id FROM factor_attempt WHERE at < now() - interval '31 days' LIMIT %(limit)s)) RETURNING 1""",
+         SELECT id FROM factor_attempt WHERE at < now() - make_interval(days => %(days)s::int) LIMIT %(limit)s)) RETURNING 1""",
     """DELETE FROM password_reset WHERE id = ANY(ARRAY(
-         SELECT id FROM password_reset WHERE created_at < now() - interval '31 days' LIMIT %(limit)s)) RETURNING 1""",
+         SELECT id FROM password_reset WHERE created_at < now() - make_interval(days => %(days)s::int)
+          LIMIT %(limit)s)) RETURNING 1""",
     """DELETE FROM passkey_challenge WHERE (session_id, purpose) IN (
          SELECT session_id, purpose FROM passkey_challenge WHERE expires_at < now() LIMIT %(limit)s) RETURNING 1""",
     """DELETE FROM user_session WHERE id = ANY(ARRAY(
@@ -23,9 +25,15 @@ _OLD = (
 )
 
 
-def forget_old_sign_ins(limit: int) -> int:
-    """Delete attempts, links, challenges and sessions of long ago, at most `limit` of each: the most of one.
+def forget_old_sign_ins(limit: int, *, days: int = LEAST_DAYS) -> int:
+    """As forget_each_sign_in; the most of one kind. Needs transaction()."""
+    return max(forget_each_sign_in(limit, days=days))
 
-    Needs transaction().
+
+def forget_each_sign_in(limit: int, *, days: int) -> list[int]:
+    """Delete attempts and links of `days` ago, challenges and sessions of long ago; how many of each kind.
+
+    At most `limit` of each, and nothing younger than LEAST_DAYS. Needs transaction().
     """
-    return max(len(hot(statement, {"limit": limit})) for statement in _OLD)
+    values = {"limit": limit, "days": max(days, LEAST_DAYS)}
+    return [len(hot(statement, values)) for statement in _OLD]

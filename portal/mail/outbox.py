@@ -127,9 +127,9 @@ def replay_dead_mail() -> int:
     return len(hot(_REPLAY))
 
 
-def forget_old_mail(*, limit: int) -> int:
-    """Delete at most `limit` mails that were done with KEPT_DAYS ago; how many. Needs transaction()."""
-    return len(hot(_FORGET, {"days": KEPT_DAYS, "limit": limit}))
+def forget_old_mail(*, limit: int, days: int = KEPT_DAYS) -> int:
+    """Delete at most `limit` mails that were done with `days` ago; how many. Needs transaction()."""
+    return len(hot(_FORGET, {"days": days, "limit": limit}))
 
 
 @dataclass(frozen=True, slots=True)

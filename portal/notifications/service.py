@@ -163,9 +163,9 @@ def choose(user_id: uuid.UUID, kind: NotificationKind, *, in_app: bool, by_mail:
     hot(_CHOOSE, {"user": user_id, "kind": kind.value, "in_app": in_app, "by_mail": by_mail})
 
 
-def forget_old_notifications(*, limit: int) -> int:
-    """Delete at most `limit` notifications older than KEPT_DAYS; how many. Needs transaction()."""
-    return len(hot(_FORGET, {"days": KEPT_DAYS, "limit": limit}))
+def forget_old_notifications(*, limit: int, days: int = KEPT_DAYS) -> int:
+    """Delete at most `limit` notifications older than `days`; how many. Needs transaction()."""
+    return len(hot(_FORGET, {"days": days, "limit": limit}))
 
 
 def channel_of(user_id: uuid.UUID) -> str:

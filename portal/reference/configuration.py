@@ -131,6 +131,27 @@ RECEIPTS_MAX_PER_ORDER = _setting(
 )
 RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.", 1, 25)
 
+# For how long personal data is kept (flask retention run; the clock forgets the last three by itself)
+RETENTION_PEOPLE_DAYS = _setting(
+    "retention_people_days",
+    365,
+    "Days after an order's end for which payer, customer and recipient are kept.",
+    35,
+    3650,
+)
+RETENTION_RECEIPTS_DAYS = _setting(
+    "retention_receipts_days", 365, "Days after an order's end for which its receipts are kept.", 35, 3650
+)
+RETENTION_SIGN_INS_DAYS = _setting(
+    "retention_sign_ins_days", 31, "Days for which attempts to sign in and their addresses are kept.", 31, 730
+)
+RETENTION_MAIL_DAYS = _setting(
+    "retention_mail_days", 30, "Days for which mail that was sent or given up is kept.", 1, 730
+)
+RETENTION_NOTIFICATIONS_DAYS = _setting(
+    "retention_notifications_days", 90, "Days for which what people were told stays under their bell.", 1, 730
+)
+
 # Caches
 REFERENCE_CACHE_TTL_S = _setting(
     "reference_cache_ttl_s",

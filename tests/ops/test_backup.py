@@ -41,7 +41,15 @@ def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lived_in(committed_db: Flask, module_folder: Path) -> Scene:
+def uploads(committed_db: Flask, module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this module's receipts are, and no other test's; committed_db puts the settings back."""
+    monkeypatch.setenv("UPLOADS_DIR", str(module_folder / "uploads"))
+    get_settings.cache_clear()
+    return module_folder / "uploads"
+
+
+@pytest.fixture
+def lived_in(committed_db: Flask, uploads: Path) -> Scene:
     """A payin that was paid with a receipt, one that is open, a sealed audit log. Made once."""
     known = getattr(committed_db, "backup_scene", None)
     if known is not None:
