@@ -17,7 +17,13 @@ from portal.identity.models import User
 from portal.identity.passkeys import finish_enrolment, remove_passkey
 from portal.identity.queries import SignedIn
 from portal.identity.recovery_codes import count_recovery_codes, renew_recovery_codes
-from portal.identity.second_factor import FactorLimits, has_second_factor, note_attempt, settle_attempt
+from portal.identity.second_factor import (
+    FactorLimits,
+    forget_factors,
+    has_second_factor,
+    note_attempt,
+    settle_attempt,
+)
 from portal.identity.service import set_password
 from portal.identity.sessions import (
     NewSession,
@@ -110,6 +116,9 @@ def remove_key(who: SignedIn, key_id: uuid.UUID, origin: Origin) -> None:
 
 
 def _after_removal(who: SignedIn, change: Change, origin: Origin) -> None:
+    if not has_second_factor(who.user_id):
+        # With the last factor its recovery codes go: a later one gets new ones.
+        forget_factors(who.user_id)
     revoke_sessions_of(who.user_id, but=who.session_id)
     note_change(who, change, origin)
 

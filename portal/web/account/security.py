@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import segno
 from flask import Blueprint, flash, make_response, render_template, request, url_for
@@ -19,7 +20,7 @@ from portal.identity import account
 from portal.identity.devices import device_words
 from portal.identity.passkeys import begin_enrolment, list_passkeys
 from portal.identity.queries import get_login_state
-from portal.identity.sessions import list_sessions
+from portal.identity.sessions import NewSession, list_sessions
 from portal.identity.totp import find_proposed_secret, propose_totp, provisioning_uri
 from portal.reference import configuration as config
 from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
@@ -103,8 +104,7 @@ def enrol_app() -> ResponseReturnValue:
     if enrolled is None:
         form.code.errors = [_("This code is not right. Wait for the next one and type that.")]
         return _app_page(form, 422)
-    raised, codes = enrolled
-    return keep(_codes_page(codes), raised)
+    return _after_enrolment(*enrolled, _("The authenticator app is set up."))
 
 
 @blueprint.post("/app/removal")
@@ -150,10 +150,7 @@ def add_passkey() -> ResponseReturnValue:
     except DomainError as error:
         flash(words_of_problem(error))
         return _back()
-    if codes:
-        return keep(_codes_page(codes), raised)
-    flash(_("The passkey is added."))
-    return keep(_back(), raised)
+    return _after_enrolment(raised, codes, _("The passkey is added."))
 
 
 @blueprint.post("/passkeys/<uuid:key_id>/removal")
@@ -188,7 +185,15 @@ def _back() -> Response:
     return see_other(url_for("security.overview"))
 
 
-def _codes_page(codes: object) -> Response:
+def _after_enrolment(raised: NewSession, codes: Sequence[str], said: str) -> Response:
+    """With the first factor come recovery codes, which are shown once."""
+    if codes:
+        return keep(_codes_page(codes), raised)
+    flash(said)
+    return keep(_back(), raised)
+
+
+def _codes_page(codes: Sequence[str]) -> Response:
     return make_response(render_template("account/recovery_codes.html", codes=codes))
 
 

@@ -16,6 +16,7 @@ from tests.web.auth.authenticator import PRESENT, Authenticator
 from tests.web.auth.people import (
     HALF,
     actions_about,
+    code_of,
     cookie,
     forget_proof,
     mails_to,
@@ -71,6 +72,26 @@ def test_a_passkey_is_added_and_lets_in_after_the_password(
     assert keys_of(user)[0]["sign_count"] == 1
     assert mails_to(user.email)[-1]["params"]["what"] == "passkey_added"
     assert "user.passkey_added" in actions_about(user)
+
+
+def test_a_second_factor_beside_the_first_leaves_the_recovery_codes_as_they_are(browser: Browser) -> None:
+    user, key = new_user(Role.MERCHANT), Authenticator()
+    browser.sign_in(user.email)
+    secret = propose_app(browser)
+    assert browser.post("/account/security/app", {"code": code_of(secret)}, htmx=False).status_code == 200
+    browser.read_token("/account/security")
+    assert add_key(browser, key).location == "/account/security"
+    assert "The passkey is added." in browser.get("/account/security").text
+    browser.post("/account/security/app/removal", htmx=False)
+    secret = propose_app(browser)
+    again = browser.post("/account/security/app", {"code": code_of(secret)}, htmx=False)
+    assert (again.status_code, again.location) == (303, "/account/security")
+    assert "10 codes are left" in browser.get("/account/security").text
+
+
+def propose_app(browser: Browser) -> str:
+    browser.post("/account/security/app/proposal", htmx=False)
+    return browser.get("/account/security/app").text.split('id="app-key">')[1].split("<")[0]
 
 
 def other_origin(key: Authenticator) -> None:

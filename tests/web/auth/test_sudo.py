@@ -171,6 +171,7 @@ def test_new_recovery_codes_make_the_former_ones_worthless(browser: Browser) -> 
 
 def test_removing_the_app_ends_other_sessions_and_is_told(browser: Browser, in_context: Flask) -> None:
     user, secret = with_app(Role.MERCHANT)
+    give_codes(user)
     other = Browser(in_context.test_client())
     sign_in_fully(other, user, secret)
     sign_in_fully(browser, user, secret)
@@ -178,6 +179,8 @@ def test_removing_the_app_ends_other_sessions_and_is_told(browser: Browser, in_c
     assert other.get("/account").status_code == 303
     assert browser.get("/account").status_code == 200
     assert mails_to(user.email)[-1]["params"]["what"] == "app_removed"
+    with transaction():
+        assert hot("SELECT 1 FROM recovery_code WHERE user_id = %(id)s", {"id": user.id}) == []
 
 
 def test_row_51_a_changed_password_ends_every_other_session(browser: Browser, in_context: Flask) -> None:
