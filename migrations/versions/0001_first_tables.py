@@ -781,4 +781,22 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise RuntimeError("the first migration is not undone: drop the database instead")
+    """Back to an empty database, unless money has ever moved in it."""
+    bind = op.get_bind()
+    if bind.scalar(sa.text("SELECT EXISTS (SELECT 1 FROM ledger_entry)")):
+        raise RuntimeError("the ledger has entries: this would destroy them. Drop the database instead.")
+    bind.execute(sa.text(EMPTY))
+
+
+EMPTY = """
+DO $$ DECLARE found record; BEGIN
+  FOR found IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+    EXECUTE format('DROP TABLE %I CASCADE', found.tablename);
+  END LOOP;
+  FOR found IN SELECT p.oid::regprocedure AS name FROM pg_proc p
+                WHERE p.pronamespace = 'public'::regnamespace
+                  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') LOOP
+    EXECUTE format('DROP FUNCTION %s', found.name);
+  END LOOP;
+END $$
+"""

@@ -12,7 +12,7 @@ from portal.core.crypto import decrypt
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.reference.snapshot import Snapshot
-from portal.traders.models import Requisite, Trader
+from portal.traders.models import Requisite, RequisiteStatus, Trader
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ _TRADERS = text("SELECT t.id, t.mode, m.lead_id, t.name FROM trader t LEFT JOIN 
 
 
 def _load(connection: Connection) -> Mapping[uuid.UUID, TraderTerms]:
-    return {row.id: TraderTerms(row.id, row.mode, row.lead_id, row.name) for row in connection.execute(_TRADERS)}
+    return {
+        row.id: TraderTerms(row.id, row.mode, row.lead_id, row.name) for row in connection.execute(_TRADERS)
+    }
 
 
 traders = Snapshot("traders", _load, lambda: 10.0)
@@ -136,7 +138,9 @@ def trader_name(trader_id: uuid.UUID) -> str:
 
 def list_requisites(trader_id: uuid.UUID) -> list[Requisite]:
     """A trader's requisites that are not archived, oldest first."""
-    query = select(Requisite).where(Requisite.trader_id == trader_id, Requisite.status != "archived")
+    query = select(Requisite).where(
+        Requisite.trader_id == trader_id, Requisite.status != RequisiteStatus.ARCHIVED
+    )
     return list(db.session.scalars(query.order_by(Requisite.id)))
 
 

@@ -43,4 +43,6 @@ def test_a_session_is_kept_long_enough_to_know_its_device_again(committed_db: Fl
             hot(sql, {"age": age, "id": new.id})
     with transaction():
         forget_old_sign_ins(limit=100)
-    assert ages_of("SELECT round(extract(epoch FROM now() - expires_at) / 86400) AS age FROM user_session") == [-1, 80]
+    assert ages_of(
+        "SELECT round(extract(epoch FROM now() - expires_at) / 86400) AS age FROM user_session"
+    ) == [-1, 80]

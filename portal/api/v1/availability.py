@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from flask import Response, request
 
@@ -15,9 +16,9 @@ from portal.api.validation import Amount, Answer, Code, Currency, Query, validat
 from portal.core.errors import ValidationFailed
 from portal.core.money import format_amount
 from portal.identity.models import Scope
-from portal.orders.availability import availability
+from portal.orders.availability import Availability, availability
 from portal.orders.models import Direction
-from portal.reference.queries import list_methods
+from portal.reference.queries import CurrencyInfo, list_methods
 
 
 class AskAvailability(Query):
@@ -71,25 +72,28 @@ def ask() -> Response:
         for method in known
         if asked.method in {None, method}
     ]
+    return answer(_written(asked, currency, amount_minor, found))
 
-    def written(minor: int | None) -> str | None:
+
+def _written(
+    asked: AskAvailability, currency: CurrencyInfo, amount_minor: int, found: Sequence[Availability]
+) -> dict[str, Any]:
+    def amount(minor: int | None) -> str | None:
         return None if minor is None else format_amount(minor, currency.exponent)
 
-    return answer(
-        {
-            "object": "availability",
-            "direction": asked.direction.value,
-            "currency": currency.code,
-            "amount": format_amount(amount_minor, currency.exponent),
-            "available": any(each.is_available for each in found),
-            "methods": [
-                {
-                    "method": each.method,
-                    "available": each.is_available,
-                    "nearest_below": written(each.below_minor),
-                    "nearest_above": written(each.above_minor),
-                }
-                for each in found
-            ],
-        }
-    )
+    return {
+        "object": "availability",
+        "direction": asked.direction.value,
+        "currency": currency.code,
+        "amount": amount(amount_minor),
+        "available": any(each.is_available for each in found),
+        "methods": [
+            {
+                "method": each.method,
+                "available": each.is_available,
+                "nearest_below": amount(each.below_minor),
+                "nearest_above": amount(each.above_minor),
+            }
+            for each in found
+        ],
+    }

@@ -17,12 +17,14 @@ from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import OwnedBalance, list_balances_of
 from portal.orders.day_figures import Turnover, read_day, turnover_of_traders
 from portal.orders.order_list import Whose
+from portal.traders.models import TraderStatus
 from portal.traders.queries import TeamTrader, list_traders_of_lead
 from portal.web.home_figures import day_of, volume_chart
 from portal.web.languages import current_timezone
 from portal.web.lead import blueprint
 from portal.web.lead.orders import listing_of
 from portal.web.listing import Cell, Column, Listing, Shown, fixed
+from portal.web.order_lines import STAFF_AT_A_GLANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def home() -> ResponseReturnValue:
         chart=volume_chart(figures, currency),
         earned=[balance for balance in balances if balance.owner_id == current_user.id],
         team=_team(traders, currency, balances, moved),
-        latest=fixed(listing_of(ids), figures.latest),
+        latest=fixed(listing_of(ids), figures.latest, STAFF_AT_A_GLANCE),
     )
 
 
@@ -81,7 +83,7 @@ def _state(line: TeamLine) -> tuple[str, str]:
     trader = line.trader
     if trader.is_blocked:
         return "red", _("Blocked")
-    if trader.status != "verified":
+    if trader.status != TraderStatus.VERIFIED:
         return "yellow", _("Not verified")
     if not trader.is_working:
         return "gray", _("Switched off")

@@ -1,0 +1,107 @@
+"""How the house is built: imports one way, one commit, no drawers, files and functions that can be read."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PORTAL = ROOT / "portal"
+MODULES = sorted(PORTAL.rglob("*.py"))
+DOMAIN = [
+    path
+    for path in MODULES
+    if path.relative_to(PORTAL).parts[0]
+    in {
+        "audit", "core", "disputes", "events", "identity", "ledger", "mail", "matching", "merchants",
+        "notifications", "orders", "reference", "risk", "traders", "webhooks",
+    }
+]  # fmt: skip
+DRAWERS = {"utils", "helpers", "common", "misc", "manager", "tools"}
+# What knows the request although it stands in core: it declares or describes routes, and decides nothing.
+KNOW_THE_REQUEST = {
+    "permissions.py",
+    "htmx.py",
+    "request_log.py",
+    "error_tracking.py",
+    "metrics.py",
+    "logging.py",
+    "trace.py",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_imports_go_one_way() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_is_called_a_drawer() -> None:
+    named = {part.removesuffix(".py") for path in MODULES for part in path.relative_to(PORTAL).parts}
+    assert named & DRAWERS == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_files_and_functions_have_a_readable_size(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 500
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 70, node.name
+
+
+def test_only_the_transaction_commits() -> None:
+    found = {
+        name_of(path) for path in MODULES if re.search(r"\.commit\(\)", path.read_text(encoding="utf-8"))
+    }
+    assert found == {"portal/core/db.py"}
+
+
+@pytest.mark.parametrize("path", DOMAIN, ids=name_of)
+def test_the_domain_knows_no_request(path: Path) -> None:
+    if path.name in KNOW_THE_REQUEST and path.parent.name == "core":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in {"flask", "flask_login"}:
+            taken = {alias.name for alias in node.names}
+            assert taken & {"request", "session", "g", "current_user"} == set()
+
+
+def _is_route(node: ast.AST) -> bool:
+    verbs = {"get", "post", "route", "patch", "delete", "put"}
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(mark, ast.Call) and isinstance(mark.func, ast.Attribute) and mark.func.attr in verbs
+        for mark in node.decorator_list
+    )
+
+
+def _routes() -> Iterator[tuple[str, ast.FunctionDef]]:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and _is_route(node):
+                yield name_of(path), node
+
+
+def test_a_route_is_short() -> None:
+    long = {
+        f"{file}:{node.name}": lines
+        for file, node in _routes()
+        if (lines := (node.end_lineno or 0) - node.lineno + 1) > 26
+    }
+    assert long == {}
+
+
+def test_a_status_is_written_as_its_enum() -> None:
+    """In Python; in SQL it is text, and held to the enum by a CHECK."""
+    loose = re.compile(r"\.status\s*(==|!=)\s*[\"']")
+    assert [name_of(path) for path in MODULES if loose.search(path.read_text(encoding="utf-8"))] == []
