@@ -18,7 +18,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from portal.api.codes import ERROR_CODES
 from portal.api.request_id import HEADER, request_id
+from portal.core import metrics
 from portal.core.db import RETRIED_SQLSTATES, sqlstate_of
 from portal.core.errors import DomainError, Unauthorized, Unavailable
 from portal.settings import get_settings
@@ -42,6 +44,8 @@ _FRAMEWORK: dict[int, tuple[str, str, str]] = {
     415: ("unsupported_media_type", "This kind of content is not accepted", "Send JSON in UTF-8."),
     429: ("rate_limited", "Too many requests", "Too many requests."),
 }
+# Codes of the contract, each a label of the metrics; what is not among them counts as `other`.
+_COUNTED = frozenset(known.code for known in ERROR_CODES)
 _UNEXPECTED = (
     "internal_error",
     "Something went wrong on our side",
@@ -79,6 +83,7 @@ def problem(
 
 def from_refusal(error: DomainError) -> Response:
     """A refusal of the domain: its code, its words, its fields."""
+    metrics.refusals.labels(error.code if error.code in _COUNTED else "other").inc()
     fields = [{"field": p.field, "code": p.code, "message": p.message} for p in error.errors]
     response = problem(
         error.status,

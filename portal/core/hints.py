@@ -9,6 +9,7 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from portal.core.trace import request_id_now
 from portal.settings import get_settings
 
 QUEUE = "nostro"
@@ -46,6 +47,7 @@ def hint(job: str) -> None:
             timeout=TIMEOUT_S,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_S,
+            meta={"request_id": request_id_now()},
         )
     except DuplicateJobError:
         return

@@ -36,9 +36,9 @@ order_events = Counter(
     registry=registry,
 )
 money = Counter(
-    "nostro_order_amount_minor_total",
-    "Money of these orders, in minor units of the currency.",
-    ("type", "mode", "currency"),
+    "nostro_money_moved_minor_units_total",
+    "Money that completed orders moved, in minor units of the currency.",
+    ("direction", "mode", "currency"),
     registry=registry,
 )
 match_wait = Histogram(

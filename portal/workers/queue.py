@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
+from functools import lru_cache
+from importlib import import_module
+from inspect import isfunction
 from threading import Event
 
 import redis
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.executions import Execution
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from portal.core.hints import queue_on
+from portal.core import metrics
+from portal.core.hints import JOBS, queue_on
 from portal.core.stopping import stop_on_signals
+from portal.core.trace import traced
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -18,6 +26,24 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 # Redis forgets a worker that has not been heard of for so long.
 WORKER_TTL_S = 60
+
+
+class TracedWorker(SimpleWorker):
+    """Gives each job the id of the request that asked for it, and times it."""
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        name = job.func_name if job.func_name in _known_jobs() else "other"
+        began_at = time.monotonic()
+        with traced(f"job: {name}", (job.meta or {}).get("request_id")):
+            is_done = bool(super().perform_job(job, queue, execution))
+        metrics.jobs.labels(name, "done" if is_done else "failed").observe(time.monotonic() - began_at)
+        return is_done
+
+
+@lru_cache(maxsize=1)
+def _known_jobs() -> frozenset[str]:
+    module = import_module(JOBS)
+    return frozenset(f"{JOBS}.{name}" for name, value in vars(module).items() if isfunction(value))
 
 
 def run_worker() -> None:
@@ -44,7 +70,7 @@ def run_worker() -> None:
 
 def _work(connection: redis.Redis) -> None:
     """Returns when it was asked to stop. Raises redis.RedisError."""
-    worker = SimpleWorker(
+    worker = TracedWorker(
         [queue_on(connection)],
         connection=connection,
         serializer=JSONSerializer,

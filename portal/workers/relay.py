@@ -18,10 +18,12 @@ from flask import Flask
 
 from portal.core.db import after_commit
 from portal.core.live import PREFIX, nudge
+from portal.core.trace import traced
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
 from portal.webhooks.fanout import create_deliveries
 from portal.workers.notices import tell_of_events
+from portal.workers.order_metrics import count_events
 from portal.workers.postman import post_until
 from portal.workers.sender import Sender
 
@@ -34,6 +36,7 @@ def handle_events(events: Sequence[RelayedEvent]) -> None:
     """What follows from events: deliveries to write, people to tell, pages to refresh once that is committed."""
     create_deliveries(events)
     tell_of_events(events)
+    count_events(events)
     channels = {f"{event.subject_kind}:{event.subject_id}" for event in events}
     channels |= {f"trader:{event.trader_id}" for event in events if event.trader_id}
     after_commit(partial(nudge, *sorted(channels)))
@@ -44,7 +47,7 @@ def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None
     while not stop.is_set():
         hint.clear()
         try:
-            with app.app_context():
+            with app.app_context(), traced("relay"):
                 count = relay_events(handle_events)
         except Exception:
             log.exception("the relay could not reach the database")

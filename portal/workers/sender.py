@@ -18,10 +18,12 @@ from typing import TypeVar
 import aiohttp
 from flask import Flask
 
+from portal.core import metrics
 from portal.core.db import run_in_transaction
 from portal.core.egress import EgressPolicy
 from portal.core.egress.post import open_session
 from portal.core.modes import Mode
+from portal.core.trace import traced
 from portal.webhooks.attempt import attempt
 from portal.webhooks.delivery import (
     Claim,
@@ -30,6 +32,7 @@ from portal.webhooks.delivery import (
     record_outcomes,
     release_deliveries,
 )
+from portal.webhooks.models import DeliveryState
 from portal.webhooks.reach import policy_for
 
 log = logging.getLogger(__name__)
@@ -101,7 +104,9 @@ class Sender:
         return await self._in_database(work) if room > 0 else []
 
     async def _deliver(self, session: aiohttp.ClientSession, claim: Claim) -> None:
-        self._finished.append(await attempt(session, claim))
+        outcome = await attempt(session, claim)
+        metrics.webhook_attempts.labels(result_of(outcome)).observe(outcome.latency_ms / 1000)
+        self._finished.append(outcome)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         claim = self._in_flight.pop(task)
@@ -132,10 +137,17 @@ class Sender:
 
     async def _in_database(self, work: Callable[[], T]) -> T:
         def within_app() -> T:
-            with self._app.app_context():
+            with self._app.app_context(), traced("sender"):
                 return run_in_transaction(work)
 
         return await asyncio.get_running_loop().run_in_executor(self._database, within_app)
+
+
+def result_of(outcome: Outcome) -> str:
+    """How an attempt ended, in three words for the metrics."""
+    if outcome.state is DeliveryState.DELIVERED:
+        return "delivered"
+    return "unreachable" if outcome.status_code is None else "refused"
 
 
 def _widest_policy() -> EgressPolicy:

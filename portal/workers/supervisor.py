@@ -154,3 +154,8 @@ def background(environment: dict[str, str], logs: Path | None = None) -> Sequenc
         Program(name, flask(name), environment, logs / f"{name}.log" if logs else None)
         for name in ("worker", "relay", "clock")
     ]
+
+
+def exporter(environment: dict[str, str], port: int) -> Program:
+    """What serves the metrics of all of them."""
+    return Program("metrics", flask("metrics", "--port", str(port)), environment)
