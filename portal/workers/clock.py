@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
@@ -19,9 +20,11 @@ from flask import Flask
 from portal.audit.heads import export_head
 from portal.audit.sealing import FULL as FULL_SEAL
 from portal.audit.sealing import seal_waiting
+from portal.core import metrics
 from portal.core.db import release, transaction
 from portal.core.idempotency import delete_old_keys
 from portal.core.stopping import stop_on_signals
+from portal.core.trace import traced
 from portal.disputes.service import open_unconfirmed
 from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
@@ -126,9 +129,13 @@ class Lane:
                 self._do(duty)
 
     def _do(self, duty: Duty) -> bool:
+        with traced(f"clock: {duty.name}"):
+            return self._act(duty)
+
+    def _act(self, duty: Duty) -> bool:
         self._due[duty.name] = time.monotonic() + duty.every_s
         try:
-            with self._app.app_context():
+            with self._app.app_context(), _timed(duty.name):
                 done = duty.act()
                 release()
         except Exception:
@@ -137,6 +144,16 @@ class Lane:
         if duty.full is not None and done >= duty.full:
             self._due[duty.name] = 0.0
         return True
+
+
+@contextmanager
+def _timed(duty: str) -> Iterator[None]:
+    began_at, result = time.monotonic(), "failed"
+    try:
+        yield
+        result = "done"
+    finally:
+        metrics.duties.labels(duty, result).observe(time.monotonic() - began_at)
 
 
 class Leadership:
