@@ -15,6 +15,9 @@ COPY static static
 COPY templates templates
 COPY portal portal
 ENV PATH=/venv/bin:$PATH FLASK_APP=wsgi:app ENVIRONMENT=production PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TZ=UTC
+# docker build --build-arg RELEASE=$(git rev-parse --short HEAD)
+ARG RELEASE=
+ENV RELEASE=$RELEASE
 USER nostro
 VOLUME /srv/nostro/var/uploads /srv/nostro/var/audit
 EXPOSE 8000

@@ -83,12 +83,6 @@ pool = Gauge(
     registry=registry,
     multiprocess_mode="livesum",
 )
-pool_timeouts = Counter(
-    "nostro_db_pool_timeouts_total",
-    "Times that no connection became free in time.",
-    ("role",),
-    registry=registry,
-)
 streams = Gauge(
     "nostro_live_streams",
     "Open server-sent event streams, by kind.",
