@@ -35,6 +35,7 @@ from portal.orders.service.deadlines import beat, free_limits
 from portal.reference import configuration as config
 from portal.reference.jobs import refresh_due_rates
 from portal.settings import get_settings
+from portal.traders.verification import expire_verifications
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,19 @@ def _export_head() -> int:
 
 def _forget_told() -> int:
     with transaction():
-        return max(forget_old_mail(limit=1000), forget_old_notifications(limit=1000))
+        mail = forget_old_mail(limit=1000, days=config.get(config.RETENTION_MAIL_DAYS))
+        told = forget_old_notifications(limit=1000, days=config.get(config.RETENTION_NOTIFICATIONS_DAYS))
+    return max(mail, told)
 
 
 def _forget_sign_ins() -> int:
     with transaction():
-        return forget_old_sign_ins(limit=1000)
+        return forget_old_sign_ins(limit=1000, days=config.get(config.RETENTION_SIGN_INS_DAYS))
+
+
+def _expire_verifications() -> int:
+    with transaction():
+        return expire_verifications(FULL)
 
 
 # The beat comes first: what was due during an outage gets its time back before anything is acted on.
@@ -108,6 +116,7 @@ UPKEEP = (
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
     Duty("old mail and notifications", 60.0, _forget_told, 1000),
     Duty("old sign-ins", 3600.0, _forget_sign_ins, 1000),
+    Duty("verifications", 10.0, _expire_verifications, FULL),
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
     Duty("audit head", 3600.0, _export_head),
 )
