@@ -1,0 +1,122 @@
+"""Who sees which fields: what a merchant, a program and a payer are told, key by key (rows 65 and 67)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from portal.core.crypto import derived_token
+from portal.core.db import hot, transaction
+from portal.core.ids import public_id
+from portal.core.modes import Mode
+from portal.identity.api_keys import issue_api_key
+from portal.identity.models import Scope
+from portal.orders.queries import get_order
+from tests.access.world import World
+from tests.web.desk import Desk, open_desk
+
+# An order as its merchant's program sees it. Whoever adds a key here has thought about who may know it.
+ORDER = {
+    "id", "object", "mode", "status", "status_reason", "final", "direction", "amount", "currency", "amount_received",
+    "settlement", "requisite", "payment_url", "external_id", "customer", "metadata", "match_by", "pay_by",
+    "confirm_by", "created_at", "updated_at", "method", "bank", "recipient", "description", "locale", "return_url",
+    "version",
+}  # fmt: skip
+HIDDEN = (
+    "trader",
+    "commission",
+    "profit",
+    "margin",
+    "payer",
+    "match_trace",
+    "requisite_id",
+    "lead",
+    "secret",
+    "hash",
+)
+
+
+@pytest.fixture
+def app(committing_app: Flask) -> Iterator[Flask]:
+    with committing_app.app_context():
+        yield committing_app
+
+
+@pytest.fixture
+def desk(app: Flask) -> Desk:
+    return open_desk(app)
+
+
+def test_a_merchants_program_sees_these_keys_of_an_order_and_no_other(desk: Desk) -> None:
+    order = desk.payin()
+    with transaction():
+        _, key = issue_api_key(desk.scene.store_id, Mode.LIVE, "fields", [Scope.ORDERS_READ])
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = desk.app.test_client().get(f"/api/v1/orders/{public_id('ord', order.id)}", headers=headers)
+    assert answer.status_code == 200
+    told = json.loads(answer.data)
+    assert set(told) <= ORDER, set(told) - ORDER
+    assert set(told["settlement"]) == {"currency", "amount", "rate", "rate_source", "rate_at", "fee", "net"}
+    assert set(told["requisite"]) == {"method", "bank", "number", "holder"}
+    assert not [
+        word for word in HIDDEN if re.search(rf'"[a-z_]*{word}[a-z_]*":', answer.get_data(as_text=True))
+    ]
+
+
+def test_row_65_a_list_is_sorted_and_filtered_by_its_own_columns_alone(app: Flask) -> None:
+    world = World(app)
+    admin = world.visitors["admin"]
+    plain = admin.open("GET", "/admin/orders")
+    assert plain.status_code == 200
+    for query in (
+        "sort=password_hash",
+        "sort=payer_encrypted",
+        "sort=1;select",
+        "columns=payer_encrypted",
+        "fields=*",
+    ):
+        answer = admin.open("GET", f"/admin/orders?{query}")
+        assert answer.status_code in {200, 400}, query
+        assert "password_hash" not in answer.get_data(as_text=True).replace(query, "")
+        assert "argon2" not in answer.get_data(as_text=True)
+
+
+def test_row_67_a_payment_page_opens_by_its_own_token_alone(desk: Desk) -> None:
+    order, other = desk.payin(), desk.payin(1600_00)
+    client = desk.app.test_client()
+    own, foreign = (derived_token("payment", one.id) for one in (order, other))
+    assert len(own) >= 26  # 128 bits in base 32
+    assert own != foreign
+    assert client.get(f"/pay/{own}").status_code == 200
+    guesses = (
+        own[:-1],
+        own[:-2] + "aa",
+        own.upper(),
+        public_id("ord", order.id),
+        str(order.id),
+        "a" * 26,
+    )
+    for guess in guesses:
+        assert client.get(f"/pay/{guess}").status_code == 404, guess
+        assert client.get(f"/pay/{guess}/status").status_code == 404, guess
+
+
+def test_row_67_a_page_that_is_over_tells_nothing_of_whom_to_pay(desk: Desk) -> None:
+    order = desk.payin()
+    url = f"/pay/{derived_token('payment', order.id)}"
+    client = desk.app.test_client()
+    last4 = desk.requisite.number_last4
+    assert last4 in client.get(url).get_data(as_text=True)
+    with transaction():
+        hot("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
+    from portal.orders.service.deadlines import act_on_deadline
+
+    with transaction():
+        act_on_deadline(get_order(order.id, lock=True))
+    page = client.get(url).get_data(as_text=True)
+    assert last4 not in page
+    assert "TARA" not in page
