@@ -26,7 +26,7 @@ from portal.web import (
 from portal.web.account import notifications, profile, tokens
 from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
-from portal.web.dev import mailbox
+from portal.web.dev import components, mailbox
 
 
 def register(app: Flask) -> None:
@@ -47,6 +47,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(tokens.blueprint)
     notifications.register(app)
     mailbox.register(app)
+    components.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(pay.bp)
     for portal in (trader, merchant, lead, support, admin):

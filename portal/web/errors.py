@@ -1,6 +1,6 @@
 """Refusals and failures as a page or, for htmx, as a notice; the API answers by itself (portal.api.problems).
 
-These pages ask the database for nothing: they are what people see when it is away.
+The pages of our own failures ask the database for nothing: they are what people see when it is away.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from flask import (
     url_for,
 )
 from flask_babel import gettext as _
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -66,14 +67,27 @@ def words_of(status: int) -> tuple[str, str]:
 
 def refusal(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
     """The answer itself, as a page or a notice."""
-    variables = {"title": title, "detail": detail, "request_id": request_id()}
+    variables = {"title": title, "detail": detail, "request_id": request_id(), "status": status}
     if is_htmx():
         response = notice_fragment("errors/_notice.html", status, **variables)
     else:
-        response = make_response(render_template("errors/error.html", **variables), status)
+        response = make_response(
+            render_template("errors/error.html", in_shell=_has_shell(status), **variables), status
+        )
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response
+
+
+def _has_shell(status: int) -> bool:
+    """Whether the navigation stands around it: for people who are signed in, while the house is well."""
+    if status >= 500:
+        return False
+    try:
+        return bool(current_user.is_authenticated)
+    except (SQLAlchemyError, psycopg.Error):
+        db.session.rollback()
+        return False
 
 
 def from_refusal(error: DomainError) -> Response:

@@ -97,6 +97,7 @@ class Chart:
                 "labels": self.labels,
                 "series": [{"name": line.name, "values": line.values} for line in self.series],
                 "unit": self.unit,
+                "from": _("From"),
                 "decimals": self.decimals,
             }
         )

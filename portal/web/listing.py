@@ -69,13 +69,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One field above the list; its name is the parameter in the URL. `choices` are (value, words)."""
+    """One field above the list; its name is the parameter in the URL. `choices` are (value, words); `otherwise`
+    says what no choice means, where that is not all.
+    """
 
     name: str
     label: LazyString | str
     kind: Kind = Kind.TEXT
     choices: Callable[[], Sequence[tuple[str, str]]] = tuple
     hint: LazyString | str = ""
+    otherwise: LazyString | str = ""
 
     def clean(self, text: str) -> str:
         """What is taken of the URL: nothing that is not one of the choices, nothing endless."""
@@ -116,6 +119,7 @@ class Listing(Generic[Row]):
     empty_title: LazyString | str
     empty_next: LazyString | str
     icon: str = "list-details"
+    page_size: int = PAGE
     filters: tuple[Filter, ...] = ()
     export_endpoint: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -199,16 +203,17 @@ def read_asked(listing: Listing[Any]) -> Asked:
 def show(listing: Listing[Row]) -> Shown[Row]:
     """Fetch the asked page."""
     asked = read_asked(listing)
-    rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, PAGE + 1))
-    page = rows[:PAGE]
-    more = _pack(listing.cursor(page[-1], asked)) if len(rows) > PAGE else None
+    size = listing.page_size
+    rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, size + 1))
+    page = rows[:size]
+    more = _pack(listing.cursor(page[-1], asked)) if len(rows) > size else None
     return Shown(listing, asked, page, chosen_columns(listing), more)
 
 
-def fixed(listing: Listing[Row], rows: Sequence[Row]) -> Shown[Row]:
-    """Rows that are at hand, drawn as this list draws them: for a part of another page."""
+def fixed(listing: Listing[Row], rows: Sequence[Row], only: Sequence[str] = ()) -> Shown[Row]:
+    """Rows that are at hand, drawn as this list draws them: for a part of another page, with some columns only."""
     asked = Asked({}, listing.default_sort.lstrip("-"), listing.default_sort.startswith("-"), None)
-    shown = tuple(column for column in listing.columns if column.is_shown)
+    shown = tuple(column for column in listing.columns if (column.name in only if only else column.is_shown))
     return Shown(listing, asked, rows, shown, None)
 
 

@@ -18,6 +18,10 @@ from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
 from portal.web.presentation import method_name
 
 _PARSE_DAY = "%Y-%m-%d"
+_YEARS = (1971, 2999)
+# What a home page shows of its latest orders.
+AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "settlement", "store")
+STAFF_AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "store", "trader")
 
 
 def status_choices() -> Sequence[tuple[str, str]]:
@@ -60,29 +64,8 @@ def columns(
     parts: list[Column[OrderLine]] = [
         Column("created", _l("Created"), lambda line: line.created_at, Cell.MOMENT, sort="created"),
         Column("number", _l("Order"), _short, Cell.CODE, link=link, plain=order_number, is_optional=False),
-        Column(
-            "external",
-            _l("Your number") if traders is None else _l("Shop's number"),
-            lambda line: line.external_id,
-        ),
         Column("direction", _l("Direction"), _direction),
-        Column(
-            "status",
-            _l("Status"),
-            lambda line: line.status,
-            Cell.STATUS,
-            plain=_status_words,
-            is_optional=False,
-        ),
-        Column("method", _l("Method"), lambda line: method_name(line.method)),
-    ]
-    if stores is not None:
-        parts.append(Column("store", _l("Store"), lambda line: stores.get(line.store_id)))
-    if traders is not None:
-        parts.append(
-            Column("trader", _l("Trader"), lambda line: traders(line.trader_id) if line.trader_id else None)
-        )
-    parts += [
+        Column("status", _l("Status"), lambda line: line.status, Cell.STATUS, plain=_status_words, is_optional=False),
         Column("amount", _l("Amount"), lambda line: (line.amount_minor, line.currency), Cell.MONEY),
         Column(
             "received", _l("Received"),
@@ -96,8 +79,16 @@ def columns(
         Column(
             "fee", _l("Fee"), lambda line: (line.fee_minor, line.settlement_currency), Cell.MONEY, is_shown=False
         ),
-        Column("ended", _l("Ended"), lambda line: line.ended_at, Cell.MOMENT, is_shown=False),
+        Column("method", _l("Method"), lambda line: method_name(line.method)),
+        Column("external", _l("Your number") if traders is None else _l("Shop's number"), lambda line: line.external_id),
     ]  # fmt: skip
+    if stores is not None:
+        parts.append(Column("store", _l("Store"), lambda line: stores.get(line.store_id)))
+    if traders is not None:
+        parts.append(
+            Column("trader", _l("Trader"), lambda line: traders(line.trader_id) if line.trader_id else None)
+        )
+    parts.append(Column("ended", _l("Ended"), lambda line: line.ended_at, Cell.MOMENT, is_shown=False))
     return tuple(parts)
 
 
@@ -174,9 +165,11 @@ def narrow_of(asked: Asked) -> Narrow:
 
 def _midnight(day: str | None) -> datetime | None:
     try:
-        return datetime.strptime(day or "", _PARSE_DAY).replace(tzinfo=current_timezone())
+        midnight = datetime.strptime(day or "", _PARSE_DAY).replace(tzinfo=current_timezone())
     except ValueError:
         return None
+    # Ids can say no other moments.
+    return midnight if _YEARS[0] <= midnight.year <= _YEARS[1] else None
 
 
 def _uuid(after: tuple[str, ...] | None) -> uuid.UUID | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_decimal, format_percent
@@ -13,10 +13,12 @@ from flask_babel import gettext as _
 
 from portal.core.ids import public_id
 from portal.core.money import format_amount
-from portal.identity.models import Role
+from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.languages import current_language, current_timezone
+
+_AT_A_GLANCE = 2
 
 
 def amount_text(minor: int, currency: str, *, least_decimals: int | None = None) -> str:
@@ -29,6 +31,15 @@ def amount_text(minor: int, currency: str, *, least_decimals: int | None = None)
     pattern = f"#,##0.{'0' * least}{'#' * (exponent - least)}" if exponent else "#,##0"
     value = Decimal(format_amount(minor, exponent))
     return format_decimal(value, pattern, locale=current_language()).replace(" ", "\u00a0")
+
+
+def short_amount_text(minor: int, currency: str) -> str:
+    """As amount_text, cut to two decimals towards zero: never more than there is."""
+    exponent = get_currency(currency).exponent
+    if exponent <= _AT_A_GLANCE:
+        return amount_text(minor, currency)
+    value = Decimal(format_amount(minor, exponent)).quantize(Decimal(1).scaleb(-_AT_A_GLANCE), ROUND_DOWN)
+    return format_decimal(value, "#,##0.00", locale=current_language()).replace(" ", "\u00a0")
 
 
 def plain_amount(minor: int, currency: str) -> str:
@@ -102,6 +113,17 @@ def role_names(roles: Iterable[Role]) -> str:
     return ", ".join(names[role] for role in roles)
 
 
+def member_role_name(role: MemberRole) -> str:
+    """What somebody is to a merchant."""
+    names = {
+        MemberRole.OWNER: _("Owner"),
+        MemberRole.DEVELOPER: _("Developer"),
+        MemberRole.ACCOUNTANT: _("Accountant"),
+        MemberRole.VIEWER: _("Viewer"),
+    }
+    return names[role]
+
+
 def here() -> str:
     """This page's own address, for a form that leads back to it."""
     return request.full_path.removesuffix("?") if request.method == "GET" else ""
@@ -130,6 +152,7 @@ def digit_groups(number: str) -> list[str]:
 def register(app: Flask) -> None:
     app.jinja_env.filters.update(
         amount_text=amount_text,
+        short_amount_text=short_amount_text,
         plain_amount=plain_amount,
         moment_text=moment_text,
         time_text=time_text,
@@ -141,6 +164,7 @@ def register(app: Flask) -> None:
         duration_text=duration_text,
         initials=initials,
         role_names=role_names,
+        member_role_name=member_role_name,
         method_name=method_name,
         bank_name=bank_name,
         digit_groups=digit_groups,

@@ -135,6 +135,26 @@ def list_troubled_endpoints(store_ids: Sequence[uuid.UUID], mode: Mode) -> list[
     return [TroubledEndpoint(**row) for row in rows]
 
 
+_LATE = f"""
+SELECT (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM event
+         WHERE state = 'pending')::float8 AS event_s,
+       (SELECT age_s FROM ({_OLDEST_DUE}) d) AS webhook_s
+"""  # noqa: S608 - constant texts
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Seconds by which the oldest pending event, and the most overdue delivery to a healthy endpoint, wait."""
+
+    event_s: float
+    webhook_s: float
+
+
+def how_late() -> Lateness:
+    """How far behind the relay and the sender are; 0 where nothing waits."""
+    return Lateness(**hot(_LATE)[0])
+
+
 def oldest_due_age_s() -> float:
     """Seconds by which the sender is late with its most overdue delivery to a healthy endpoint; 0 if not."""
     return float(hot(_OLDEST_DUE)[0]["age_s"])

@@ -4,14 +4,16 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const language = document.documentElement.lang;
 
-  const series = (line, place, unit, decimals) => {
-    const stroke = colour(place === 0 ? "--n-accent" : "--n-ok");
+  const series = (line, place, count, unit, decimals) => {
+    // A second line is a part of the first: it stands in front of it, in the strong colour.
+    const isWhole = count > 1 && place === 0;
+    const strong = colour("--n-accent");
+    const fill = isWhole ? `${strong}40` : strong;
     const digits = new Intl.NumberFormat(language, { maximumFractionDigits: decimals });
     return {
-      label: line.name, stroke, width: 2, fill: place === 0 ? `${stroke}1f` : undefined,
-      dash: place === 0 ? undefined : [6, 4],
-      paths: uPlot.paths.spline && uPlot.paths.spline(),
-      points: { size: 6 },
+      label: line.name, stroke: fill, fill, width: 0,
+      paths: uPlot.paths.bars({ size: [0.68, 40], radius: 0.15 }),
+      points: { show: false },
       value: (_chart, value) => (value === null ? "–" : `${digits.format(value)} ${unit}`),
     };
   };
@@ -22,7 +24,7 @@
     const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
     const font = "12px system-ui, sans-serif";
     return [
-      { stroke: soft, grid: { show: false }, ticks: { show: false }, font, space: 56, values: (_c, at) => at.map((index) => (Number.isInteger(index) ? data.labels[index] ?? "" : "")) },
+      { stroke: soft, grid: { show: false }, ticks: { show: false }, font, size: 26, space: 56, values: (_c, at) => at.map((index) => (Number.isInteger(index) ? data.labels[index] ?? "" : "")) },
       { stroke: soft, grid, ticks: { show: false }, font, size: 52, values: (_c, at) => at.map((value) => short.format(value)) },
     ];
   };
@@ -34,12 +36,12 @@
     const options = {
       width: element.clientWidth, height: Math.max(element.clientHeight - legend, 120),
       padding: [10, 8, 0, 0],
-      scales: { x: { time: false }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-      cursor: { drag: { x: false, y: false }, points: { size: 8 } },
+      scales: { x: { time: false, range: (_c, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+      cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
       legend: { show: true, live: true },
       series: [
-        { label: "", value: (_chart, value) => (value === null ? "" : data.labels[value]) },
-        ...data.series.map((line, place) => series(line, place, data.unit, data.decimals)),
+        { label: data.from, value: (_chart, value) => (value === null ? "" : data.labels[value]) },
+        ...data.series.map((line, place) => series(line, place, data.series.length, data.unit, data.decimals)),
       ],
       axes: axes(data),
     };

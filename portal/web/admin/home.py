@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
-from portal.events.relay import oldest_pending_age_s
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import BalanceSum, sum_balances
 from portal.orders.day_figures import count_open_by_status, read_day
@@ -17,8 +16,9 @@ from portal.web.admin import blueprint
 from portal.web.home_figures import day_of, flow_chart
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
+from portal.web.order_lines import STAFF_AT_A_GLANCE
 from portal.web.staff_orders import staff_listing, whose_orders
-from portal.webhooks.queries import oldest_due_age_s
+from portal.webhooks.queries import how_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ def home() -> ResponseReturnValue:
         day=day_of(figures, currency),
         chart=flow_chart(figures, currency),
         money_lines=money_of(sum_balances(Mode.LIVE)),
-        event_age_s=oldest_pending_age_s(),
-        webhook_age_s=oldest_due_age_s(),
-        latest=fixed(staff_listing("admin"), figures.latest),
+        late=how_late(),
+        latest=fixed(staff_listing("admin"), figures.latest, STAFF_AT_A_GLANCE),
     )
 
 

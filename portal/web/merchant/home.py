@@ -18,6 +18,7 @@ from portal.web.listing import fixed
 from portal.web.merchant import blueprint
 from portal.web.merchant.orders import listing_of
 from portal.web.merchant.seat import current_seat
+from portal.web.order_lines import AT_A_GLANCE
 from portal.webhooks.queries import list_troubled_endpoints
 
 
@@ -36,7 +37,7 @@ def home() -> ResponseReturnValue:
         chart=volume_chart(figures, currency),
         balances=_balances(),
         troubled=list_troubled_endpoints(list(seat.stores), Mode.LIVE),
-        latest=fixed(listing_of(seat), figures.latest),
+        latest=fixed(listing_of(seat), figures.latest, AT_A_GLANCE),
     )
 
 

@@ -13,6 +13,7 @@ from portal.orders.order_list import Narrow, list_orders
 from portal.web.home_figures import day_of, flow_chart
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
+from portal.web.order_lines import STAFF_AT_A_GLANCE
 from portal.web.staff_orders import staff_listing, whose_orders
 from portal.web.support import blueprint
 
@@ -34,6 +35,6 @@ def home() -> ResponseReturnValue:
         open=count_open_by_status(Mode.LIVE),
         day=day_of(figures, currency),
         chart=flow_chart(figures, currency),
-        disputed=fixed(listing, disputed),
-        latest=fixed(listing, figures.latest),
+        disputed=fixed(listing, disputed, STAFF_AT_A_GLANCE),
+        latest=fixed(listing, figures.latest, STAFF_AT_A_GLANCE),
     )
