@@ -15,6 +15,7 @@ _MODULES = (
     "portal.ledger.models",
     "portal.merchants.models",
     "portal.traders.models",
+    "portal.traders.verification_models",
     "portal.risk.models",
     "portal.orders.models",
     "portal.disputes.models",

@@ -270,6 +270,16 @@ def list_waiting_requests(limit: int = 100) -> Sequence[PermissionRequest]:
     return db.session.scalars(query.order_by(PermissionRequest.id).limit(limit)).all()
 
 
+def find_waiting_request(user_id: uuid.UUID) -> PermissionRequest | None:
+    """What was asked for this person and waits for a second person, if it has not expired."""
+    query = select(PermissionRequest).where(
+        PermissionRequest.user_id == user_id,
+        PermissionRequest.state == RequestState.WAITING.value,
+        PermissionRequest.expires_at > func.now(),
+    )
+    return db.session.scalar(query)
+
+
 def list_grants(user_id: uuid.UUID) -> Sequence[PermissionGrant]:
     """Grants and denials of a person with their reasons and givers, the newest first."""
     query = select(PermissionGrant).where(PermissionGrant.user_id == user_id)

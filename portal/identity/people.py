@@ -19,7 +19,7 @@ from portal.identity.letters import Change, mail_change, mail_invitation
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.second_factor import forget_factors
 from portal.identity.service import disable_user, enable_user
-from portal.identity.sessions import revoke_sessions_of
+from portal.identity.sessions import revoke_own_session, revoke_sessions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ SELECT u.id, u.email, u.name, u.is_active, u.created_at,
  WHERE (%(role)s::text IS NULL OR EXISTS (SELECT 1 FROM user_role r WHERE r.user_id = u.id AND r.role = %(role)s))
    AND (%(after)s::uuid IS NULL OR u.id > %(after)s)
  ORDER BY u.id LIMIT %(limit)s
+"""
+
+_HAS_FACTOR = """
+SELECT EXISTS (SELECT 1 FROM totp_factor t WHERE t.user_id = %(user)s AND t.confirmed_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM passkey p WHERE p.user_id = %(user)s AND p.set_aside_at IS NULL) AS has_it
 """
 
 
@@ -108,6 +113,22 @@ def end_sessions(user_id: uuid.UUID, *, actor: Actor, reason: str, origin: Origi
     user = get_person(user_id, lock=True)
     revoke_sessions_of(user.id)
     _note("user.sessions_ended", user, actor, origin, reason)
+
+
+def end_one_session(
+    user_id: uuid.UUID, session_id: uuid.UUID, *, actor: Actor, origin: Origin | None = None
+) -> None:
+    """End one of somebody's sessions. Raises NotFound for what is over or another's. Needs transaction()."""
+    user = get_person(user_id)
+    revoke_own_session(user.id, session_id)
+    record_audit(
+        "user.session_ended", actor=actor, subject=("user", user.id), after={"session": session_id}, origin=origin
+    )  # fmt: skip
+
+
+def has_second_factor(user_id: uuid.UUID) -> bool:
+    """Whether they have an app or a passkey."""
+    return bool(hot(_HAS_FACTOR, {"user": user_id})[0]["has_it"])
 
 
 def invite(

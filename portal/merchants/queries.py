@@ -186,3 +186,39 @@ def get_store_of_member(user_id: uuid.UUID, store_id: uuid.UUID, permission: Per
         if store.id == store_id:
             return store
     raise NotFound("There is no such store.")
+
+
+def list_stores_of_merchant(merchant_id: uuid.UUID) -> list[StoreTerms]:
+    """A merchant's stores by name, from memory."""
+    mine = (store for store in stores.get().values() if store.merchant_id == merchant_id)
+    return sorted(mine, key=lambda store: (store.name.lower(), store.id))
+
+
+_MEMBER_OF = """
+SELECT m.merchant_id, c.name, m.role, m.has_all_stores,
+       ARRAY(SELECT s.name FROM merchant_member_store w JOIN store s ON s.id = w.store_id
+              WHERE w.merchant_id = m.merchant_id AND w.user_id = m.user_id ORDER BY s.name) AS store_names
+  FROM merchant_member m JOIN merchant c ON c.id = m.merchant_id WHERE m.user_id = %(user)s ORDER BY c.name, c.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOf:
+    """A merchant that a person works for; in all its stores, or in those named."""
+
+    merchant_id: uuid.UUID
+    name: str
+    role: MemberRole
+    has_all_stores: bool
+    store_names: list[str]
+
+
+def list_merchants_of_member(user_id: uuid.UUID) -> list[MemberOf]:
+    """The merchants that this person works for, by name."""
+    rows = hot(_MEMBER_OF, {"user": user_id})
+    return [MemberOf(**row | {"role": MemberRole(row["role"])}) for row in rows]
+
+
+def list_merchant_names() -> list[tuple[uuid.UUID, str]]:
+    """All merchants, by name."""
+    return [(row["id"], row["name"]) for row in hot("SELECT id, name FROM merchant ORDER BY name, id")]

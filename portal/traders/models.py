@@ -55,13 +55,19 @@ class Team(Model):
 
 
 class Trader(Model):
-    """Somebody vetted who receives and pays fiat. Serves orders of one mode only."""
+    """Somebody vetted who receives and pays fiat. Serves orders of one mode only.
+
+    `verified_until`: when the clock ends the verification; None is never.
+    """
 
     __tablename__ = "trader"
     __table_args__ = (
         one_of("status", TraderStatus),
         one_of("mode", Mode),
         Index("ix_trader_team_id", "team_id"),
+        Index(
+            "ix_trader_verified_until", "verified_until", postgresql_where=text("verified_until IS NOT NULL")
+        ),
     )
 
     id: Mapped[UuidKey]
@@ -75,6 +81,7 @@ class Trader(Model):
     blocked_reason: Mapped[str | None] = mapped_column(Text)
     lead_payin_on: Mapped[bool] = mapped_column(server_default=text("true"))
     lead_payout_on: Mapped[bool] = mapped_column(server_default=text("true"))
+    verified_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -72,7 +73,15 @@ def create_trader(
 
 
 def verify_trader(trader_id: uuid.UUID, *, actor: Actor = SYSTEM) -> None:
-    _set_trader(trader_id, actor, status=TraderStatus.VERIFIED.value)
+    """Without documents or an end: for those whom the house itself opens. People use decide_verification()."""
+    set_status(trader_id, TraderStatus.VERIFIED, verified_until=None, actor=actor)
+
+
+def set_status(
+    trader_id: uuid.UUID, status: TraderStatus, *, verified_until: datetime | None, actor: Actor
+) -> None:
+    """Whether the trader may work, and until when (UTC; None is for good). Locks the trader. Needs transaction()."""
+    _set_trader(trader_id, actor, status=status.value, verified_until=verified_until)
 
 
 def set_working(trader_id: uuid.UUID, is_working: bool, *, actor: Actor = SYSTEM) -> None:

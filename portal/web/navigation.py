@@ -46,6 +46,11 @@ class Portal:
 
 
 P = Permission
+# Endpoints of the lists of people, and of what stands in them.
+PEOPLE = (
+    "admin.people", "admin.person", "admin.access", "admin.leads", "admin.trader", "admin.merchant",
+    "admin.invitation", "admin.new_invitation",
+)  # fmt: skip
 # In the order in which a person of several roles gets their home.
 PORTALS = (
     Portal(
@@ -59,6 +64,9 @@ PORTALS = (
         (
             Item("admin.home", _l("Overview"), "home", P.ADMIN_HOME_VIEW),
             Item("admin.orders", _l("Orders"), "list-details", P.ORDER_VIEW, ("admin.order",)),
+            Item("admin.people", _l("People"), "users", P.PERSON_VIEW, PEOPLE),
+            Item("admin.teams", _l("Teams"), "users-group", P.TEAM_VIEW, ("admin.team",)),
+            Item("admin.approvals", _l("Approvals"), "user-shield", P.ACCESS_APPROVE, ("admin.approval",)),
         ),
     ),
     Portal(

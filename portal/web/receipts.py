@@ -16,9 +16,14 @@ def receipt_response(receipt: ReceiptRecord) -> Response:
 
     Raises NotFound when the file is gone.
     """
-    response = Response(get_files().read(receipt.file_key), content_type=receipt.content_type)
-    ending = _ENDINGS.get(receipt.content_type, "bin")
-    response.headers["Content-Disposition"] = f'attachment; filename="receipt-{receipt.id}.{ending}"'
+    return attachment(receipt.file_key, receipt.content_type, f"receipt-{receipt.id}")
+
+
+def attachment(file_key: str, content_type: str, name: str) -> Response:
+    """A kept file to be saved, never shown as a page of ours; its ending follows the type. Raises NotFound."""
+    response = Response(get_files().read(file_key), content_type=content_type)
+    ending = _ENDINGS.get(content_type, "bin")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"

@@ -11,12 +11,16 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import get_access
+from portal.core.receipt_check import CleanFile
+from portal.identity.access_changes import AccessChange, get_access
 from portal.identity.api_keys import issue_api_key
+from portal.identity.grants import change_access
+from portal.identity.invitations import create_invitation, list_invitations
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
 from portal.identity.people_models import MerchantMember
 from portal.identity.sessions import SessionTimes, start_session
@@ -24,10 +28,15 @@ from portal.identity.token_families import start_personal_family
 from portal.merchants.models import Store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
+from portal.traders.verification import add_document
+from portal.traders.verification_models import DocumentKind
 from portal.web.security import session_cookie
 from tests.access.people import person
 from tests.web.desk import Desk, open_desk
 
+_OFFICE = {
+    "person_id", "trader_id", "team_id", "merchant_id", "invitation_id", "document_id", "request_id",
+}  # fmt: skip
 TIMES = SessionTimes(absolute_s=3600)
 
 
@@ -149,7 +158,35 @@ class World:
                 return start_personal_family(user.id, Audience.MERCHANT, 3600)[0].id
         if name == "token":
             return "no-such-token"
+        if name in _OFFICE:
+            return self._of_the_office(name, owner)
         raise KeyError(f"{rule.rule}: teach tests/access/world.py whose {name} this is")
+
+    def _of_the_office(self, name: str, owner: str) -> uuid.UUID:
+        """What the administrators' pages are about: never themselves, since nobody does that to themselves."""
+        desk, user = (
+            self.desks["another trader" if owner.startswith("another") else "trader"],
+            self.people["support"],
+        )
+        ids = {"person_id": user.id, "trader_id": desk.trader.id, "team_id": desk.scene.team_id}
+        if name in ids:
+            return ids[name]
+        with transaction():
+            if name == "merchant_id":
+                return db.session.get_one(Store, desk.scene.store_id).merchant_id
+            if name == "invitation_id":
+                create_invitation(f"{uuid.uuid4().hex}@example.test", [Role.SUPPORT], invited_by=SYSTEM)
+                return list_invitations()[0].id
+            if name == "document_id":
+                kept = CleanFile(b"x", "image/jpeg", uuid.uuid4().bytes * 2)
+                return add_document(
+                    desk.trader.id, kept, DocumentKind.OTHER, actor=Actor(ActorKind.ADMIN, user.id)
+                ).id
+            asker, whom = person(Role.ADMIN), person(Role.SUPPORT)
+            change = AccessChange(grant={Permission.PAYIN_CONFIRM: Reach.ALL})
+            request_id = change_access(whom.id, change, "Matrix", actor=Actor(ActorKind.ADMIN, asker.id))
+            assert request_id is not None
+            return request_id
 
     def _order(self, kind: str, owner: str) -> tuple[uuid.UUID, uuid.UUID]:
         """An order of this side of the world, and its receipt."""

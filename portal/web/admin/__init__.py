@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, current_app, request
+from flask_login import current_user
 
-from portal.core.permissions import Permission
+from portal.core.permissions import MissingPermission, Permission, Reach, permission_of
 from portal.web.guards import let_in
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
@@ -12,8 +13,40 @@ blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
 @blueprint.before_request
 def guard() -> None:
-    """Only whom the portal's home is open to. Raises NotSignedIn, MissingPermission."""
+    """Only whom the portal's home is open to, and only what they may do to everybody: the pages here are about
+    everybody. Raises NotSignedIn, MissingPermission.
+    """
     let_in(Permission.ADMIN_HOME_VIEW)
+    needed = permission_of(current_app.view_functions[request.endpoint or ""])
+    if needed is not None and current_user.reach(needed) is not Reach.ALL:
+        raise MissingPermission(needed)
 
 
-from portal.web.admin import home, orders  # noqa: E402, F401 - routes
+from portal.web.admin import (  # noqa: E402 - routes
+    access,
+    approvals,
+    home,
+    invitations,
+    orders,
+    people,
+    person,
+    teams,
+    verification,
+)
+from portal.web.admin.person_view import action_words, reach_words  # noqa: E402
+
+__all__ = [
+    "access",
+    "approvals",
+    "blueprint",
+    "home",
+    "invitations",
+    "orders",
+    "people",
+    "person",
+    "teams",
+    "verification",
+]
+
+blueprint.add_app_template_filter(reach_words)
+blueprint.add_app_template_filter(action_words)

@@ -1,0 +1,193 @@
+"""`/admin/traders/<id>`: one trader: their work, what they have shown, and whether they may work."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from flask import Response as FlaskResponse
+from flask import flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+from werkzeug.wrappers import Response
+from wtforms import DateField, Form, SelectField, StringField
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from portal.core.db import release, transaction
+from portal.core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    PayloadTooLarge,
+    UnsupportedMedia,
+    ValidationFailed,
+)
+from portal.core.htmx import see_other
+from portal.core.permissions import Permission, requires
+from portal.core.receipt_check import check_receipt
+from portal.identity.audience import names_of
+from portal.reference import configuration as config
+from portal.traders.queries import get_trader, list_requisites
+from portal.traders.teams import get_team
+from portal.traders.verification import (
+    add_document,
+    decide_verification,
+    list_decisions,
+    list_documents,
+    open_document,
+)
+from portal.traders.verification_models import DocumentKind, Outcome
+from portal.web.admin import blueprint
+from portal.web.admin.acting import admin_actor
+from portal.web.admin.person import words_of_refusal
+from portal.web.auth.sudo import needs_sudo
+from portal.web.languages import current_timezone
+from portal.web.receipts import attachment
+
+_MIB = 1024 * 1024
+
+
+class DocumentForm(Form):  # type: ignore[misc]
+    kind = SelectField(_l("What it is"))
+
+
+class VerdictForm(Form):  # type: ignore[misc]
+    """The last day on which the verification is good, in the viewer's zone; none is for good."""
+
+    valid_until = DateField(_l("Good until"), validators=[Optional()])
+    reason = StringField(
+        _l("Reason"),
+        validators=[InputRequired(_l("Say why.")), Length(max=500, message=_l("This is too long."))],
+    )
+
+
+def kind_words(kind: str) -> str:
+    words = {
+        DocumentKind.IDENTITY: _("Identity document"),
+        DocumentKind.ADDRESS: _("Proof of address"),
+        DocumentKind.BANK: _("Bank statement"),
+        DocumentKind.CONTRACT: _("Contract"),
+        DocumentKind.OTHER: _("Something else"),
+    }
+    return words[DocumentKind(kind)]
+
+
+def _document_form() -> DocumentForm:
+    form = DocumentForm(request.form if request.method == "POST" else None)
+    form.kind.choices = [SelectChoice(kind.value, kind_words(kind)) for kind in DocumentKind]
+    return form
+
+
+@blueprint.get("/traders/<uuid:trader_id>")
+@requires(Permission.TRADER_VIEW)
+def trader(trader_id: uuid.UUID) -> ResponseReturnValue:
+    return _page(trader_id)
+
+
+@blueprint.post("/traders/<uuid:trader_id>/documents")
+@requires(Permission.TRADER_VERIFY)
+def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
+    get_trader(trader_id)
+    form, file = _document_form(), request.files.get("file")
+    if not form.validate() or file is None or not file.filename:
+        return _page(trader_id, 422, problem=_("Choose a file, and say what it is."))
+    largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
+    raw = file.stream.read(largest + 1)
+    release()
+    try:
+        upload = check_receipt(raw, largest)
+        with transaction():
+            add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
+    except (ValidationFailed, PayloadTooLarge, UnsupportedMedia, Conflict) as error:
+        return _page(trader_id, error.status, problem=_words_of_file(error))
+    flash(_("The document is kept."))
+    return see_other(url_for("admin.trader", trader_id=trader_id))
+
+
+@blueprint.get("/traders/<uuid:trader_id>/documents/<uuid:document_id>")
+@requires(Permission.TRADER_VERIFY)
+def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskResponse:
+    with transaction():
+        document = open_document(trader_id, document_id, actor=admin_actor())
+    return attachment(document.file_key, document.content_type, f"document-{document.id}")
+
+
+@blueprint.post("/traders/<uuid:trader_id>/verification")
+@requires(Permission.TRADER_VERIFY)
+@needs_sudo
+def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
+    form, outcome = VerdictForm(request.form), request.form.get("outcome", "")
+    if outcome not in {Outcome.VERIFIED, Outcome.REFUSED, Outcome.WITHDRAWN}:
+        return _page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
+    if not form.validate():
+        return _page(trader_id, 422, form=form)
+    try:
+        with transaction():
+            decide_verification(
+                trader_id, Outcome(outcome), form.reason.data, valid_until=_end_of(form), actor=admin_actor()
+            )
+    except (ValidationFailed, Conflict, Forbidden) as error:
+        return _page(trader_id, error.status, form=form, problem=_words_of_verdict(error))
+    flash(_("Decided. It holds for their next order."))
+    return see_other(url_for("admin.trader", trader_id=trader_id))
+
+
+def _end_of(form: VerdictForm) -> datetime | None:
+    """The midnight after the chosen day."""
+    day = form.valid_until.data
+    if day is None:
+        return None
+    return datetime(day.year, day.month, day.day, tzinfo=current_timezone()) + timedelta(days=1)
+
+
+def _words_of_file(error: DomainError) -> str:
+    known = {
+        "empty": _("The file is empty."),
+        "file_too_large": _("The file is too large."),
+        "file_type": _("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
+        "unsafe_pdf": _("This PDF is protected or has active content. Attach a picture instead."),
+        "too_many_pixels": _("The picture has too many pixels."),
+        "too_many_documents": _("This trader has as many documents as can be kept."),
+    }
+    code = error.errors[0].code if error.errors else error.code
+    return known.get(code, _("The file could not be read."))
+
+
+def _words_of_verdict(error: ValidationFailed | Conflict | Forbidden) -> str:
+    known = {
+        "in_the_past": _("Choose a day that is to come."),
+        "already_decided": _("The trader's verification has changed meanwhile."),
+    }
+    code = error.errors[0].code if error.errors else error.code
+    if error.errors and error.errors[0].field == "documents":
+        return _("Attach a document first.")
+    if code in known or isinstance(error, ValidationFailed):
+        return known.get(code, _("Say why."))
+    return words_of_refusal(error)
+
+
+def _page(
+    trader_id: uuid.UUID, status: int = 200, *, form: VerdictForm | None = None, problem: str = ""
+) -> Response:
+    found = get_trader(trader_id)
+    may_verify = current_user.can(Permission.TRADER_VERIFY)
+    decisions = list_decisions(trader_id)
+    page = render_template(
+        "admin/verification/trader.html",
+        trader=found,
+        team=get_team(found.team_id) if found.team_id else None,
+        requisites=list_requisites(trader_id),
+        documents=list_documents(trader_id) if may_verify else (),
+        decisions=decisions,
+        names=names_of({decision.decided_by for decision in decisions if decision.decided_by}),
+        document_form=_document_form(),
+        form=form or VerdictForm(),
+        is_oneself=found.user_id == current_user.id,
+        kind_words=kind_words,
+        words=problem,
+        is_problem=bool(problem),
+    )
+    return make_response(page, status)
