@@ -17,6 +17,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 DEVELOPMENT_SECRET = "development-only-not-for-production"  # noqa: S105 - refused in production below
 
 
+_COMMAND_MARK = "FLASK_RUN_FROM_CLI"
+
+
 class SettingsError(SystemExit):
     """The start stops here, with one sentence for each value that is missing or malformed."""
 
@@ -196,7 +199,7 @@ def launch_settings() -> LaunchSettings:
 
 def is_flask_command() -> bool:
     """Whether this process is a `flask ...` command and not a server."""
-    return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    return os.environ.get(_COMMAND_MARK) == "true"
 
 
 def set_for_library(name: str, value: str) -> None:
@@ -205,8 +208,11 @@ def set_for_library(name: str, value: str) -> None:
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """This process's environment with changes, for a process it starts."""
-    return os.environ | changes
+    """This process's environment with changes, for a process it starts.
+
+    A server that a command starts is no command: Flask's own mark for one stays behind.
+    """
+    return {name: value for name, value in os.environ.items() if name != _COMMAND_MARK} | changes
 
 
 def _sentences(error: ValidationError) -> str:

@@ -22,7 +22,7 @@ from portal.core import metrics
 from portal.core.db import transaction
 from portal.error_reports.service import record_proof
 from portal.events.relay import relay_events
-from portal.settings import child_environment
+from portal.settings import child_environment, is_flask_command
 from portal.workers.exporter import ProcessFigures, registry_of, server_on
 from portal.workers.order_metrics import CONDITIONS
 from portal.workers.relay import handle_events
@@ -214,3 +214,15 @@ def test_the_exporter_serves_metrics_on_its_own_port_and_nothing_else(committed_
 
 def test_the_site_itself_serves_no_metrics(client: FlaskClient) -> None:
     assert client.get("/metrics").status_code == 404
+
+
+def test_a_server_that_a_command_starts_counts_as_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    assert is_flask_command()
+    code = "from portal.settings import is_flask_command; raise SystemExit(is_flask_command())"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], env=child_environment(), cwd=ROOT, check=False
+        ).returncode
+        == 0
+    )
