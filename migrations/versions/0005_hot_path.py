@@ -26,7 +26,8 @@ def upgrade() -> None:
         op.f("ck_idempotency_key_one_answer"), "idempotency_key", "(body_encrypted IS NULL) <> (answer IS NULL)"
     )
     with op.get_bind().connection.cursor() as cursor:
-        cursor.execute((SQL / "0005_place_order.sql").read_text(encoding="utf-8"))
+        for name in ("0005_place_order.sql", "0005_matching.sql", "0005_posting_order.sql"):
+            cursor.execute((SQL / name).read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:

@@ -247,3 +247,19 @@ def test_a_method_is_chosen_and_matched_once(arena: Scene, committed_db: Flask) 
         assert {result.status for result in results} == {"awaiting_payment"}
         assert entries_of(order) == {"payin_matched": 1}
         assert counters(requisite)["open_orders"] == round_ + 1
+
+
+def test_postings_that_wait_for_one_account_are_numbered_as_they_move_it(
+    arena: Scene, committed_db: Flask
+) -> None:
+    """Balances after each posting follow from each other by id, which is how a statement is read."""
+    arena.fund_store(1)
+
+    def fund() -> None:
+        for _ in range(12):
+            arena.fund_store(1)
+
+    at_once(committed_db, *[fund] * 4)
+    assert arena.store_balance() == 49
+    with transaction():
+        assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
