@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.db import hot
+from portal.reference import configuration as config
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,12 @@ SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)
        min(greatest(r.min_amount, %(amount)s + 1)) FILTER (WHERE r.room > %(amount)s AND r.room >= r.min_amount) AS above
   FROM (
     SELECT r.min_amount,
-           least(r.max_amount, r.day_amount_limit - r.day_amount, r.window_amount_limit - r.window_amount,
+           least(r.max_amount, r.day_amount_limit - CASE WHEN r.day >= t.day THEN r.day_amount ELSE 0 END, r.window_amount_limit - r.window_amount,
                  r.total_amount_limit - r.total_amount,
                  floor(a.balance::numeric * %(rate)s * %(fiat_scale)s / (1000000::numeric * %(settlement_scale)s))
                 )::bigint AS room
-      FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id
+      FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
+           (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
      WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.can_take_payin
        AND (%(bank)s::text IS NULL OR r.bank = %(bank)s)
        AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
@@ -74,6 +76,7 @@ def payin_edges(
     """
     params = corner.params() | {
         "amount": amount_minor, "rate": rate_micros, "fiat_scale": fiat_scale, "settlement_scale": settlement_scale,
+        "day_timezone": config.get(config.DAY_TIMEZONE),
     }  # fmt: skip
     row = hot(_EDGES, params)[0]
     return Edges(row["below"], row["above"])

@@ -1,4 +1,4 @@
-"""What could be served now: for the customer who chooses a method, and the shop that asks before it offers one.
+"""Which methods a customer may choose from now, and why an order finds nobody.
 
 Amounts are minor units of the fiat currency, holds minor units of the settlement currency. Nothing is
 reserved: the answer holds for this moment only.
@@ -10,20 +10,26 @@ from dataclasses import dataclass
 from datetime import date
 
 from portal.core.db import hot
-from portal.core.ids import new_id
-from portal.matching.service import Wanted, match
+from portal.matching.service import Wanted
 from portal.merchants.queries import StoreTerms
+from portal.reference import configuration as config
 from portal.reference.queries import list_methods
 
 _BANKS = """
 SELECT DISTINCT f.bank FROM (
-  SELECT r.bank FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id
+  SELECT r.bank FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
+         (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
    WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.can_take_payin
      AND r.amounts @> %(amount)s::bigint AND a.balance >= %(hold)s
+     AND coalesce(CASE WHEN r.day >= t.day THEN r.day_amount ELSE 0 END + %(amount)s <= r.day_amount_limit, true)
+     AND coalesce(r.window_amount + %(amount)s <= r.window_amount_limit, true)
+     AND coalesce(r.total_amount + %(amount)s <= r.total_amount_limit, true)
      AND NOT r.trader_id = ANY(%(never)s::uuid[])
      AND (%(only)s::uuid[] IS NULL OR r.trader_id = ANY(%(only)s::uuid[]))
      AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.requisite_id = r.id AND o.amount_minor = %(amount)s
                         AND o.direction = 'payin' AND o.status IN ('awaiting_payment', 'awaiting_confirmation'))
+     AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.requisite_id = r.id AND o.amount_minor = %(amount)s
+                        AND o.status = 'disputed')
    LIMIT 500) f
 """
 
@@ -47,88 +53,12 @@ def methods_available(
         params = {
             "mode": mode, "method": method.code, "currency": currency, "amount": amount_minor,
             "hold": hold_minor, "never": list(store.traffic_for(mode).excluded),
-            "only": list(store.traffic_for(mode).pinned) or None,
+            "only": list(store.traffic_for(mode).pinned) or None, "day_timezone": config.get(config.DAY_TIMEZONE),
         }  # fmt: skip
         banks = tuple(row["bank"] for row in hot(_BANKS, params))
         if banks:
             found.append(OpenMethod(method.code, banks))
     return found
-
-
-_NEAREST = """
-SELECT max(max_amount) FILTER (WHERE max_amount < %(amount)s) AS below,
-       min(min_amount) FILTER (WHERE min_amount > %(amount)s) AS above
-  FROM requisite
- WHERE mode = %(mode)s AND method = %(method)s AND currency = %(currency)s AND can_take_payin
-   AND NOT trader_id = ANY(%(never)s::uuid[])
-"""
-# When the amount itself is taken by another open order, one a little different is free.
-_STEPS = (1, 2, 3, 5, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether this amount could be served now, and the nearest amounts that could (minor units)."""
-
-    is_available: bool
-    nearest_minor: tuple[int, ...] = ()
-
-
-def payin_availability(
-    store: StoreTerms,
-    mode: str,
-    method: str,
-    bank: str | None,
-    currency: str,
-    amount_minor: int,
-    *,
-    hold_per_million: int,
-    unit_minor: int,
-) -> Availability:
-    """Try the matcher without reserving; if nobody fits, the nearest amounts that somebody takes.
-
-    `hold_per_million` is what a million minor units need as hold, `unit_minor` one unit of the currency.
-    """
-
-    def fits(amount: int) -> bool:
-        hold = -(-amount * hold_per_million // 1_000_000)
-        wanted = Wanted(new_id(), 0, mode, method, bank, currency, amount, hold, store.traffic_for(mode))
-        return amount > 0 and match(wanted, reserve=False).taken is not None
-
-    if fits(amount_minor):
-        return Availability(True)
-    params = {
-        "mode": mode, "method": method, "currency": currency, "amount": amount_minor,
-        "never": list(store.traffic_for(mode).excluded),
-    }  # fmt: skip
-    bounds = hot(_NEAREST, params)[0]
-    tries = [amount_minor + sign * step * unit_minor for step in _STEPS for sign in (-1, 1)]
-    tries += [bound for bound in (bounds["below"], bounds["above"]) if bound]
-    nearest = sorted(
-        {amount for amount in tries if fits(amount)}, key=lambda value: abs(value - amount_minor)
-    )
-    return Availability(False, tuple(nearest[:2]))
-
-
-_PAYOUT = """
-SELECT EXISTS (
-  SELECT 1 FROM requisite r
-   WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.status = 'approved'
-     AND r.payout_on AND r.trader_payout_on AND r.open_orders < r.max_open_orders
-     AND r.amounts @> %(amount)s::bigint AND NOT r.trader_id = ANY(%(never)s::uuid[])
-     AND (%(only)s::uuid[] IS NULL OR r.trader_id = ANY(%(only)s::uuid[]))) AS fits
-"""
-
-
-def payout_availability(
-    store: StoreTerms, mode: str, method: str, currency: str, amount_minor: int
-) -> Availability:
-    """Whether any trader could be offered this payout now."""
-    params = {
-        "mode": mode, "method": method, "currency": currency, "amount": amount_minor,
-        "never": list(store.traffic_for(mode).excluded), "only": list(store.traffic_for(mode).pinned) or None,
-    }  # fmt: skip
-    return Availability(bool(hot(_PAYOUT, params)[0]["fits"]))
 
 
 _WHY = """
