@@ -105,3 +105,20 @@ def test_a_status_is_written_as_its_enum() -> None:
     """In Python; in SQL it is text, and held to the enum by a CHECK."""
     loose = re.compile(r"\.status\s*(==|!=)\s*[\"']")
     assert [name_of(path) for path in MODULES if loose.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_one_queue_has_a_worker_that_knows_every_job() -> None:
+    """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
+    texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}
+    assert [file for file, text in texts.items() if re.search(r"(?<!Simple)\bQueue\(", text)] == [
+        "portal/core/hints.py"
+    ]
+    asked = {job for text in texts.values() for job in re.findall(r"\bhint\(\"(\w+)\"\)", text)}
+    known = {
+        node.name
+        for node in ast.parse(texts["portal/workers/jobs.py"]).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert asked
+    assert asked <= known
+    assert "[queue_on(connection)]" in texts["portal/workers/queue.py"]

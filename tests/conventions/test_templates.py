@@ -47,6 +47,19 @@ def test_every_imported_macro_is_used(path: Path) -> None:
             assert re.search(rf"\b{re.escape(used_as)}\(", rest), f"{used_as} is imported and not used"
 
 
+def test_every_macro_is_called_somewhere() -> None:
+    texts = {name_of(path): path.read_text(encoding="utf-8") for path in TEMPLATES}
+    everything = "".join(texts.values())
+    unused = []
+    for file, text in texts.items():
+        for macro in re.findall(r"{%-?\s*macro\s+(\w+)\(", text):
+            names = {macro, *re.findall(rf"\b{macro} as (\w+)", everything)}
+            calls = sum(len(re.findall(rf"(?<!macro )\b{name}\(", everything)) for name in names)
+            if not calls:
+                unused.append(f"{file}: {macro}")
+    assert unused == []
+
+
 PARTIALS = [path for path in TEMPLATES if path.name.startswith("_")]
 
 

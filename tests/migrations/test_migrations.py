@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from flask import Flask
 from flask_migrate import check, downgrade, upgrade
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 
 from portal.core.db import db
 
@@ -36,12 +36,18 @@ SELECT 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) FRO
 """
 
 
-@pytest.fixture
-def own_app(worker: Any) -> Iterator[Flask]:
+@pytest.fixture(scope="module")
+def _own_database(worker: Any) -> Iterator[Flask]:
     app = worker.new_app(worker.new_database("migrations"))
+    yield app
     with app.app_context():
-        yield app
         db.engine.dispose()
+
+
+@pytest.fixture
+def own_app(_own_database: Flask) -> Iterator[Flask]:
+    with _own_database.app_context():
+        yield _own_database
 
 
 def schema() -> dict[tuple[str, str], str]:
@@ -60,11 +66,32 @@ def test_down_to_nothing_and_up_again_gives_the_same_database(own_app: Flask) ->
     check()
 
 
-def test_there_is_one_head_and_each_step_says_what_it_does() -> None:
+def test_no_step_waits_for_a_lock_without_end(own_app: Flask) -> None:
+    """While a migration waits for a lock, everybody queues behind it: each step's time to wait is bounded."""
+    waits: list[int] = []
+
+    def note(connection: Connection, cursor: Any, statement: str, *_rest: Any) -> None:
+        if "alembic_version" in statement and statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            cursor.execute("SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout'")
+            waits.append(cursor.fetchone()[0])
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    downgrade(directory=str(FOLDER), revision="base")
+    upgrade(directory=str(FOLDER))
+    event.remove(db.engine, "before_cursor_execute", note)
+    assert len(waits) == 2 * len(list(_steps()))
+    assert all(0 < milliseconds <= 10_000 for milliseconds in waits), waits
+
+
+def _steps() -> Iterator[Script]:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
-    scripts = ScriptDirectory.from_config(config)
-    assert len(scripts.get_heads()) == 1
-    for script in scripts.walk_revisions():
+    yield from ScriptDirectory.from_config(config).walk_revisions()
+
+
+def test_there_is_one_head_and_each_step_says_what_it_does() -> None:
+    steps = list(_steps())
+    assert sum(step.is_head for step in steps) == 1
+    for script in steps:
         assert script.doc
         assert Path(script.path).name.startswith(f"{script.revision}_")
