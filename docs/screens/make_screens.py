@@ -1,4 +1,4 @@
-"""The README's pictures, taken from a running demo: `make screens` while `make demo` runs."""
+"""The pictures of README and docs, taken from a running demo: `make screens` while `make demo` runs."""
 
 from __future__ import annotations
 
@@ -57,12 +57,59 @@ def take(
     page.goto(f"{base}/sign-in")
     page.fill("[name=email]", facts["logins"]["trader"]["email"])
     page.fill("[name=password]", facts["logins"]["trader"]["password"])
-    page.click("main button[type=submit]")
+    page.press("[name=password]", "Enter")
+    page.wait_for_url(lambda url: "/sign-in" not in url)
     page.goto(f"{base}/trader/queue")
-    page.screenshot(path=folder / f"queue{suffix}.png", full_page=both)
+    page.screenshot(path=folder / f"trader-queue{suffix}.png", full_page=both)
     wide = page.evaluate("document.documentElement.scrollWidth")
     sys.stdout.write(f"{language} {width}: {page.url} is {wide} px wide\n")
     context.close()
+
+
+# Who sees which page under which name of the picture.
+PORTALS = (
+    ("merchant", "/merchant", "merchant"),
+    ("merchant", "/merchant/orders", "orders"),
+    ("lead", "/lead", "lead"),
+    ("support", "/support", "support"),
+    ("admin", "/admin", "admin"),
+    ("trader", "/trader/queue", "trader"),
+    ("admin", "/dev/components", "components"),
+)
+
+
+def signed_in(browser: Browser, login: dict, base: str) -> dict:
+    """The cookies of somebody who has signed in."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{base}/sign-in")
+    page.fill("[name=email]", login["email"])
+    page.fill("[name=password]", login["password"])
+    page.press("[name=password]", "Enter")
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def take_portals(browser: Browser, facts: dict, base: str, theme: str, width: int, folder: Path) -> None:
+    """A picture of each portal's home, of a list, and of the page of components."""
+    cookies: dict[str, dict] = {}
+    for who, path, name in PORTALS:
+        if who not in cookies:
+            cookies[who] = signed_in(browser, facts["logins"][who], base)
+        context = browser.new_context(
+            storage_state=cookies[who], viewport={"width": width, "height": 900}, color_scheme=theme
+        )
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{base}{path}")
+        page.wait_for_timeout(400)  # the chart is drawn after the page
+        page.screenshot(path=folder / f"{name}-{theme}-{width}.png", full_page=name == "components")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        sys.stdout.write(f"{theme} {width}: {path} is {wide} px wide\n")
+        context.close()
 
 
 def main() -> None:
@@ -78,6 +125,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=QUIET)
         if arguments.every is None:
             take(browser, facts, base, "en", 1280, HERE, both=False)
+            (HERE / "portals").mkdir(exist_ok=True)
+            for theme, width in (("light", 1280), ("dark", 1280), ("light", 320)):
+                take_portals(browser, facts, base, theme, width, HERE / "portals")
         else:
             for language in ("ru", "en"):
                 for width in (320, 1280):
