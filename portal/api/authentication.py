@@ -10,6 +10,7 @@ from typing import cast
 from flask import g, request
 
 from portal.api.access_tokens import TokenRefused, read_access_token
+from portal.api.origin import current_origin
 from portal.core.actors import Actor, ActorKind
 from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from portal.core.limits import Allowance, RequestCounter, network_of
@@ -20,7 +21,6 @@ from portal.identity.roles import scopes_of
 from portal.identity.token_families import TokenFamily, find_family
 from portal.merchants.queries import StoreTerms, find_store, list_memberships
 from portal.reference import configuration as config
-from portal.web.origin import current_origin
 
 _LONGEST_TOKEN = 2048
 # Names under which people put credentials into addresses, which end up in logs and histories.

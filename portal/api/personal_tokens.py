@@ -21,6 +21,7 @@ from portal.api.authentication import (
     refused,
 )
 from portal.api.operations import check_query, current_operation, operation
+from portal.api.origin import current_origin
 from portal.api.proof import prove_person
 from portal.api.strict_json import read_json
 from portal.api.v1 import finished
@@ -41,7 +42,6 @@ from portal.identity.token_families import (
     start_personal_family,
 )
 from portal.reference import configuration as config
-from portal.web.origin import current_origin
 
 _NOT_VALID = "The credentials are not valid, or not any more."
 

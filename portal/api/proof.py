@@ -6,6 +6,7 @@ import uuid
 
 from flask import request
 
+from portal.api.origin import current_origin
 from portal.core.db import transaction
 from portal.core.errors import Forbidden, Unauthorized
 from portal.identity.second_factor import (
@@ -16,7 +17,6 @@ from portal.identity.second_factor import (
 )
 from portal.identity.sign_in import SignInLimits, check_credentials
 from portal.reference import configuration as config
-from portal.web.origin import current_origin
 
 
 def prove_person(email: str, password: str, otp: str | None) -> uuid.UUID | None:
