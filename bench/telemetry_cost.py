@@ -17,7 +17,7 @@ from flask import Flask
 
 from bench.limits_cost import REQUESTS, cpu_us, requests_of, started
 
-ROUNDS = 16
+ROUNDS = 10
 
 
 @contextmanager
