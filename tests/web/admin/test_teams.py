@@ -1,0 +1,75 @@
+"""Teams: formed, renamed, given to another lead, and who is in them."""
+
+from __future__ import annotations
+
+import uuid
+
+from portal.core.db import transaction
+from portal.identity.models import Role
+from portal.traders.queries import get_trader_terms
+from portal.traders.service import set_team_switches
+from tests.web.admin.office import Office, column
+from tests.web.desk import Desk, new_user
+
+READY = "SELECT bool_and(trader_payin_on) FROM requisite WHERE trader_id = %(id)s"
+
+
+def form_team(office: Office, name: str = "North") -> tuple[uuid.UUID, uuid.UUID]:
+    lead = new_user(Role.LEAD)
+    answer = office.post("/admin/teams", {"name": name, "lead": str(lead.id)})
+    assert answer.status_code == 303
+    return uuid.UUID(answer.location.rpartition("/")[2]), lead.id
+
+
+def test_a_team_is_formed_renamed_and_led_by_another(office: Office) -> None:
+    team_id, lead_id = form_team(office)
+    other = new_user(Role.LEAD)
+    changed = office.post(
+        f"/admin/teams/{team_id}", {"name": " South  end ", "lead": str(other.id)}, htmx=True
+    )
+    assert changed.headers["HX-Redirect"].endswith(str(team_id))
+    assert column("SELECT name FROM team WHERE id = %(id)s", id=team_id) == ["South end"]
+    assert column("SELECT lead_id FROM team WHERE id = %(id)s", id=team_id) == [other.id]
+    assert [action for action, _ in office.audited(team_id)] == ["team.opened", "team.changed"]
+    assert lead_id != other.id
+
+
+def test_only_a_lead_leads_and_a_team_has_a_name(office: Office) -> None:
+    team_id, lead_id = form_team(office)
+    support = new_user(Role.SUPPORT)
+    for sent in (
+        {"name": "X", "lead": str(support.id)},
+        {"name": " ", "lead": str(lead_id)},
+        {"name": "x" * 81, "lead": str(lead_id)},
+    ):
+        assert office.post(f"/admin/teams/{team_id}", sent).status_code == 422
+        assert office.post("/admin/teams", sent).status_code == 422
+    assert column("SELECT name FROM team WHERE id = %(id)s", id=team_id) == ["North"]
+
+
+def test_a_trader_moves_and_follows_the_switches_of_the_new_team(office: Office, desk: Desk) -> None:
+    team_id, lead_id = form_team(office)
+    with transaction():
+        set_team_switches(team_id, payin_on=False, payout_on=True)
+    assert column(READY, id=desk.trader.id) == [True]
+    path = f"/admin/teams/{team_id}/traders"
+    assert office.post(path, {"trader": str(desk.trader.id)}).status_code == 303
+    assert column("SELECT team_id FROM trader WHERE id = %(id)s", id=desk.trader.id) == [team_id]
+    assert column(READY, id=desk.trader.id) == [False]
+    assert get_trader_terms(desk.trader.id).lead_id == lead_id
+    assert office.post(path, {"trader": "nobody"}).status_code == 422
+    assert office.post(path, {"trader": str(uuid.uuid4())}).status_code == 404
+    removal = f"{path}/{desk.trader.id}/removal"
+    assert office.post(removal).status_code == 303
+    assert column("SELECT team_id FROM trader WHERE id = %(id)s", id=desk.trader.id) == [None]
+    assert column(READY, id=desk.trader.id) == [True]
+    assert office.post(removal).status_code == 404
+    assert [action for action, _ in office.audited(desk.trader.id)].count("trader.moved") == 2
+
+
+def test_nobody_else_changes_teams(office: Office, desk: Desk) -> None:
+    answer = desk.browser.post(
+        f"/admin/teams/{desk.scene.team_id}", {"name": "Mine", "lead": str(desk.user.id)}
+    )
+    assert answer.status_code == 403
+    assert column("SELECT name FROM team WHERE id = %(id)s", id=desk.scene.team_id) == ["Lena's team"]
