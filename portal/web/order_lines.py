@@ -107,7 +107,7 @@ def filters(stores: Mapping[uuid.UUID, str] | None = None) -> tuple[Filter, ...]
     if stores is not None and len(stores) > 1:
         choices = tuple((public_id("st", store_id), name) for store_id, name in stores.items())
         asked.append(Filter("store", _l("Store"), Kind.CHOICE, lambda: choices))
-    asked += [Filter("from", _l("From"), Kind.DATE), Filter("to", _l("To"), Kind.DATE)]
+    asked += [Filter("from", _l("From"), Kind.DATE), Filter("to", _l("Until"), Kind.DATE)]
     return tuple(asked)
 
 
