@@ -286,6 +286,14 @@ def _run(
         return cursor.fetchall() if result is not None and result.nfields else []
 
 
+def look(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """hot() for one reading statement: outside a transaction it is one of its own, without the round trips
+    of BEGIN and ROLLBACK, and keeps no connection afterwards.
+    """
+    is_alone = not _state().get("depth", 0) and _single.get() is None and not db.session().in_transaction()
+    return run_in_one_statement(lambda: hot(sql, params)) if is_alone else hot(sql, params)
+
+
 def _driver_connection() -> psycopg.Connection[Any]:
     """The session's connection as the driver knows it; remembered while a transaction() is open."""
     state = _state()

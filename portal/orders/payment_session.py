@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.crypto import decrypt, token_hash
-from portal.core.db import hot, transaction
+from portal.core.db import hot, look, transaction
 from portal.core.errors import NotFound
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
@@ -76,7 +76,7 @@ SELECT o.id, 'requisite_shown', o.status, o.status, 'customer', 'payment_page' F
 
 
 def _one(sql: str, token: str) -> dict[str, Any]:
-    rows = hot(sql, {"hash": token_hash(token)}) if _TOKEN.fullmatch(token) else []
+    rows = look(sql, {"hash": token_hash(token)}) if _TOKEN.fullmatch(token) else []
     if not rows:
         raise NotFound("There is no such payment.")
     return rows[0]

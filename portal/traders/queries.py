@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text
 
 from portal.core.crypto import decrypt
-from portal.core.db import db, hot
+from portal.core.db import db, hot, look
 from portal.core.errors import NotFound
 from portal.reference.snapshot import Snapshot
 from portal.traders.models import Requisite, RequisiteStatus, Trader
@@ -56,8 +56,26 @@ def get_trader(trader_id: uuid.UUID, *, lock: bool = False) -> Trader:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class OwnTrader:
+    """The trader behind a login."""
+
+    id: uuid.UUID
+    name: str
+    mode: str
+
+
+_OF_USER = "SELECT id, name, mode FROM trader WHERE user_id = %(user)s"
+
+
 def find_trader_of_user(user_id: uuid.UUID) -> Trader | None:
     return db.session.scalar(select(Trader).where(Trader.user_id == user_id))
+
+
+def find_own_trader(user_id: uuid.UUID) -> OwnTrader | None:
+    """As much of the person's trader as each request of their portal needs."""
+    rows = look(_OF_USER, {"user": user_id})
+    return OwnTrader(**rows[0]) if rows else None
 
 
 _PEOPLE = """

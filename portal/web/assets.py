@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,13 @@ def _mark(path: Path, _changed_at: int) -> str:
 
 def asset(name: str) -> str:
     """The address of a file below `static/`. Raises FileNotFoundError for one that does not exist."""
-    path = Path(current_app.static_folder or "") / name
+    return _address(current_app.static_folder or "", request.script_root, name, int(time.monotonic()) // 2)
+
+
+@lru_cache(maxsize=1024)
+def _address(folder: str, _root: str, name: str, _looked_at: int) -> str:
+    """Files are looked at again every other second: a page names a dozen of them."""
+    path = Path(folder) / name
     return url_for("static", filename=name, v=_mark(path, path.stat().st_mtime_ns))
 
 

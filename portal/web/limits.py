@@ -2,14 +2,15 @@
 
 Counted by account where somebody is signed in, else by network. Without Redis each process counts by itself.
 Guesses of passwords and codes are counted in PostgreSQL besides, so that a wiped or dead Redis opens nothing.
-The JSON API counts by key in process (portal.core.limits): this would cost its hot path too much.
+The JSON API counts by key in process (portal.core.limits), the payment page by network: this would cost
+their hot paths too much.
 """
 
 from __future__ import annotations
 
 import time
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter
 from flask_login import current_user
 
@@ -21,8 +22,9 @@ _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 # Where credentials are tried; by what the router found, so that no spelling of a path gets around it.
 _PROOFS = frozenset({"auth", "merchant_auth", "trader_auth", "support_auth", "lead_auth", "admin_auth"})
 _TOKENS = _PROOFS - {"auth"}
-# Supervisors ask whether we live; the API counts its callers by key.
-_NOT_HERE = frozenset({"health", "api_v1"})
+# Supervisors ask whether we live; the API counts its callers by key, the payment page networks and forms by itself
+# (two scripts of Redis for each request cost half as much as the page).
+_NOT_HERE = frozenset({"health", "api_v1", "pay"})
 
 
 def _network() -> str:
@@ -31,9 +33,11 @@ def _network() -> str:
 
 def _caller() -> str:
     """The account, else the network; a token endpoint looks at no cookie."""
-    if request.blueprint not in _TOKENS and current_user.is_authenticated:
-        return f"account:{current_user.id}"
-    return _network()
+    known: str | None = g.get("limited_as")
+    if known is None:
+        is_account = request.blueprint not in _TOKENS and current_user.is_authenticated
+        known = g.limited_as = f"account:{current_user.id}" if is_account else _network()
+    return known
 
 
 def _of_caller() -> str:

@@ -15,7 +15,7 @@ def check() -> None:
     token = (request.view_args or {}).get("token")
     if token is None:
         return
-    guard.check_misses()
+    guard.check_visits()
     if request.method not in {"GET", "HEAD"}:
         guard.check_post(token)
 

@@ -22,6 +22,7 @@ CSRF_FIELD = "csrf_token"
 
 _posts = RequestCounter("pay:post")
 _misses = RequestCounter("pay:miss")
+_visits = RequestCounter("pay:visit")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -65,8 +66,16 @@ def _is_from_here() -> bool:
     return origin is None or origin == request.host_url.rstrip("/") or origin == get_settings().public_url
 
 
-def check_misses() -> None:
-    """Raises TooManyRequests for a network that has asked for many payments that do not exist."""
+def check_visits() -> None:
+    """Raises TooManyRequests for a network that asks too often, or for many payments that do not exist."""
+    network = network_of(request.remote_addr)
+    allowance = _visits.hit(network, config.get(config.WEB_PUBLIC_REQUESTS_PER_MINUTE))
+    if allowance.is_exceeded:
+        raise TooManyRequests("Too many requests. Wait a minute.", retry_after_s=allowance.reset_s)
+    _check_misses()
+
+
+def _check_misses() -> None:
     allowance = _misses.look(network_of(request.remote_addr), config.get(config.PAY_PAGE_MISSES_PER_MINUTE))
     if allowance.is_exceeded:
         raise TooManyRequests("Too many attempts. Wait a minute.", retry_after_s=allowance.reset_s)

@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from portal.core.errors import Forbidden
 from portal.core.permissions import Permission, demand, permission_of
-from portal.traders.queries import find_trader_of_user
+from portal.traders.queries import find_own_trader
 from portal.web.trader.board import fingerprint
 from portal.web.trader.reasons import reasons_for
 from portal.web.trader.seat import Seat
@@ -21,7 +21,7 @@ blueprint.add_app_template_global(reasons_for)
 def guard() -> None:
     """Only traders come in, each with what they may do. Raises NotSignedIn, MissingPermission, Forbidden."""
     demand(permission_of(current_app.view_functions[request.endpoint or ""]) or Permission.TRADER_QUEUE_VIEW)
-    trader = find_trader_of_user(current_user.id)
+    trader = find_own_trader(current_user.id)
     if trader is None:
         raise Forbidden("This page is for traders.")
     g.seat = Seat(trader.id, trader.name, trader.mode)
