@@ -104,6 +104,7 @@ class Customer:
 def make_scene() -> Scene:
     """Call inside an app context: a store that can sell in roubles."""
     guard._misses.forget()
+    guard._visits.forget()
     with transaction():
         seed_reference()
         set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)

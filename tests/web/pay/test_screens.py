@@ -24,6 +24,7 @@ from portal.disputes.service import open_dispute
 from portal.merchants.queries import stores
 from portal.orders.payment_session import SessionStatus, get_payment_session
 from portal.orders.service import cancel_order, claim_payin, confirm_payin
+from portal.reference import configuration as config
 from portal.traders.models import Requisite
 from portal.web.pay import page as page_routes
 from portal.web.pay.languages import direction_of
@@ -209,6 +210,20 @@ def test_guessing_tokens_is_slowed_down(app: Flask, scene: Scene, customer: Cust
     codes = [client.get(f"/pay/{'b' * 26}").status_code for _ in range(70)]
     assert codes[0] == 404
     assert codes[-1] == 429
+
+
+def test_a_network_that_looks_too_often_waits_a_minute(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = config.get
+    monkeypatch.setattr(
+        config,
+        "get",
+        lambda setting: 3 if setting is config.WEB_PUBLIC_REQUESTS_PER_MINUTE else real(setting),
+    )
+    answers = [customer.get() for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
 
 
 def test_the_headers_frame_only_for_the_stores_own_origins(customer: Customer) -> None:
