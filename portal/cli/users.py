@@ -20,6 +20,7 @@ from portal.identity.queries import find_user_by_email
 from portal.identity.sessions import list_sessions
 from portal.reference import configuration as config
 from portal.settings import get_settings
+from portal.traders.switching_off import switch_off_and_stop
 
 group = AppGroup("users", help="People who sign in.")
 commands = [group]
@@ -95,7 +96,7 @@ def _everybody(role: Role | None) -> Iterator[people.PersonLine]:
 @REASON
 def disable(email: str, reason: str) -> None:
     """Let EMAIL in no longer; sessions and tokens end at once."""
-    _within(lambda: people.switch_off(_user(email).id, actor=OPS, reason=reason))
+    _within(lambda: switch_off_and_stop(_user(email).id, actor=OPS, reason=reason))
     click.echo(f"{email} is switched off.")
 
 

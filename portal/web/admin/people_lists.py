@@ -98,7 +98,7 @@ def _columns() -> tuple[Column[PersonRow], ...]:
         Column("state", _l("State"), state_pill, Cell.PILL),
         Column("factor", _l("Second factor"), _factor_pill, Cell.PILL),
         Column("seen", _l("Last seen"), lambda row: row.last_seen_at, Cell.MOMENT, sort=PersonSort.SEEN.value),
-        Column("created", _l("Joined"), lambda row: row.created_at, Cell.MOMENT, sort=PersonSort.CREATED.value),
+        Column("created", _l("Joined"), lambda row: row.created_at, Cell.MOMENT, sort=PersonSort.CREATED.value, is_shown=False),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from portal.core.db import transaction
 from portal.core.errors import ValidationFailed
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
+from portal.identity.audience import names_of
 from portal.traders.staff_list import list_trader_lines
 from portal.traders.teams import (
     MAX_NAME,
@@ -49,7 +50,7 @@ def _form(values: Any = None, lead_id: uuid.UUID | None = None, **data: object) 
     form = TeamForm(values, lead=str(lead_id) if lead_id else None, **data)
     leads = dict(list_possible_leads())
     if lead_id is not None and lead_id not in leads:
-        leads[lead_id] = _("the lead of now")
+        leads[lead_id] = names_of([lead_id])[lead_id]
     form.lead.choices = [SelectChoice(str(key), words) for key, words in leads.items()]
     return form
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
 from tests.web.admin.office import Office, column, value_of
 from tests.web.desk import Browser, new_user
@@ -132,3 +133,24 @@ def test_a_role_that_comes_with_more_than_permissions_is_not_given_by_the_form(o
     assert answer.status_code == 422
     roles = "SELECT role FROM user_role WHERE user_id = %(id)s"
     assert column(roles, id=somebody.id) == ["support"]
+
+
+def test_row_66_a_permission_for_ones_team_opens_no_page_about_everybody(office: Office) -> None:
+    somebody = new_user(Role.SUPPORT)
+    chosen = {
+        "permission-admin_home:view": "all",
+        "permission-team:view": "all",
+        "permission-audit:view": "team",
+    }
+    _page, mark = seen(office, somebody, chosen | {"permission-merchant:view": "denied"})
+    assert apply(office, somebody, chosen | {"permission-merchant:view": "denied"}, mark).status_code == 303
+    with transaction():
+        hot("DELETE FROM user_role WHERE user_id = %(u)s", {"u": somebody.id})
+    theirs = office.sign_in(somebody)
+    assert theirs.get("/admin/teams").status_code == 200
+    with transaction():
+        sql = "UPDATE permission_grant SET reach = 'team' WHERE user_id = %(u)s AND permission = 'team:view'"
+        hot(sql, {"u": somebody.id})
+    refused = theirs.get("/admin/teams")
+    assert refused.status_code == 403
+    assert "team:view" in refused.get_data(as_text=True)
