@@ -141,15 +141,24 @@ def test_a_confirmation_at_the_deadline_completes_once(arena: Scene, committed_d
 
 
 def test_thirty_payins_do_not_pass_a_limit_of_three(arena: Scene, committed_db: Flask) -> None:
-    requisite = arena.requisite(arena.trader(), max_open_orders=3)
-    at_once(committed_db, *(creating(arena, 1000_00 + n * 100) for n in range(30)))
-    with transaction():
-        rows = hot(
-            "SELECT status, count(*) AS n FROM orders WHERE store_id = %(id)s GROUP BY 1",
-            {"id": arena.store_id},
-        )
-    assert {row["status"]: row["n"] for row in rows} == {"awaiting_payment": 3, "matching": 27}
-    assert counters(requisite)["open_orders"] == 3
+    """Those without a deposit are looked at first: what was free when the look began is taken when it ends."""
+    poor = arena.trader(deposit_minor=0)
+    for _ in range(40):
+        arena.requisite(poor)
+    trader = arena.trader()
+    for round_ in range(1, ROUNDS + 1):
+        requisite = arena.requisite(trader, max_open_orders=3)
+        at_once(committed_db, *(creating(arena, 1000_00 + n * 100) for n in range(30)))
+        with transaction():
+            rows = hot(
+                "SELECT status, count(*) AS n FROM orders WHERE store_id = %(id)s GROUP BY 1",
+                {"id": arena.store_id},
+            )
+        assert {row["status"]: row["n"] for row in rows} == {
+            "awaiting_payment": 3 * round_,
+            "matching": 27 * round_,
+        }
+        assert counters(requisite)["open_orders"] == 3
 
 
 def test_payins_do_not_pass_a_days_amount(arena: Scene, committed_db: Flask) -> None:
