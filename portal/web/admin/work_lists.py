@@ -15,6 +15,7 @@ from flask_babel import lazy_gettext as _l
 from portal.core.modes import Mode
 from portal.merchants.staff_list import MerchantLine, list_merchant_lines
 from portal.orders.turnover import NOTHING, Turnover, turnover_by_store, turnover_by_trader
+from portal.traders.models import TraderStatus
 from portal.traders.staff_list import LeadLine, TraderLine, list_lead_lines, list_trader_lines
 from portal.web.admin.people_lists import Count
 from portal.web.admin.sorted_lines import cursor_of, page_of, period_choices, since_of
@@ -147,7 +148,7 @@ def _trader_state(row: Worked) -> tuple[str, str]:
     line: TraderLine = row.line
     if line.is_blocked:
         return "red", _("Blocked")
-    if line.status != "verified":
+    if line.status != TraderStatus.VERIFIED:
         return "yellow", _("Not verified")
     return ("green", _("Online")) if line.is_online else ("gray", _("Offline"))
 
@@ -167,11 +168,11 @@ def traders_list() -> WorkList:
         owners=lambda line: [line.id],
         turnover=turnover_by_trader,
         states={
-            "active": lambda line: not line.is_blocked and line.status == "verified",
+            "active": lambda line: not line.is_blocked and line.status == TraderStatus.VERIFIED,
             "blocked": lambda line: line.is_blocked,
-            "online": lambda line: line.is_online and line.status == "verified",
-            "offline": lambda line: not line.is_online and not line.is_blocked and line.status == "verified",
-            "unverified": lambda line: line.status != "verified",
+            "online": lambda line: line.is_online and line.status == TraderStatus.VERIFIED,
+            "offline": lambda line: not line.is_online and not line.is_blocked and line.status == TraderStatus.VERIFIED,
+            "unverified": lambda line: line.status != TraderStatus.VERIFIED,
         },
         words_of_states=_trader_states,
         columns=(
