@@ -107,6 +107,7 @@ def _codes_in_source() -> set[str]:
 NOT_OF_THE_API = {
     "already_off",
     "already_on",
+    "beyond_your_own",
     "duplicate_email",
     "duplicate_passkey",
     "duplicate_requisite",
@@ -114,6 +115,7 @@ NOT_OF_THE_API = {
     "has_totp",
     "last_admin",
     "name_taken",
+    "needs_two_people",
     "no_second_factor",
     "not_for_oneself",
     "not_signed_in",

@@ -189,7 +189,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
     tara.payout(2000_00, accepted=True)
     tara.payout(3000_00)
     page = sign_in(chromium, site, tara, color_scheme=scheme, viewport={"width": width, "height": 900})
-    for summary in page.locator("summary").all():
+    for summary in page.locator("main summary").all():
         summary.click()
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run()")
