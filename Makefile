@@ -74,7 +74,7 @@ lock: setup ## requirements*.in -> requirements*.txt with hashes
 translations: setup ## collect the pages' words, merge them into the catalogue, compile it
 	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k _l --no-location --omit-header \
 	  -o portal/translations/messages.pot .
-	@$(BIN)/pybabel -q update -N --ignore-obsolete --omit-header -w 110 -i portal/translations/messages.pot -d portal/translations
+	@$(BIN)/pybabel -q update -N --ignore-obsolete -w 110 -i portal/translations/messages.pot -d portal/translations
 	@$(BIN)/pybabel -q compile -d portal/translations
 
 screens: setup ## take the README's pictures from a demo that runs; PORT= says where
