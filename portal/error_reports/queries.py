@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from portal.core.db import db
-from portal.core.errors import NotFound
 from portal.error_reports.models import ErrorReport, ProofRun
 
 
@@ -25,23 +24,10 @@ def list_error_reports(
     return list(db.session.scalars(query))
 
 
-def get_error_report(report_id: int) -> ErrorReport:
-    """One row. Raises NotFound."""
-    report = db.session.get(ErrorReport, report_id)
-    if report is None:
-        raise NotFound()
-    return report
-
-
 def find_error_reports_of_request(request_id: str, *, limit: int = 20) -> list[ErrorReport]:
     """What went wrong in this request, as far as it is among the latest ids of its row."""
     query = select(ErrorReport).where(ErrorReport.request_ids.contains([request_id])).limit(limit)
     return list(db.session.scalars(query))
-
-
-def count_error_kinds(since: datetime) -> int:
-    """How many fingerprints have come since then."""
-    return db.session.scalar(select(func.count()).where(ErrorReport.last_at >= since)) or 0
 
 
 def latest_proof(subject: str) -> ProofRun | None:

@@ -180,14 +180,6 @@ def list_stores_of_member(user_id: uuid.UUID, permission: Permission | None = No
     ]
 
 
-def get_store_of_member(user_id: uuid.UUID, store_id: uuid.UUID, permission: Permission) -> StoreTerms:
-    """The store, if this person works in it with the permission. Raises NotFound."""
-    for store in list_stores_of_member(user_id, permission):
-        if store.id == store_id:
-            return store
-    raise NotFound("There is no such store.")
-
-
 def list_stores_of_merchant(merchant_id: uuid.UUID) -> list[StoreTerms]:
     """A merchant's stores by name, from memory."""
     mine = (store for store in stores.get().values() if store.merchant_id == merchant_id)

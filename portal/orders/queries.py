@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from portal.core.crypto import decrypt, token_hash
+from portal.core.crypto import decrypt
 from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
-from portal.orders.models import Direction, Status
+from portal.orders.models import Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
 _BY_ID = f"SELECT {COLUMNS} FROM orders o WHERE o.id = %(id)s"  # noqa: S608
 _LOCK = " FOR NO KEY UPDATE OF o"
 _FOR_STORE = f"{_BY_ID} AND o.store_id = %(store_id)s AND o.mode = %(mode)s"
 _FOR_TRADER = f"{_BY_ID} AND o.trader_id = %(trader_id)s"
-_BY_TOKEN = f"SELECT {COLUMNS} FROM orders o WHERE o.token_hash = %(hash)s"  # noqa: S608
 
 
 def _one(sql: str, params: dict[str, Any], *, lock: bool) -> OrderRecord:
@@ -44,11 +43,6 @@ def get_order_for_store(
 def get_order_for_trader(trader_id: uuid.UUID, order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
     """An order that is this trader's now. Raises NotFound."""
     return _one(_FOR_TRADER, {"id": order_id, "trader_id": trader_id}, lock=lock)
-
-
-def get_order_by_token(token: str, *, lock: bool = False) -> OrderRecord:
-    """The order behind a payment page. Raises NotFound."""
-    return _one(_BY_TOKEN, {"hash": token_hash(token)}, lock=lock)
 
 
 _NUMBER = "SELECT number_encrypted FROM requisite WHERE id = %(id)s"
@@ -226,14 +220,3 @@ SELECT event, from_status, to_status, actor_kind, actor_id, reason, at
 
 def list_steps(order_id: uuid.UUID) -> list[TimelineStep]:
     return [TimelineStep(**row) for row in hot(_TIMELINE, {"id": order_id})]
-
-
-_COUNT_OPEN = """
-SELECT count(*) AS n FROM orders
- WHERE trader_id = %(trader_id)s AND direction = %(direction)s
-   AND status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')
-"""
-
-
-def count_open_for_trader(trader_id: uuid.UUID, direction: Direction) -> int:
-    return int(hot(_COUNT_OPEN, {"trader_id": trader_id, "direction": direction.value})[0]["n"])

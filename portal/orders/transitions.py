@@ -135,9 +135,3 @@ def find_transition(direction: str, status: str, step: Step, actor: Actor) -> Tr
     if actor.kind not in row.actors:
         raise Forbidden(f"A {actor.kind.value} may not do this.")
     return row
-
-
-def is_possible(direction: str, status: str, step: Step, kind: ActorKind) -> bool:
-    """Whether a page should offer the step at all."""
-    row = _TABLE.get((Direction(direction), Status(status), step))
-    return row is not None and kind in row.actors

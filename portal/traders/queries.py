@@ -162,16 +162,6 @@ def list_requisites(trader_id: uuid.UUID) -> list[Requisite]:
     return list(db.session.scalars(query.order_by(Requisite.id)))
 
 
-@dataclass(frozen=True, slots=True)
-class RequisiteView:
-    """A requisite as the payer of an order sees it: the full number included."""
-
-    method: str
-    bank: str | None
-    number: str
-    holder: str
-
-
 def get_requisite(requisite_id: uuid.UUID) -> Requisite:
     found = db.session.get(Requisite, requisite_id)
     if found is None:
@@ -182,9 +172,3 @@ def get_requisite(requisite_id: uuid.UUID) -> Requisite:
 def requisite_number(requisite_id: uuid.UUID) -> str:
     """The full number, decrypted. Never log it."""
     return decrypt("requisite", "number", requisite_id, get_requisite(requisite_id).number_encrypted)
-
-
-def view_requisite(requisite_id: uuid.UUID) -> RequisiteView:
-    found = get_requisite(requisite_id)
-    number = decrypt("requisite", "number", requisite_id, found.number_encrypted)
-    return RequisiteView(found.method, found.bank, number, found.holder)
