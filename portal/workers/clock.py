@@ -26,6 +26,7 @@ from portal.core.idempotency import delete_old_keys
 from portal.core.stopping import stop_on_signals
 from portal.core.trace import traced
 from portal.disputes.service import open_unconfirmed
+from portal.error_reports.service import forget_old_reports
 from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
 from portal.mail.outbox import forget_old_mail
@@ -97,6 +98,11 @@ def _forget_sign_ins() -> int:
         return forget_old_sign_ins(limit=1000, days=config.get(config.RETENTION_SIGN_INS_DAYS))
 
 
+def _forget_error_reports() -> int:
+    with transaction():
+        return forget_old_reports(limit=1000)
+
+
 def _expire_verifications() -> int:
     with transaction():
         return expire_verifications(FULL)
@@ -116,6 +122,7 @@ UPKEEP = (
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
     Duty("old mail and notifications", 60.0, _forget_told, 1000),
     Duty("old sign-ins", 3600.0, _forget_sign_ins, 1000),
+    Duty("old error reports", 3600.0, _forget_error_reports, 1000),
     Duty("verifications", 10.0, _expire_verifications, FULL),
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
     Duty("audit head", 3600.0, _export_head),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,6 +18,8 @@ from flask import Flask
 from portal.core.db import db, hot, transaction
 from portal.core.idempotency import delete_old_keys
 from portal.core.modes import Mode
+from portal.error_reports.recorder import Counted
+from portal.error_reports.service import add_reports
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
 from portal.orders.models import Status
@@ -246,3 +249,19 @@ def _leading_process(clocks: list[subprocess.Popen[bytes]]) -> subprocess.Popen[
 def _last_beat() -> object:
     with transaction():
         return hot("SELECT beat_at FROM heartbeat WHERE role = 'clock'")
+
+
+def test_the_clock_forgets_errors_that_have_not_come_for_a_season(committed_db: Flask) -> None:
+    now = datetime.now(UTC)
+    with transaction():
+        add_reports(
+            [
+                Counted("Broken", name, "portal", "ERROR", last_at, last_at, "words")
+                for name, last_at in (("fresh", now), ("old", now - timedelta(days=91)))
+            ],
+            role="web", release="test",
+        )  # fmt: skip
+    Lane(committed_db, [duty for duty in clock.UPKEEP if duty.name == "old error reports"]).turn()
+    with transaction():
+        kept = hot("SELECT fingerprint FROM error_report WHERE kind = 'Broken'")
+    assert [row["fingerprint"] for row in kept] == ["fresh"]
