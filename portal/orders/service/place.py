@@ -24,25 +24,19 @@ from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object, requisite_object
 from portal.reference import configuration as config
 
-# Parameters in the order of the function's own; the driver numbers them once.
-_PARAMS = (
-    "lock", "key_path", "key", "fingerprint",
-    "id", "mode", "direction", "store_id", "external_id", "status", "status_reason", "amount_minor",
-    "currency", "method", "bank", "settlement_currency", "settlement_minor", "fee_minor", "rate_micros",
-    "rate_source", "rate_at", "store_fee_bps", "fixed_fee_minor", "trader_commission_bps",
-    "lead_commission_bps", "recipient_number_encrypted", "recipient_number_index", "recipient_masked",
-    "recipient_holder", "customer_ref", "customer_ip", "customer_encrypted", "return_url", "description",
-    "locale", "metadata", "token_hash", "match_s", "pay_s", "search", "day_timezone", "starts", "split_to",
-    "only", "never", "entry", "hold", "from_account", "to_account", "actor_kind", "actor_id", "event_id",
-    "event_type", "answer", "requisite_shown",
-)  # fmt: skip
 _FROM_ORDER = (
     "id", "mode", "direction", "store_id", "external_id", "status", "status_reason", "amount_minor",
     "currency", "method", "bank", "settlement_currency", "settlement_minor", "fee_minor", "rate_micros",
     "rate_source", "rate_at", "store_fee_bps", "fixed_fee_minor", "trader_commission_bps",
     "lead_commission_bps", "recipient_number_encrypted", "recipient_number_index", "recipient_masked",
     "recipient_holder", "customer_ref", "customer_ip", "customer_encrypted", "return_url", "description",
-    "locale", "token_hash",
+    "locale",
+)  # fmt: skip
+# In the order of the function's own.
+_PARAMS = (
+    "lock", "key_path", "key", "fingerprint", *_FROM_ORDER, "metadata", "token_hash", "match_s", "pay_s",
+    "search", "day_timezone", "starts", "split_to", "only", "never", "entry", "hold", "from_account",
+    "to_account", "actor_kind", "actor_id", "event_id", "event_type", "answer", "requisite_shown",
 )  # fmt: skip
 _PLACE = f"SELECT * FROM place_order({', '.join(f'%({name})s' for name in _PARAMS)})"  # noqa: S608
 
@@ -74,7 +68,7 @@ def place_order(
     params |= _call_params(call) | _hold_params(order, search=search) | _answer_params(order)
     params |= search_params(bucket, order.id, store.traffic_for(order.mode)) if search else _NO_SEARCH
     params |= {
-        "metadata": orjson.dumps(order.order_metadata).decode(),
+        "metadata": orjson.dumps(order.order_metadata).decode(), "token_hash": order.token_hash,
         "match_s": config.get(config.MATCH_WINDOW_S), "pay_s": config.get(config.PAY_WINDOW_S),
         "search": search, "actor_kind": actor.kind.value, "actor_id": actor.id,
         "event_id": new_id(), "event_type": _event_type(order),
