@@ -22,8 +22,7 @@ _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 # Where credentials are tried; by what the router found, so that no spelling of a path gets around it.
 _PROOFS = frozenset({"auth", "merchant_auth", "trader_auth", "support_auth", "lead_auth", "admin_auth"})
 _TOKENS = _PROOFS - {"auth"}
-# Supervisors ask whether we live; the API counts its callers by key, the payment page networks and forms by itself
-# (two scripts of Redis for each request cost half as much as the page).
+# Supervisors ask whether we live; the API counts its callers by key, the payment page networks and forms by itself.
 _NOT_HERE = frozenset({"health", "api_v1", "pay"})
 
 
