@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from portal.core.db import hot
 from portal.core.modes import Mode
-from portal.ledger.models import AccountKind, OwnerKind
+from portal.ledger.models import AccountKind, EntryKind, OwnerKind
 
 _BALANCES = """
 SELECT a.id, a.kind, a.currency, a.owner_kind, a.owner_id, a.mode,
@@ -172,6 +173,56 @@ def list_statement(
         )
         for row in hot(_STATEMENT, params)
     ]
+
+
+# All entries of one subject with their postings, as JSON: for a statement that reads them beside other things.
+ENTRIES_OF_SUBJECT = """
+SELECT jsonb_agg(jsonb_build_object('id', e.id, 'kind', e.kind, 'at', e.created_at, 'round', e.round, 'postings', (
+         SELECT jsonb_agg(jsonb_build_object('owner_kind', a.owner_kind, 'owner_id', a.owner_id, 'kind', a.kind,
+                                             'currency', p.currency, 'minor', p.amount) ORDER BY p.id)
+           FROM ledger_posting p JOIN ledger_account a ON a.id = p.account_id WHERE p.entry_id = e.id)) ORDER BY e.id)
+  FROM ledger_entry e WHERE e.subject_id = %(subject_id)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostingLine:
+    """One movement of an entry: whose money of which kind, in signed minor units."""
+
+    owner_kind: OwnerKind
+    owner_id: uuid.UUID | None
+    kind: AccountKind
+    currency: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """One balanced event with its postings in the order in which they were written."""
+
+    id: int
+    kind: EntryKind
+    at: datetime
+    round: int
+    postings: tuple[PostingLine, ...]
+
+
+def entries_from(rows: Sequence[Mapping[str, Any]] | None) -> tuple[EntryLine, ...]:
+    """What ENTRIES_OF_SUBJECT gave."""
+    return tuple(
+        EntryLine(
+            row["id"], EntryKind(row["kind"]), datetime.fromisoformat(row["at"]), row["round"],
+            tuple(_posting(posting) for posting in row["postings"] or ()),
+        )
+        for row in rows or ()
+    )  # fmt: skip
+
+
+def _posting(row: Mapping[str, Any]) -> PostingLine:
+    owner = uuid.UUID(row["owner_id"]) if row["owner_id"] else None
+    return PostingLine(
+        OwnerKind(row["owner_kind"]), owner, AccountKind(row["kind"]), row["currency"], row["minor"]
+    )
 
 
 _OWNERS = """

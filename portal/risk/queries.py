@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 
@@ -150,6 +151,41 @@ def decisions_of(order_id: uuid.UUID) -> list[RiskDecision]:
     """What was decided about an order, oldest first; empty when nothing was asked."""
     query = select(RiskDecision).where(RiskDecision.order_id == order_id).order_by(RiskDecision.id)
     return list(db.session.scalars(query))
+
+
+# All decisions about one order, as JSON: for a statement that reads them beside other things.
+DECISIONS_OF_ORDER = """
+SELECT jsonb_agg(jsonb_build_object('decision', d.decision, 'fired', d.fired, 'errors', d.errors, 'at', d.created_at)
+                 ORDER BY d.id)
+  FROM risk_decision d WHERE d.order_id = %(subject_id)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLine:
+    """What was decided about an order, and the names of what counted; `watched` only would have."""
+
+    decision: RiskAction
+    at: datetime
+    counted: tuple[str, ...]
+    watched: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def decisions_from(rows: Sequence[Mapping[str, Any]] | None) -> tuple[DecisionLine, ...]:
+    """What DECISIONS_OF_ORDER gave."""
+    return tuple(_decision(row) for row in rows or ())
+
+
+def _decision(row: Mapping[str, Any]) -> DecisionLine:
+    fired = [(rule.get("name") or rule.get("list") or "", bool(rule.get("shadow"))) for rule in row["fired"]]
+    return DecisionLine(
+        RiskAction(row["decision"]),
+        datetime.fromisoformat(row["at"]),
+        tuple(name for name, is_shadow in fired if not is_shadow),
+        tuple(name for name, is_shadow in fired if is_shadow),
+        tuple(error["name"] for error in row["errors"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from portal.web.account import notifications, profile, tokens
 from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
 from portal.web.dev import components, mailbox
+from portal.web.orders import page as order_page
 
 
 def register(app: Flask) -> None:
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
     csrf.register(app)
     languages.register(app)
     presentation.register(app)
+    order_page.register(app)
     look.register(app)
     navigation.register(app)
     assets.register(app)

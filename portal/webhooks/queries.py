@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -13,6 +14,7 @@ from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
 from portal.events.models import Event
+from portal.orders.queries import least_id_at
 from portal.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 _OLDEST_DUE = """
@@ -106,6 +108,81 @@ def list_attempts(store_id: uuid.UUID, delivery_id: uuid.UUID) -> Sequence[Webho
         .where(WebhookAttempt.delivery_id == delivery_id, WebhookEndpoint.store_id == store_id)
         .order_by(WebhookAttempt.id)
     ).all()
+
+
+# An order's events were written with its steps: they are found by the moments of those, in the store's own index.
+_OF_SUBJECT = """
+SELECT d.id, v.id AS event_id, v.type, v.created_at, d.state, d.next_at, d.done_at, e.url,
+       e.disabled_at IS NOT NULL OR e.deleted_at IS NOT NULL AS is_off,
+       (SELECT jsonb_agg(jsonb_build_object('at', a.at, 'status_code', a.status_code, 'latency_ms', a.latency_ms,
+                                            'error', a.error, 'answer', left(a.answer, 2000)) ORDER BY a.id)
+          FROM (SELECT * FROM webhook_attempt WHERE delivery_id = d.id ORDER BY id DESC LIMIT 20) a) AS attempts
+  FROM unnest(%(froms)s::uuid[], %(tos)s::uuid[]) AS w (first, last)
+  JOIN event v ON v.store_id = %(store)s AND v.mode = %(mode)s AND v.id >= w.first AND v.id < w.last
+              AND v.subject_id = %(subject)s
+  JOIN webhook_delivery d ON d.event_id = v.id
+  JOIN webhook_endpoint e ON e.id = d.endpoint_id
+ ORDER BY v.id, d.id
+"""
+_SPARE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One request and its answer, of which the first part is kept."""
+
+    at: datetime
+    status_code: int | None
+    latency_ms: int
+    error: str | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOfOrder:
+    """One event of an order on its way to an endpoint, with its latest attempts, oldest first."""
+
+    id: uuid.UUID
+    event_id: uuid.UUID
+    type: str
+    created_at: datetime
+    state: DeliveryState
+    next_at: datetime
+    done_at: datetime | None
+    url: str
+    is_off: bool
+    attempts: tuple[AttemptLine, ...]
+
+
+def list_deliveries_of_order(
+    order_id: uuid.UUID, store_id: uuid.UUID, mode: Mode, moments: Iterable[datetime]
+) -> list[DeliveryOfOrder]:
+    """What the store was told of its order at these moments (the times of its steps), oldest first."""
+    windows = _windows(moments)
+    params = {
+        "froms": [least_id_at(first, 0) for first, _ in windows], "tos": [least_id_at(last, 0) for _, last in windows],
+        "store": store_id, "mode": mode.value, "subject": order_id,
+    }  # fmt: skip
+    return [_delivery(row) for row in hot(_OF_SUBJECT, params)]
+
+
+def _windows(moments: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """A minute around each moment, for clocks that differ; what overlaps is one."""
+    windows: list[tuple[datetime, datetime]] = []
+    for at in sorted(moments):
+        if windows and at - _SPARE <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], at + _SPARE)
+        else:
+            windows.append((at - _SPARE, at + _SPARE))
+    return windows
+
+
+def _delivery(row: dict[str, Any]) -> DeliveryOfOrder:
+    attempts = tuple(
+        AttemptLine(**attempt | {"at": datetime.fromisoformat(attempt["at"])})
+        for attempt in row["attempts"] or ()
+    )
+    return DeliveryOfOrder(**row | {"state": DeliveryState(row["state"]), "attempts": attempts})
 
 
 _TROUBLED = """

@@ -27,13 +27,13 @@ from portal.web.admin import (  # noqa: E402 - routes
     approvals,
     home,
     invitations,
-    orders,
     people,
     person,
     teams,
     verification,
 )
 from portal.web.admin.person_view import action_words, reach_words  # noqa: E402
+from portal.web.orders.staff import add_order_routes  # noqa: E402
 
 __all__ = [
     "access",
@@ -41,7 +41,6 @@ __all__ = [
     "blueprint",
     "home",
     "invitations",
-    "orders",
     "people",
     "person",
     "teams",
@@ -50,3 +49,4 @@ __all__ = [
 
 blueprint.add_app_template_filter(reach_words)
 blueprint.add_app_template_filter(action_words)
+add_order_routes(blueprint)

@@ -17,7 +17,7 @@ from portal.web.home_figures import day_of, flow_chart
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
 from portal.web.order_lines import STAFF_AT_A_GLANCE
-from portal.web.staff_orders import staff_listing, whose_orders
+from portal.web.orders.staff import staff_listing, whose_orders
 from portal.webhooks.queries import how_late
 
 

@@ -1,21 +1,27 @@
-"""`/lead/orders`: the orders of one's own traders, as a list and as a file."""
+"""`/lead/orders`: the orders of one's own traders, as a list, as a file, and each on a page of its own."""
 
 from __future__ import annotations
 
 import uuid
 
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from portal.core.permissions import Permission, requires
 from portal.merchants.queries import list_store_names
+from portal.orders.dossier import Wanted, read_dossier
 from portal.orders.order_list import OrderLine, Whose
+from portal.orders.receipts import get_receipt
 from portal.traders.queries import list_trader_ids_of_lead, trader_name
 from portal.web.lead import blueprint
 from portal.web.listing import Listing, render
 from portal.web.listing_export import export
 from portal.web.order_lines import order_listing
+from portal.web.orders.amounts import Share
+from portal.web.orders.page import Eyes, answer, read_page
+from portal.web.receipts import receipt_response
 
 
 def listing_of(traders: tuple[uuid.UUID, ...]) -> Listing[OrderLine]:
@@ -23,20 +29,38 @@ def listing_of(traders: tuple[uuid.UUID, ...]) -> Listing[OrderLine]:
         lambda: Whose(traders=traders),
         endpoint="lead.orders",
         export_endpoint="lead.export_orders",
-        link=None,
+        link=lambda line: url_for("lead.order", order_id=line.id),
         stores=list_store_names(),
         traders=trader_name,
         empty_next=_l("They appear as soon as one of your traders gets an order."),
     )
 
 
+def _whose() -> Whose:
+    return Whose(traders=list_trader_ids_of_lead(current_user.id))
+
+
 @blueprint.get("/orders")
 @requires(Permission.ORDER_VIEW)
 def orders() -> ResponseReturnValue:
-    return render("lead/orders.html", listing_of(list_trader_ids_of_lead(current_user.id)))
+    return render("orders/list.html", listing_of(list_trader_ids_of_lead(current_user.id)))
 
 
 @blueprint.get("/orders.csv")
 @requires(Permission.ORDER_VIEW)
 def export_orders() -> ResponseReturnValue:
     return export(listing_of(list_trader_ids_of_lead(current_user.id)))
+
+
+@blueprint.get("/orders/<order_id:order_id>")
+@requires(Permission.ORDER_VIEW)
+def order(order_id: uuid.UUID) -> ResponseReturnValue:
+    shares = {Share.TRADER, Share.LEAD} if current_user.can(Permission.BALANCE_VIEW) else set()
+    return answer(read_page(order_id, Eyes("lead", _whose(), frozenset(shares), sees_trader=True)))
+
+
+@blueprint.get("/orders/<order_id:order_id>/receipts/<receipt_id:receipt_id>")
+@requires(Permission.ORDER_VIEW)
+def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
+    found = read_dossier(order_id, _whose(), Wanted())
+    return receipt_response(get_receipt(found.order.id, receipt_id))

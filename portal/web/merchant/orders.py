@@ -1,17 +1,25 @@
-"""`/merchant/orders`: the orders of one's own stores, as a list and as a file."""
+"""`/merchant/orders`: the orders of one's own stores, as a list, as a file, and each on a page of its own."""
 
 from __future__ import annotations
 
+import uuid
+
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from portal.core.permissions import Permission, requires
+from portal.orders.dossier import Wanted, read_dossier
 from portal.orders.order_list import OrderLine, Whose
+from portal.orders.receipts import get_receipt
 from portal.web.listing import Listing, render
 from portal.web.listing_export import export
 from portal.web.merchant import blueprint
 from portal.web.merchant.seat import Seat, current_seat
 from portal.web.order_lines import order_listing
+from portal.web.orders.amounts import Share
+from portal.web.orders.page import Eyes, answer, raw_of, read_page
+from portal.web.receipts import receipt_response
 
 
 def listing_of(seat: Seat) -> Listing[OrderLine]:
@@ -20,19 +28,39 @@ def listing_of(seat: Seat) -> Listing[OrderLine]:
         lambda: Whose(stores=tuple(stores)),
         endpoint="merchant.orders",
         export_endpoint="merchant.export_orders",
-        link=None,
+        link=lambda line: url_for("merchant.order", order_id=line.id),
         stores=stores,
         empty_next=_l("Create the first one through the API."),
     )
 
 
+def _whose() -> Whose:
+    return Whose(stores=tuple(current_seat().stores_for(Permission.ORDER_VIEW)))
+
+
 @blueprint.get("/orders")
 @requires(Permission.ORDER_VIEW)
 def orders() -> ResponseReturnValue:
-    return render("merchant/orders.html", listing_of(current_seat()))
+    return render("orders/list.html", listing_of(current_seat()))
 
 
 @blueprint.get("/orders.csv")
 @requires(Permission.ORDER_VIEW)
 def export_orders() -> ResponseReturnValue:
     return export(listing_of(current_seat()))
+
+
+@blueprint.get("/orders/<order_id:order_id>")
+@requires(Permission.ORDER_VIEW)
+def order(order_id: uuid.UUID) -> ResponseReturnValue:
+    eyes = Eyes("merchant", _whose(), frozenset({Share.STORE}), sees_shop=True, sees_webhooks=True)
+    page = read_page(order_id, eyes)
+    holds_keys = page.order.store_id in current_seat().stores_for(Permission.API_KEY_VIEW)
+    return answer(page, raw=raw_of(page.order) if holds_keys else None)
+
+
+@blueprint.get("/orders/<order_id:order_id>/receipts/<receipt_id:receipt_id>")
+@requires(Permission.ORDER_VIEW)
+def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
+    found = read_dossier(order_id, _whose(), Wanted())
+    return receipt_response(get_receipt(found.order.id, receipt_id))

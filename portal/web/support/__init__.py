@@ -16,4 +16,7 @@ def guard() -> None:
     let_in(Permission.SUPPORT_HOME_VIEW)
 
 
-from portal.web.support import home, orders  # noqa: E402, F401 - routes
+from portal.web.orders.staff import add_order_routes  # noqa: E402
+from portal.web.support import home  # noqa: E402, F401 - routes
+
+add_order_routes(blueprint)

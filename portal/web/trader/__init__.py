@@ -8,8 +8,8 @@ from flask_login import current_user
 from portal.core.errors import Forbidden
 from portal.core.permissions import Permission, demand, permission_of
 from portal.traders.queries import find_own_trader
+from portal.web.orders.reasons import reasons_for
 from portal.web.trader.board import fingerprint
-from portal.web.trader.reasons import reasons_for
 from portal.web.trader.seat import Seat
 
 blueprint = Blueprint("trader", __name__, url_prefix="/trader")
@@ -27,4 +27,4 @@ def guard() -> None:
     g.seat = Seat(trader.id, trader.name, trader.mode)
 
 
-from portal.web.trader import payins, payouts, queue, refusals, stream  # noqa: E402, F401 - routes and handlers
+from portal.web.trader import orders, payins, payouts, queue, refusals, stream  # noqa: E402, F401 - routes and handlers

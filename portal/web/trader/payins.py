@@ -19,11 +19,11 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import confirm_payin, decline_payin
 from portal.orders.trader_view import was_given_back
 from portal.reference.queries import get_currency
+from portal.web.orders.reasons import DISPUTE_REASONS, DeclineForm
 from portal.web.pay.formats import plain_amount as tidied
 from portal.web.presentation import amount_text
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
-from portal.web.trader.reasons import DISPUTE_REASONS, DeclineForm
 from portal.web.trader.seat import current_seat
 
 

@@ -20,9 +20,9 @@ from portal.orders.service import accept_payout, claim_payout, decline_payout
 from portal.orders.service.claim import ProofMissing
 from portal.orders.trader_view import was_given_back
 from portal.reference import configuration as config
+from portal.web.orders.reasons import DeclineForm
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
-from portal.web.trader.reasons import DeclineForm
 from portal.web.trader.seat import current_seat
 
 _MIB = 1024 * 1024

@@ -1,0 +1,139 @@
+"""Everybody's orders, as administrators and support see them: one set of routes for both portals.
+
+Who may see orders, but not everybody's, sees none here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+
+from portal.core.errors import NotFound
+from portal.core.permissions import Permission, Reach, requires
+from portal.matching.queries import count_reasons
+from portal.matching.service import Wanted
+from portal.merchants.queries import get_store, list_store_names
+from portal.orders.order_list import OrderLine, Whose
+from portal.orders.queries import get_order
+from portal.orders.receipts import get_receipt
+from portal.orders.record import OrderRecord
+from portal.orders.service.assign import database_now
+from portal.reference import configuration as config
+from portal.traders.queries import trader_name
+from portal.web.listing import Listing, render
+from portal.web.listing_export import export
+from portal.web.order_lines import order_listing
+from portal.web.orders.amounts import Share
+from portal.web.orders.page import Eyes, answer, read_page
+from portal.web.receipts import receipt_response
+
+
+def is_everybodys(permission: Permission) -> bool:
+    """Whether the visitor holds it for everybody's things."""
+    return current_user.can(permission) and current_user.reach(permission) is Reach.ALL
+
+
+def whose_orders() -> Whose:
+    """Raises MissingPermission."""
+    return Whose() if current_user.reach(Permission.ORDER_VIEW) is Reach.ALL else Whose(stores=())
+
+
+def staff_listing(portal: str) -> Listing[OrderLine]:
+    return order_listing(
+        whose_orders,
+        endpoint=f"{portal}.orders",
+        export_endpoint=f"{portal}.export_orders",
+        link=lambda line: url_for(f"{portal}.order", order_id=line.id),
+        stores=list_store_names(),
+        traders=trader_name,
+        empty_next=_l("They appear as soon as a shop creates one."),
+    )
+
+
+def staff_eyes(portal: str) -> Eyes:
+    """All there is, but money and the audit log only with the permission to see those of everybody."""
+    sees_money = is_everybodys(Permission.BALANCE_VIEW)
+    return Eyes(
+        portal,
+        whose_orders(),
+        frozenset(Share) if sees_money else frozenset({Share.STORE}),
+        sees_shop=True,
+        sees_trader=True,
+        sees_people=True,
+        sees_search=True,
+        sees_webhooks=True,
+        sees_entries=sees_money,
+        sees_audit=is_everybodys(Permission.AUDIT_VIEW),
+    )
+
+
+def staff_order(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
+    """Any order, for who may see everybody's. Raises NotFound."""
+    if whose_orders() != Whose():
+        raise NotFound("There is no such order.")
+    return get_order(order_id, lock=lock)
+
+
+def _portal() -> str:
+    return str(request.blueprint)
+
+
+@requires(Permission.ORDER_VIEW)
+def orders() -> ResponseReturnValue:
+    return render("orders/list.html", staff_listing(_portal()))
+
+
+@requires(Permission.ORDER_VIEW)
+def export_orders() -> ResponseReturnValue:
+    return export(staff_listing(_portal()))
+
+
+@requires(Permission.ORDER_VIEW)
+def order(order_id: uuid.UUID) -> ResponseReturnValue:
+    return answer(read_page(order_id, staff_eyes(_portal())))
+
+
+@requires(Permission.ORDER_VIEW)
+def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
+    return receipt_response(get_receipt(staff_order(order_id).id, receipt_id))
+
+
+@requires(Permission.ORDER_VIEW)
+def order_matching(order_id: uuid.UUID) -> ResponseReturnValue:
+    """Who would take a payin now, counted anew: for somebody who asks why it waits."""
+    found = staff_order(order_id)
+    if not found.is_payin or found.method is None:
+        raise NotFound("This order is not matched.")
+    counts = count_reasons(_wanted(found, found.method), _today())
+    return render_template("orders/matching.html", order=found, portal=_portal(), counts=counts)
+
+
+def _wanted(order: OrderRecord, method: str) -> Wanted:
+    traffic = get_store(order.store_id).traffic_for(order.mode)
+    return Wanted(
+        order.id, order.round, order.mode, method, order.bank, order.currency, order.amount_minor,
+        order.settlement_minor, traffic,
+    )  # fmt: skip
+
+
+def _today() -> date:
+    return database_now().astimezone(ZoneInfo(config.get(config.DAY_TIMEZONE))).date()
+
+
+def add_order_routes(blueprint: Blueprint) -> None:
+    """Put the list of everybody's orders, its file and each order's page into a portal of staff."""
+    one = "/orders/<order_id:order_id>"
+    for path, view in (
+        ("/orders", orders),
+        ("/orders.csv", export_orders),
+        (one, order),
+        (f"{one}/receipts/<receipt_id:receipt_id>", order_receipt),
+        (f"{one}/matching", order_matching),
+    ):
+        blueprint.add_url_rule(path, view.__name__, view)

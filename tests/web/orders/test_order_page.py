@@ -1,0 +1,118 @@
+"""An order's page in each portal: what its people see, what they do not, and what it costs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from portal.core.db import hot, transaction
+from portal.core.ids import public_id
+from portal.identity.models import MemberRole, Role
+from portal.orders.record import OrderRecord
+from portal.traders.queries import requisite_number
+from tests.web.desk import Browser, Desk, open_desk
+from tests.web.test_homes import MOST_QUERIES, complete, counted, lead_of, person
+
+HOMES = ("trader", "merchant", "lead", "support", "admin")
+
+
+@pytest.fixture
+def tara(in_context: Flask) -> Desk:
+    """A trader whose name and holder are like nobody else's."""
+    desk = open_desk(in_context)
+    with transaction():
+        hot("UPDATE trader SET name = 'Tarantina' WHERE id = %(id)s", {"id": desk.trader.id})
+        hot("UPDATE requisite SET holder = 'TARANTINA P.' WHERE id = %(id)s", {"id": desk.requisite.id})
+    from portal.traders.queries import traders
+
+    traders.forget()
+    return desk
+
+
+def everybody(desk: Desk) -> dict[str, Browser]:
+    return {
+        "trader": desk.browser,
+        "merchant": person(desk, Role.MERCHANT, member=MemberRole.VIEWER),
+        "lead": lead_of(desk),
+        "support": person(desk, Role.SUPPORT),
+        "admin": person(desk, Role.ADMIN),
+    }
+
+
+def page_of(order: OrderRecord, home: str) -> str:
+    return f"/{home}/orders/{public_id('ord', order.id)}"
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\u00a0", " ").replace("&nbsp;", " ").split())
+
+
+def test_each_role_sees_its_part_of_the_order_and_nobody_the_whole_number(tara: Desk) -> None:
+    order = tara.scene.payin(1500_00, external_id="basket-77")
+    tara.receipt(order)
+    tara.claim(order)
+    with transaction():
+        number = requisite_number(tara.requisite.id)
+    pages = {home: browser.get(page_of(order, home)) for home, browser in everybody(tara).items()}
+    for home, answer in pages.items():
+        assert answer.status_code == 200, home
+        assert public_id("ord", order.id) in answer.text
+        compact = re.sub(r"[\s\u00a0]", "", answer.text)
+        assert number not in compact, home
+        assert number[-4:] in answer.text, home
+        assert "IVAN I." in answer.text, home
+        assert "Said to be paid" in answer.text, home
+    sees = {
+        "Tarantina": {"lead", "support", "admin"},
+        "TARANTINA P.": {"trader", "lead", "support", "admin"},
+        "basket-77": {"merchant", "support", "admin"},
+        "Fee of the store": {"merchant", "support", "admin"},
+        "Commission of the trader": {"trader", "lead", "admin"},
+        "Commission of the team lead": {"lead", "admin"},
+        "Left for the platform": {"admin"},
+        "How it was matched": {"support", "admin"},
+        "The trader&#39;s deposit was held": {"admin"},
+    }
+    for canary, expected in sees.items():
+        assert {home for home, answer in pages.items() if canary in answer.text} == expected, canary
+
+
+def test_a_strangers_order_is_not_there_in_any_portal_of_limited_reach(tara: Desk, stranger: Desk) -> None:
+    order = tara.payin(1500_00, claimed=True)
+    receipt = public_id("rcp", tara.receipt(order).id)
+    others = everybody(stranger)
+    for home in ("trader", "merchant", "lead"):
+        assert others[home].get(page_of(order, home)).status_code == 404, home
+        assert others[home].get(f"{page_of(order, home)}/receipts/{receipt}").status_code == 404, home
+    for home, browser in everybody(tara).items():
+        assert browser.get(f"{page_of(order, home)}/receipts/{receipt}").status_code == 200, home
+
+
+def test_an_order_page_takes_at_most_six_statements(tara: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = tara.payin(1500_00, claimed=True)
+    tara.receipt(order)
+    complete(tara, order)
+    for home, browser in everybody(tara).items():
+        browser.get(page_of(order, home))
+        with counted(monkeypatch) as statements:
+            assert browser.get(page_of(order, home)).status_code == 200
+        assert len(statements) <= MOST_QUERIES, (home, statements)
+
+
+def test_who_may_hold_the_shops_keys_sees_the_object_of_the_api(tara: Desk) -> None:
+    order = tara.payin(1500_00)
+    viewer = person(tara, Role.MERCHANT, member=MemberRole.VIEWER).get(page_of(order, "merchant")).text
+    owner = person(tara, Role.MERCHANT, member=MemberRole.OWNER).get(page_of(order, "merchant")).text
+    assert "&#34;rate_source&#34;" in owner
+    assert "&#34;rate_source&#34;" not in viewer
+
+
+def test_lists_lead_to_the_page(tara: Desk) -> None:
+    order = tara.payin(1500_00)
+    people = everybody(tara)
+    for home in ("merchant", "lead", "support", "admin"):
+        for path in (f"/{home}", f"/{home}/orders"):
+            assert f'href="{page_of(order, home)}"' in people[home].get(path).text, path
+    assert f'href="{page_of(order, "trader")}"' in people["trader"].get("/trader/queue").text
