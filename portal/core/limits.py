@@ -85,14 +85,23 @@ class RequestCounter:
         """Nothing of this subject was counted here lately: for most callers of a counter of failures."""
         return subject not in self._counts
 
+    def count(self, subject: str, weight: int = 1) -> int:
+        """Add `weight` requests and give how many there were in this minute, as far as this process knows."""
+        return self._used(subject, weight, time.time())
+
     def _take(self, subject: str, limit: int, weight: int) -> Allowance:
         now = time.time()
+        used = self._used(subject, weight, now)
+        is_exceeded = used > limit if weight else used >= limit
+        return Allowance(limit, max(limit - used, 0), WINDOW_S - int(now) % WINDOW_S, is_exceeded)
+
+    def _used(self, subject: str, weight: int, now: float) -> int:
         with self._lock:
             self._turn(now)
             count = self._counts.get(subject)
             if count is None:
                 if not weight:
-                    return Allowance(limit, limit, WINDOW_S - int(now) % WINDOW_S, is_exceeded=False)
+                    return 0
                 count = self._counts[subject] = _Count()
             count.unsent += weight
             is_due = now >= self._sync_at
@@ -100,9 +109,7 @@ class RequestCounter:
                 self._sync_at = now + SYNC_S
         if is_due:
             self._sync()
-        used = count.everywhere + count.unsent
-        is_exceeded = used > limit if weight else used >= limit
-        return Allowance(limit, max(limit - used, 0), WINDOW_S - int(now) % WINDOW_S, is_exceeded)
+        return count.everywhere + count.unsent
 
     def _turn(self, now: float) -> None:
         window = int(now) // WINDOW_S
@@ -131,6 +138,13 @@ class RequestCounter:
             pipeline.incrby(key, unsent)
             pipeline.expire(key, 2 * WINDOW_S)
         return cast("list[int]", pipeline.execute()[::2])
+
+    def forget_one(self, subject: str) -> None:
+        """Start anew for one subject, here and in Redis."""
+        with self._lock:
+            self._counts.pop(subject, None)
+            window = self._window
+        _redis().delete(f"{self._prefix}:{window}:{subject}")
 
     def forget(self) -> None:
         """Start from nothing, here and in Redis (for tests)."""

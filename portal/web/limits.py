@@ -1,6 +1,7 @@
-"""Limits of requests for pages and token endpoints: Flask-Limiter on Redis, for all processes together.
+"""Limits of requests for pages and token endpoints: Flask-Limiter, for all processes together.
 
-Counted by account where somebody is signed in, else by network. Without Redis each process counts by itself.
+Counted by account where somebody is signed in, else by network; the counts are added up in Redis by
+portal.web.limit_storage. Without Redis each process counts by itself.
 Guesses of passwords and codes are counted in PostgreSQL besides, so that a wiped or dead Redis opens nothing.
 The JSON API counts by key in process (portal.core.limits), the payment page by network: this would cost
 their hot paths too much.
@@ -16,7 +17,7 @@ from flask_login import current_user
 
 from portal.core.limits import network_of
 from portal.reference import configuration as config
-from portal.settings import Settings, get_settings
+from portal.web import limit_storage  # noqa: F401 - declares the storage that the limiter names
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 # Where credentials are tried; by what the router found, so that no spelling of a path gets around it.
@@ -74,29 +75,16 @@ limiter = Limiter(
     ],
     strategy="fixed-window",
     key_prefix="nostro:web",
-    in_memory_fallback_enabled=True,
+    storage_uri="nostro://",
 )
 
 
 def register(app: Flask) -> None:
     """Count every request but those to files, `/healthz` and the API. Before whatever else looks at a request."""
-    settings = get_settings()
-    app.config.update(
-        RATELIMIT_STORAGE_URI=_storage_uri(settings),
-        RATELIMIT_STORAGE_OPTIONS={
-            "socket_timeout": settings.redis_timeout_s,
-            "socket_connect_timeout": settings.redis_timeout_s,
-        },
-    )
     if not limiter._request_filters:  # noqa: SLF001 - several applications share the one limiter in tests
         limiter.request_filter(lambda: request.blueprint in _NOT_HERE)
     limiter.init_app(app)
     app.after_request(_tell)
-
-
-def _storage_uri(settings: Settings) -> str:
-    url = settings.redis_url.get_secret_value()
-    return f"redis+{url}" if url.startswith("unix://") else url
 
 
 def _tell(response: Response) -> Response:
