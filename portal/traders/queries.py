@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text
 
 from portal.core.crypto import decrypt
-from portal.core.db import db, hot, look
+from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.reference.snapshot import Snapshot
 from portal.traders.models import Requisite, RequisiteStatus, Trader
@@ -23,15 +23,26 @@ class TraderTerms:
     mode: str
     lead_id: uuid.UUID | None
     name: str = ""
+    user_id: uuid.UUID | None = None
 
 
-_TRADERS = text("SELECT t.id, t.mode, m.lead_id, t.name FROM trader t LEFT JOIN team m ON m.id = t.team_id")
+@dataclass(frozen=True, slots=True)
+class _Traders:
+    by_id: Mapping[uuid.UUID, TraderTerms]
+    by_user: Mapping[uuid.UUID, TraderTerms]
 
 
-def _load(connection: Connection) -> Mapping[uuid.UUID, TraderTerms]:
-    return {
-        row.id: TraderTerms(row.id, row.mode, row.lead_id, row.name) for row in connection.execute(_TRADERS)
-    }
+_TRADERS = text(
+    "SELECT t.id, t.mode, m.lead_id, t.name, t.user_id FROM trader t LEFT JOIN team m ON m.id = t.team_id"
+)
+
+
+def _load(connection: Connection) -> _Traders:
+    all_of_them = [TraderTerms(*row) for row in connection.execute(_TRADERS)]
+    return _Traders(
+        {terms.id: terms for terms in all_of_them},
+        {terms.user_id: terms for terms in all_of_them if terms.user_id},
+    )
 
 
 traders = Snapshot("traders", _load, lambda: 10.0)
@@ -39,12 +50,21 @@ traders = Snapshot("traders", _load, lambda: 10.0)
 
 def get_trader_terms(trader_id: uuid.UUID) -> TraderTerms:
     """The trader's terms, or NotFound. A trader opened a moment ago by another process is found too."""
-    terms = traders.get().get(trader_id)
+    terms = traders.get().by_id.get(trader_id)
     if terms is None:
         traders.forget()
-        terms = traders.get().get(trader_id)
+        terms = traders.get().by_id.get(trader_id)
     if terms is None:
         raise NotFound()
+    return terms
+
+
+def find_own_trader(user_id: uuid.UUID) -> TraderTerms | None:
+    """The trader behind a login, as each request of their portal needs it. The login of a trader never changes."""
+    terms = traders.get().by_user.get(user_id)
+    if terms is None and find_trader_of_user(user_id) is not None:
+        traders.forget()
+        terms = traders.get().by_user.get(user_id)
     return terms
 
 
@@ -56,26 +76,8 @@ def get_trader(trader_id: uuid.UUID, *, lock: bool = False) -> Trader:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class OwnTrader:
-    """The trader behind a login."""
-
-    id: uuid.UUID
-    name: str
-    mode: str
-
-
-_OF_USER = "SELECT id, name, mode FROM trader WHERE user_id = %(user)s"
-
-
 def find_trader_of_user(user_id: uuid.UUID) -> Trader | None:
     return db.session.scalar(select(Trader).where(Trader.user_id == user_id))
-
-
-def find_own_trader(user_id: uuid.UUID) -> OwnTrader | None:
-    """As much of the person's trader as each request of their portal needs."""
-    rows = look(_OF_USER, {"user": user_id})
-    return OwnTrader(**rows[0]) if rows else None
 
 
 _PEOPLE = """
@@ -150,7 +152,7 @@ def list_trader_ids_of_lead(lead_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
 
 def trader_name(trader_id: uuid.UUID) -> str:
     """From memory; empty for one that was opened this moment."""
-    terms = traders.get().get(trader_id)
+    terms = traders.get().by_id.get(trader_id)
     return terms.name if terms else ""
 
 
