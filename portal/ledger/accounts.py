@@ -66,6 +66,11 @@ def account_id(account: AccountOf) -> int:
     return found
 
 
+def is_known(account: AccountOf) -> bool:
+    """Whether account_id() needs no statement for it."""
+    return account in _ids
+
+
 def forget_accounts() -> None:
     """Drop what is remembered (after a restore or a rolled-back test)."""
     _ids.clear()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from portal.core.crypto import decrypt
-from portal.core.db import hot
+from portal.core.db import hot, look
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
 from portal.orders.models import Status
@@ -22,7 +22,7 @@ _FOR_TRADER = f"{_BY_ID} AND o.trader_id = %(trader_id)s"
 
 
 def _one(sql: str, params: dict[str, Any], *, lock: bool) -> OrderRecord:
-    rows = hot(sql + _LOCK if lock else sql, params)
+    rows = hot(sql + _LOCK, params) if lock else look(sql, params)
     if not rows:
         raise NotFound("There is no such order.")
     return record_of(rows[0])

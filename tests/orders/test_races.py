@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
 from portal.core.db import db, hot, run_in_transaction, transaction
-from portal.core.errors import DomainError
+from portal.core.errors import DomainError, InvalidTransition
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account, world_account
@@ -29,7 +30,9 @@ from portal.orders.service import (
     act_on_due_orders,
     cancel_order,
     choose_method,
+    claim_payin,
     confirm_payin,
+    confirm_payin_at_once,
 )
 from portal.orders.service.create import NewOrder, create_order
 from portal.orders.verification import CHECKS as ORDER_CHECKS
@@ -92,11 +95,23 @@ def now(order: OrderRecord) -> OrderRecord:
         return get_order(order.id)
 
 
-def confirming(scene: Scene, order: OrderRecord) -> Callable[[], Any]:
-    trader = order.trader_id
-    assert trader is not None
-    actor = as_trader(type("T", (), {"id": trader})())
+def trader_of(order: OrderRecord) -> Actor:
+    assert order.trader_id is not None
+    return Actor(ActorKind.TRADER, order.trader_id)
+
+
+def with_the_lock(order: OrderRecord) -> Callable[[], Any]:
+    actor = trader_of(order)
     return in_one(lambda: confirm_payin(get_order(order.id, lock=True), None, actor=actor))
+
+
+def by_one_statement(order: OrderRecord) -> Callable[[], Any]:
+    actor = trader_of(order)
+    return lambda: confirm_payin_at_once(partial(get_order, order.id), None, actor=actor)
+
+
+Confirming = Callable[[OrderRecord], Callable[[], Any]]
+both_ways = pytest.mark.parametrize("confirming", [with_the_lock, by_one_statement])
 
 
 def creating(scene: Scene, amount_minor: int, direction: Direction = Direction.PAYIN) -> Callable[[], Any]:
@@ -104,40 +119,81 @@ def creating(scene: Scene, amount_minor: int, direction: Direction = Direction.P
     return in_one(lambda: create_order(scene.store, Mode.LIVE, new, actor=scene.merchant))
 
 
-def test_of_two_confirmations_one_pays(arena: Scene, committed_db: Flask) -> None:
+@both_ways
+def test_of_two_confirmations_one_pays(arena: Scene, committed_db: Flask, confirming: Confirming) -> None:
     arena.requisite(arena.trader())
     for _ in range(ROUNDS):
         order = arena.payin()
-        results = at_once(committed_db, *[confirming(arena, order)] * 4)
+        results = at_once(committed_db, *[confirming(order)] * 4)
         assert {result.status for result in results} == {"completed"}
         assert entries_of(order) == {"payin_matched": 1, "payin_completed": 1}
 
 
-def test_a_confirmation_and_a_cancellation_never_both_happen(arena: Scene, committed_db: Flask) -> None:
+@both_ways
+def test_a_confirmation_and_a_cancellation_never_both_happen(
+    arena: Scene, committed_db: Flask, confirming: Confirming
+) -> None:
     arena.requisite(arena.trader())
     for _ in range(ROUNDS):
         order = arena.payin()
         cancelling = in_one(lambda: cancel_order(get_order(order.id, lock=True), "no", actor=CUSTOMER))  # noqa: B023
-        results = at_once(committed_db, confirming(arena, order), cancelling)
+        results = at_once(committed_db, confirming(order), cancelling)
         assert sum(isinstance(result, DomainError) for result in results) == 1, results
         kinds = entries_of(order)
         assert kinds["payin_completed"] + kinds["payin_released"] == 1
         assert now(order).status == ("completed" if kinds["payin_completed"] else "cancelled")
 
 
-def test_a_confirmation_at_the_deadline_completes_once(arena: Scene, committed_db: Flask) -> None:
+@both_ways
+def test_a_confirmation_at_the_deadline_completes_once(
+    arena: Scene, committed_db: Flask, confirming: Confirming
+) -> None:
     """In time or late, the trader's word counts: what the clock released is taken anew."""
     requisite = arena.requisite(arena.trader())
     for _ in range(ROUNDS):
         order = arena.payin()
         with transaction():
             hot("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
-        at_once(committed_db, confirming(arena, order), lambda: act_on_due_orders(10))
+        at_once(committed_db, confirming(order), lambda: act_on_due_orders(10))
         assert now(order).status == "completed"
         kinds = entries_of(order)
         assert kinds["payin_completed"] == 1
         assert kinds["payin_matched"] == 1 + kinds["payin_released"]
         assert counters(requisite)["open_orders"] == 0
+
+
+def confirming_after(change: Callable[[OrderRecord], Any], order: OrderRecord) -> OrderRecord:
+    """Confirm by one statement an order that somebody changes between the look at it and the statement."""
+    looks = []
+
+    def read(**lock: bool) -> OrderRecord:
+        seen = get_order(order.id, **lock)
+        looks.append(lock)
+        if not lock:
+            run_in_transaction(lambda: change(get_order(order.id, lock=True)))
+        return seen
+
+    result = confirm_payin_at_once(read, None, actor=trader_of(order))
+    assert looks == [{}, {"lock": True}]
+    return result
+
+
+def test_a_claim_that_comes_between_the_look_and_the_confirmation_is_kept(arena: Scene) -> None:
+    arena.requisite(arena.trader())
+    order = arena.payin()
+    done = confirming_after(lambda seen: claim_payin(seen, None, actor=CUSTOMER), order)
+    assert (done.status, done.version) == ("completed", order.version + 2)
+    assert now(order).claimed_at is not None
+    assert entries_of(order) == {"payin_matched": 1, "payin_completed": 1}
+
+
+def test_a_cancellation_that_comes_between_the_look_and_the_confirmation_wins(arena: Scene) -> None:
+    arena.requisite(arena.trader())
+    order = arena.payin()
+    with pytest.raises(InvalidTransition):
+        confirming_after(lambda seen: cancel_order(seen, "no", actor=CUSTOMER), order)
+    assert now(order).status == "cancelled"
+    assert entries_of(order) == {"payin_matched": 1, "payin_released": 1}
 
 
 def test_thirty_payins_do_not_pass_a_limit_of_three(arena: Scene, committed_db: Flask) -> None:

@@ -40,7 +40,7 @@ _SET = ", ".join(f"{name} = %({name})s" for name in _CHANGEABLE)
 _APPLY = f"""
 WITH moved AS (
   UPDATE orders SET {_SET}, match_trace = coalesce(%(match_trace)s::jsonb, match_trace),
-         version = version + 1, updated_at = now()
+         version = version + 1, updated_at = %(updated_at)s
    WHERE id = %(id)s AND version = %(version)s AND status = %(from_status)s
   RETURNING id
 ), limits AS (
@@ -59,8 +59,8 @@ WITH moved AS (
 ), told AS (
   INSERT INTO event (id, type, mode, store_id, trader_id, subject_kind, subject_id, version, requisite_id, data)
   SELECT t.id, t.type, %(mode)s, %(store_id)s::uuid, %(event_trader)s::uuid, 'order', moved.id,
-         %(version)s + 1, %(event_requisite)s::uuid, t.data
-    FROM moved, unnest(%(event_ids)s::uuid[], %(event_types)s::text[], %(event_data)s::jsonb[]) AS t (id, type, data)
+         %(version)s + 1, %(event_requisite)s::uuid, %(event_data)s::jsonb
+    FROM moved, unnest(%(event_ids)s::uuid[], %(event_types)s::text[]) AS t (id, type)
 )
 SELECT CASE WHEN %(entry_kind)s::text IS NOT NULL THEN {POST_SQL} END AS entry_id
   FROM moved LEFT JOIN limits ON true
@@ -97,7 +97,7 @@ def apply(
         | _events(order, row, extra_events)
         | entry_params(postings[-1] if postings else None, SubjectKind.ORDER, order.id, reason)
         | {
-            "id": order.id, "version": before.version, "from_status": before.status, "mode": order.mode,
+            "id": order.id, "updated_at": order.updated_at, "version": before.version, "from_status": before.status, "mode": order.mode,
             "store_id": order.store_id, "step": row.step.value, "reason": reason,
             "actor_kind": actor.kind.value, "actor_id": actor.id,
             "match_trace": orjson.dumps(match_trace).decode() if match_trace is not None else None,
@@ -204,7 +204,7 @@ def _events(order: OrderRecord, row: Transition, extra: tuple[str, ...]) -> dict
     return {
         "event_ids": [new_id() for _ in types],
         "event_types": types,
-        "event_data": [data] * len(types),
+        "event_data": data,
         "event_trader": order.trader_id,
         "event_requisite": order.requisite_id,
     }

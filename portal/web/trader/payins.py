@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -16,7 +17,7 @@ from portal.disputes.service import open_dispute
 from portal.orders.models import Status
 from portal.orders.queries import get_order_for_trader
 from portal.orders.record import OrderRecord
-from portal.orders.service import confirm_payin, decline_payin
+from portal.orders.service import confirm_payin_at_once, decline_payin
 from portal.orders.trader_view import was_given_back
 from portal.reference.queries import get_currency
 from portal.web.orders.reasons import DISPUTE_REASONS, DeclineForm
@@ -48,9 +49,7 @@ def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
         if received != order.amount_minor and request.form.get("agreed_minor") != str(received):
             return still_open(FormState(order_id, "amount", typed, agreed_minor=received))
     actor = current_seat().actor
-    ended = run_in_transaction(
-        lambda: confirm_payin(payin_of_mine(order_id, lock=True), received, actor=actor)
-    )
+    ended = confirm_payin_at_once(partial(payin_of_mine, order_id), received, actor=actor)
     amount = amount_text(ended.actual_minor, ended.currency)
     return done(_("Confirmed: %(amount)s %(currency)s.", amount=amount, currency=ended.currency))
 
