@@ -123,13 +123,20 @@ def confirm_a_few(dsn: str, world: World) -> None:
         load = run_load(server.port, Pool(makers, orders, 1).clients(), 5.0, expected=303)
     if load.unexpected or not load.latencies:
         raise RuntimeError(f"confirming: {load.unexpected} {load.example!r}")
+    settle_down(dsn)
+
+
+def settle_down(dsn: str) -> None:
+    """What autovacuum does within a minute, after thousands of rows came at once: plans made for the empty tables
+    are made anew."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
 
 def _bare_pool(dsn: str, wanted: int, slices: int) -> Pool:
     with psycopg.connect(floor_dsn(dsn), autocommit=True) as connection:
-        connection.execute(_MORE_OF_FLOOR, (wanted,))
+        for start in range(0, wanted, _PORTION):
+            connection.execute(_MORE_OF_FLOOR, (min(_PORTION, wanted - start),))
         orders = connection.execute(
             "SELECT id, trader_id FROM floor.orders WHERE status = 'awaiting_payment' ORDER BY id"
         ).fetchall()
@@ -154,6 +161,8 @@ def _bare_pool(dsn: str, wanted: int, slices: int) -> Pool:
     return Pool(makers, orders, slices)
 
 
+# Each statement is a transaction of its own: what one transaction leaves behind slows down its later matches.
+_PORTION = 200
 _MORE_OF_FLOOR = """
 SELECT count(floor.create_payin(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()::text, gen_random_uuid()::text,
   'x', a, a * 100, a * 3, 95000000, (random() * 2147483646)::int, gen_random_uuid()::text::bytea, gen_random_uuid(),
@@ -178,6 +187,7 @@ def measure(run: Run) -> None:
             {t: by_browser(mine.port, email) for t, email in run.world.traders}, orders, run.rounds + 1
         )
         bare = _bare_pool(run.dsn, int(needed_s * _MOST_BARE), run.rounds + 1)
+        settle_down(run.dsn)
         results = in_turn(
             {
                 "ours": Side(mine, lambda s: run_load(mine.port, ours.clients(), s, expected=303)),
