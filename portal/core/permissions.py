@@ -64,6 +64,7 @@ class Permission(StrEnum):
     BALANCE_VIEW = "balance:view"
     WITHDRAWAL_REQUEST = "withdrawal:request"
     WEBHOOK_CHANGE = "webhook:change"
+    WEBHOOK_RESEND = "webhook:resend"
     API_KEY_VIEW = "api_key:view"
     API_KEY_ISSUE = "api_key:issue"
     API_KEY_REVOKE = "api_key:revoke"
@@ -75,6 +76,13 @@ class Permission(StrEnum):
     TRADER_VERIFY = "trader:verify"
     MERCHANT_VIEW = "merchant:view"
     NUMBER_REVEAL = "number:reveal"
+    # What staff do to the orders of others
+    ORDER_CANCEL = "order:cancel"
+    ORDER_COMPLETE = "order:complete"
+    ORDER_REASSIGN = "order:reassign"
+    REVIEW_DECIDE = "review:decide"
+    DISPUTE_OPEN = "dispute:open"
+    DISPUTE_DECIDE = "dispute:decide"
     # People and their access
     PERSON_VIEW = "person:view"
     PERSON_EXPORT = "person:export"
@@ -116,6 +124,7 @@ _SENTENCES = {
     Permission.BALANCE_VIEW: _l("See balances and statements."),
     Permission.WITHDRAWAL_REQUEST: _l("Ask for settlement money to be paid out."),
     Permission.WEBHOOK_CHANGE: _l("Change where the store is told what happened."),
+    Permission.WEBHOOK_RESEND: _l("Send a webhook again."),
     Permission.API_KEY_VIEW: _l("See the store's API keys, without what is secret in them."),
     Permission.API_KEY_ISSUE: _l("Issue and rotate API keys of the store."),
     Permission.API_KEY_REVOKE: _l("Revoke API keys of the store."),
@@ -126,6 +135,12 @@ _SENTENCES = {
     Permission.TRADER_VERIFY: _l("Verify traders, or take their verification back."),
     Permission.MERCHANT_VIEW: _l("See merchants with their stores and members."),
     Permission.NUMBER_REVEAL: _l("See a masked number in full, for a reason that is written down."),
+    Permission.ORDER_CANCEL: _l("Cancel orders of others that nobody has paid yet."),
+    Permission.ORDER_COMPLETE: _l("Complete orders of others, late and in another amount as well."),
+    Permission.ORDER_REASSIGN: _l("Take orders off a trader, so that another one gets them."),
+    Permission.REVIEW_DECIDE: _l("Let orders go on that were set aside for review, or refuse them."),
+    Permission.DISPUTE_OPEN: _l("Open disputes over orders of others."),
+    Permission.DISPUTE_DECIDE: _l("Decide disputes: complete the order or cancel it."),
     Permission.PERSON_VIEW: _l("See people with their roles and state."),
     Permission.PERSON_EXPORT: _l("Take the list of people out as a file."),
     Permission.PERSON_INVITE: _l("Invite people by a single-use link."),
@@ -146,6 +161,8 @@ _TWO_PEOPLE = frozenset(
         Permission.PAYOUT_PAY,
         Permission.PAYOUT_CREATE,
         Permission.WITHDRAWAL_REQUEST,
+        Permission.ORDER_COMPLETE,
+        Permission.DISPUTE_DECIDE,
         Permission.API_KEY_ISSUE,
         Permission.TRADER_VERIFY,
         Permission.PERSON_INVITE,

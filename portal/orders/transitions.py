@@ -5,6 +5,7 @@ The database refuses every other change of status as well (see the first migrati
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,6 +123,12 @@ _TABLE = {
     for row in rows
     for source in row.sources
 }
+
+
+def may_happen(direction: str, status: str, steps: Collection[Step], kind: ActorKind) -> bool:
+    """Whether one of these steps fits the order as it stands, for such an actor."""
+    rows = (_TABLE.get((Direction(direction), Status(status), step)) for step in steps)
+    return any(row is not None and kind in row.actors for row in rows)
 
 
 def find_transition(direction: str, status: str, step: Step, actor: Actor) -> Transition:

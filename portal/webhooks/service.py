@@ -24,6 +24,7 @@ from portal.core.egress import EgressRefused, check_url
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.core.modes import Mode
+from portal.events.models import Event
 from portal.webhooks.delivery import give_up_pending
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -188,14 +189,24 @@ def delete_endpoint(endpoint: WebhookEndpoint, *, actor: Actor = SYSTEM) -> None
     give_up_pending([endpoint.id])
 
 
-def request_redelivery(store_id: uuid.UUID, mode: Mode, delivery_id: uuid.UUID) -> WebhookDelivery:
-    """Send one delivery again at once, under the same webhook-id, on the whole schedule.
+def request_redelivery(
+    store_id: uuid.UUID,
+    mode: Mode,
+    delivery_id: uuid.UUID,
+    *,
+    about: uuid.UUID | None = None,
+    reason: str | None = None,
+    actor: Actor = SYSTEM,
+) -> WebhookDelivery:
+    """Send one delivery again at once, under the same webhook-id, on the whole schedule. Locks the delivery.
 
-    Raises NotFound for another store's delivery, Conflict while the endpoint is disabled or deleted.
+    Raises NotFound for another store's delivery, or one that is not `about` this order, Conflict while the
+    endpoint is disabled or deleted. The audit log says it of what the event is about.
     """
     row = db.session.execute(
-        select(WebhookDelivery, WebhookEndpoint)
+        select(WebhookDelivery, WebhookEndpoint, Event)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .join(Event, Event.id == WebhookDelivery.event_id)
         .where(
             WebhookDelivery.id == delivery_id,
             WebhookEndpoint.store_id == store_id,
@@ -204,15 +215,17 @@ def request_redelivery(store_id: uuid.UUID, mode: Mode, delivery_id: uuid.UUID) 
         .with_for_update(of=WebhookDelivery)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if row is None:
+    if row is None or about not in {None, row[2].subject_id}:
         raise NotFound("There is no such delivery.")
-    delivery, endpoint = row
+    delivery, endpoint, told = row
     if endpoint.disabled_at is not None or endpoint.deleted_at is not None:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
     if delivery.state != DeliveryState.PENDING.value:
         delivery.state, delivery.attempts, delivery.done_at = DeliveryState.PENDING.value, 0, None
     delivery.next_at = _now()
     db.session.flush()
+    subject, after = (told.subject_kind, told.subject_id), {"event": told.id, "type": told.type}
+    record_audit("webhook_delivery.resent", actor=actor, subject=subject, after=after, reason=reason)
     return delivery
 
 

@@ -31,11 +31,13 @@ from portal.notifications.service import notify
 from portal.traders.verification import add_document
 from portal.traders.verification_models import DocumentKind
 from portal.web.security import session_cookie
+from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.access.people import person
 from tests.web.desk import Desk, open_desk
 
 _OFFICE = {
     "person_id", "trader_id", "team_id", "merchant_id", "invitation_id", "document_id", "request_id",
+    "requisite_id",
 }  # fmt: skip
 TIMES = SessionTimes(absolute_s=3600)
 
@@ -147,8 +149,13 @@ class World:
 
     def _make(self, rule: Rule, name: str, kind: str, owner: str) -> object:
         user = self.people[owner]
-        if name in {"order_id", "receipt_id"}:
-            return self._order(kind, owner)[name == "receipt_id"]
+        if name in {"order_id", "receipt_id", "delivery_id"}:
+            order_id, receipt_id = self._order(kind, owner)
+            return (
+                self._delivery(order_id)
+                if name == "delivery_id"
+                else {"order_id": order_id, "receipt_id": receipt_id}[name]
+            )
         if name == "session_id":
             with transaction():
                 return start_session(user.id, None, None, TIMES).id
@@ -169,7 +176,12 @@ class World:
             self.desks["another trader" if owner.startswith("another") else "trader"],
             self.people["support"],
         )
-        ids = {"person_id": user.id, "trader_id": desk.trader.id, "team_id": desk.scene.team_id}
+        ids = {
+            "requisite_id": desk.requisite.id,
+            "person_id": user.id,
+            "trader_id": desk.trader.id,
+            "team_id": desk.scene.team_id,
+        }
         if name in ids:
             return ids[name]
         with transaction():
@@ -198,6 +210,18 @@ class World:
             receipt = desk.receipt(order).id if kind == "payin" else order.id
             self._orders[side, kind] = (order.id, receipt)
         return self._orders[side, kind]
+
+    def _delivery(self, order_id: uuid.UUID) -> uuid.UUID:
+        """What the order's store was told when it was created, sent to an endpoint of its own."""
+        with transaction():
+            event = hot("SELECT id, store_id FROM event WHERE subject_id = %(id)s LIMIT 1", {"id": order_id})[
+                0
+            ]
+            endpoint, _ = set_endpoint(event["store_id"], Mode.LIVE, EndpointUrl("https://shop.example/hook"))
+            sql = "INSERT INTO webhook_delivery (id, endpoint_id, event_id) VALUES (%(id)s, %(endpoint)s, %(event)s)"
+            sql += " ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending' RETURNING id"
+            values = {"id": new_id(), "endpoint": endpoint.id, "event": event["id"]}
+            return uuid.UUID(str(hot(sql, values)[0]["id"]))
 
     def _notification(self, user: User) -> uuid.UUID:
         about = uuid.uuid4().hex

@@ -30,7 +30,9 @@ class AlreadyCompleted(Conflict):
     code, title = "invalid_transition", "This order is completed with another amount"
 
 
-def confirm_payin(order: OrderRecord, received_minor: int | None, *, actor: Actor) -> OrderRecord:
+def confirm_payin(
+    order: OrderRecord, received_minor: int | None, *, actor: Actor, reason: str | None = None
+) -> OrderRecord:
     """Complete a locked payin with what was received (fiat minor units; None: the order's amount).
 
     From `expired` it is a late completion: the hold is taken anew, if the deposit covers it. The same
@@ -46,7 +48,7 @@ def confirm_payin(order: OrderRecord, received_minor: int | None, *, actor: Acto
     row = find_transition(order.direction, order.status, step, actor)
     if step is Step.CONFIRMED_LATE:
         _check_not_too_late(order, actor)
-    return settle(order, row, received, actor=actor)
+    return settle(order, row, received, actor=actor, reason=reason)
 
 
 def confirm_payin_at_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from datetime import timedelta
 
+from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
@@ -24,9 +25,14 @@ def release_review(order: OrderRecord, reason: str | None = None, *, actor: Acto
     return released
 
 
-def refuse_review(order: OrderRecord, *, actor: Actor) -> OrderRecord:
-    """End a locked order that was set aside; what a payout held goes back. The word told is neutral."""
+def refuse_review(order: OrderRecord, reason: str | None = None, *, actor: Actor) -> OrderRecord:
+    """End a locked order that was set aside; what a payout held goes back.
+
+    The word told is neutral: why is for the audit log alone.
+    """
     row = find_transition(order.direction, order.status, Step.REFUSED, actor)
     before = copy(order)
     order.ended_at = order.read_at
+    if reason:
+        record_audit("review.refused", actor=actor, subject=("order", order.id), reason=reason)
     return apply(order, row, actor=actor, reason="declined", before=before)

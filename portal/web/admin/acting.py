@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from flask_login import current_user
+from portal.web.acting import acting_person as admin_actor
 
-from portal.core.actors import Actor
-from portal.identity.acting import actor_of
-from portal.web.origin import current_origin
-
-
-def admin_actor() -> Actor:
-    """The signed-in person, with where the request comes from."""
-    actor = actor_of(current_user.id, current_user.session.roles)
-    return Actor(actor.kind, actor.id, current_origin())
+__all__ = ["admin_actor"]

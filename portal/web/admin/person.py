@@ -8,11 +8,8 @@ from collections.abc import Callable
 from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import Form, StringField
-from wtforms.validators import InputRequired, Length
 
 from portal.core.db import transaction
 from portal.core.errors import Conflict, DomainError, Forbidden
@@ -24,19 +21,7 @@ from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.person_view import look_at
 from portal.web.auth.sudo import needs_sudo
-
-
-class ReasonForm(Form):  # type: ignore[misc]
-    """Why; kept in the audit log."""
-
-    reason = StringField(
-        _l("Reason"),
-        validators=[
-            InputRequired(_l("Say why.")),
-            Length(min=3, message=_l("Say why in a few words.")),
-            Length(max=500, message=_l("This is too long.")),
-        ],
-    )
+from portal.web.reason_form import ReasonForm
 
 
 @blueprint.get("/people/<uuid:person_id>")

@@ -19,6 +19,7 @@ from portal.web.merchant.seat import Seat, current_seat
 from portal.web.order_lines import order_listing
 from portal.web.orders.amounts import Share
 from portal.web.orders.page import Eyes, answer, raw_of, read_page
+from portal.web.orders.resending import resend
 from portal.web.receipts import receipt_response
 
 
@@ -56,7 +57,15 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
     eyes = Eyes("merchant", _whose(), frozenset({Share.STORE}), sees_shop=True, sees_webhooks=True)
     page = read_page(order_id, eyes)
     holds_keys = page.order.store_id in current_seat().stores_for(Permission.API_KEY_VIEW)
-    return answer(page, raw=raw_of(page.order) if holds_keys else None)
+    resends = page.order.store_id in current_seat().stores_for(Permission.WEBHOOK_RESEND)
+    return answer(page, raw=raw_of(page.order) if holds_keys else None, may_resend=resends)
+
+
+@blueprint.post("/orders/<order_id:order_id>/deliveries/<uuid:delivery_id>/resending")
+@requires(Permission.WEBHOOK_RESEND)
+def order_resend(order_id: uuid.UUID, delivery_id: uuid.UUID) -> ResponseReturnValue:
+    mine = Whose(stores=tuple(current_seat().stores_for(Permission.WEBHOOK_RESEND)))
+    return resend(lambda: read_dossier(order_id, mine, Wanted()).order, delivery_id)
 
 
 @blueprint.get("/orders/<order_id:order_id>/receipts/<receipt_id:receipt_id>")

@@ -12,15 +12,14 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
-from flask_login import current_user
 
 from portal.core.errors import NotFound
-from portal.core.permissions import Permission, Reach, requires
+from portal.core.ids import public_id
+from portal.core.permissions import Permission, requires
 from portal.matching.queries import count_reasons
 from portal.matching.service import Wanted
 from portal.merchants.queries import get_store, list_store_names
-from portal.orders.order_list import OrderLine, Whose
-from portal.orders.queries import get_order
+from portal.orders.order_list import OrderLine
 from portal.orders.receipts import get_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service.assign import database_now
@@ -30,18 +29,12 @@ from portal.web.listing import Listing, render
 from portal.web.listing_export import export
 from portal.web.order_lines import order_listing
 from portal.web.orders.amounts import Share
+from portal.web.orders.doing import add_verbs, verbs_for
 from portal.web.orders.page import Eyes, answer, read_page
+from portal.web.orders.reach import is_everybodys, staff_order, whose_orders
+from portal.web.orders.resending import resend
+from portal.web.orders.revealing import requisite_number, show_requisite_number
 from portal.web.receipts import receipt_response
-
-
-def is_everybodys(permission: Permission) -> bool:
-    """Whether the visitor holds it for everybody's things."""
-    return current_user.can(permission) and current_user.reach(permission) is Reach.ALL
-
-
-def whose_orders() -> Whose:
-    """Raises MissingPermission."""
-    return Whose() if current_user.reach(Permission.ORDER_VIEW) is Reach.ALL else Whose(stores=())
 
 
 def staff_listing(portal: str) -> Listing[OrderLine]:
@@ -73,13 +66,6 @@ def staff_eyes(portal: str) -> Eyes:
     )
 
 
-def staff_order(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
-    """Any order, for who may see everybody's. Raises NotFound."""
-    if whose_orders() != Whose():
-        raise NotFound("There is no such order.")
-    return get_order(order_id, lock=lock)
-
-
 def _portal() -> str:
     return str(request.blueprint)
 
@@ -96,12 +82,29 @@ def export_orders() -> ResponseReturnValue:
 
 @requires(Permission.ORDER_VIEW)
 def order(order_id: uuid.UUID) -> ResponseReturnValue:
-    return answer(read_page(order_id, staff_eyes(_portal())))
+    page = read_page(order_id, staff_eyes(_portal()))
+    resends = is_everybodys(Permission.WEBHOOK_RESEND)
+    return answer(
+        page, verbs=verbs_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order)
+    )  # fmt: skip
+
+
+def _reveal_url(order: OrderRecord) -> str | None:
+    """Where the requisite's whole number can be seen, for who may."""
+    if order.requisite_id is None or not is_everybodys(Permission.NUMBER_REVEAL):
+        return None
+    number = public_id("ord", order.id)
+    return url_for(f"{_portal()}.requisite_number", requisite_id=order.requisite_id, order=number)
 
 
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
     return receipt_response(get_receipt(staff_order(order_id).id, receipt_id))
+
+
+@requires(Permission.WEBHOOK_RESEND)
+def order_resend(order_id: uuid.UUID, delivery_id: uuid.UUID) -> ResponseReturnValue:
+    return resend(lambda: staff_order(order_id, Permission.WEBHOOK_RESEND), delivery_id)
 
 
 @requires(Permission.ORDER_VIEW)
@@ -127,7 +130,7 @@ def _today() -> date:
 
 
 def add_order_routes(blueprint: Blueprint) -> None:
-    """Put the list of everybody's orders, its file and each order's page into a portal of staff."""
+    """Put the list of everybody's orders, its file and each order's page and verbs into a portal of staff."""
     one = "/orders/<order_id:order_id>"
     for path, view in (
         ("/orders", orders),
@@ -137,3 +140,10 @@ def add_order_routes(blueprint: Blueprint) -> None:
         (f"{one}/matching", order_matching),
     ):
         blueprint.add_url_rule(path, view.__name__, view)
+    blueprint.add_url_rule(
+        f"{one}/deliveries/<uuid:delivery_id>/resending", "order_resend", order_resend, methods=["POST"]
+    )
+    reveal = "/requisites/<uuid:requisite_id>/number"
+    blueprint.add_url_rule(reveal, "requisite_number", requisite_number)
+    blueprint.add_url_rule(reveal, "show_requisite_number", show_requisite_number, methods=["POST"])
+    add_verbs(blueprint)

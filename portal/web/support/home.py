@@ -14,7 +14,8 @@ from portal.web.home_figures import day_of, flow_chart
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
 from portal.web.order_lines import STAFF_AT_A_GLANCE
-from portal.web.orders.staff import staff_listing, whose_orders
+from portal.web.orders.reach import whose_orders
+from portal.web.orders.staff import staff_listing
 from portal.web.support import blueprint
 
 _SHOWN = 10
