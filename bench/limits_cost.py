@@ -75,10 +75,12 @@ def requests_of(app: Flask, key: str) -> Callable[[], None]:
 def by_flask_limiter() -> Iterator[None]:
     """Count the API's callers with Flask-Limiter, as it would stand in the hook of the API."""
     from flask_limiter import ApplicationLimit, Limiter
+    from limits.storage import storage_from_string
+    from limits.strategies import FixedWindowRateLimiter
 
     from portal.api import authentication
     from portal.reference import configuration as config
-    from portal.web.limits import limiter as of_pages
+    from portal.settings import get_settings
 
     limiter = Limiter(
         lambda: str(g.limited_subject),
@@ -87,7 +89,9 @@ def by_flask_limiter() -> Iterator[None]:
         ],
         key_prefix="bench:api",
     )
-    limiter._storage, limiter._limiter = of_pages._storage, of_pages._limiter  # noqa: SLF001
+    url = get_settings().redis_url.get_secret_value()
+    storage = storage_from_string(f"redis+{url}" if url.startswith("unix:") else url)
+    limiter._storage, limiter._limiter = storage, FixedWindowRateLimiter(storage)  # noqa: SLF001
     limiter.enabled = limiter.initialized = True
     limiter._request_identifier = lambda: "api"  # noqa: SLF001
     for group in limiter.limit_manager._application_limits:  # noqa: SLF001

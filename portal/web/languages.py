@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import support
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, Domain, get_locale
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 LANGUAGES = ("en", "ru")
 
@@ -43,15 +47,35 @@ class KeptDomain(Domain):  # type: ignore[misc]
         self._kept: dict[str, support.Translations] = {}
 
     def get_translations(self) -> support.Translations | support.NullTranslations:
-        locale = get_locale()
+        # What get_locale() says, which asks four proxies for it each time.
+        held = g.get("_flask_babel")
+        locale = getattr(held, "babel_locale", None) or get_locale()
         language = "en" if locale is None else locale.language
         if language not in self._kept:
             self._kept[language] = super().get_translations()
         return self._kept[language]
 
 
+def _install_words(app: Flask, domain: KeptDomain) -> None:
+    """`_` and its kin for templates, as Jinja's newstyle ones but found in one step instead of four."""
+
+    @pass_eval_context
+    def gettext(about: EvalContext, string: str, /, **variables: Any) -> str:
+        words: str = domain.get_translations().gettext(string)
+        return (Markup(words) if about.autoescape else words) % variables  # noqa: S704 - the catalogue is ours
+
+    @pass_eval_context
+    def ngettext(about: EvalContext, one: str, many: str, num: int, /, **variables: Any) -> str:
+        words: str = domain.get_translations().ngettext(one, many, num)
+        return (Markup(words) if about.autoescape else words) % ({"num": num} | variables)  # noqa: S704
+
+    app.jinja_env.globals.update(_=gettext, gettext=gettext, ngettext=ngettext)
+
+
 def register(app: Flask) -> None:
     Babel(app, locale_selector=current_language, timezone_selector=_timezone_name)
+    domain = KeptDomain()
     # Flask-Babel makes a domain for each request, which reads its catalogue from the file again.
-    app.before_request(KeptDomain().as_default)
+    app.before_request(domain.as_default)
+    _install_words(app, domain)
     app.jinja_env.globals["page_language"] = lambda: str(get_locale() or "en").partition("_")[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from flask_babel import force_locale
@@ -21,6 +23,9 @@ from portal.web.pay.forms import ClaimForm
 from portal.web.pay.guard import CSRF_FIELD, csrf_token
 from portal.web.pay.languages import LANGUAGES, asked_language, direction_of, pick_language
 from portal.web.pay.view import PaymentView, Screen, view_of
+
+# No token has such letters.
+_ANY_TOKEN = "ANY-TOKEN"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,19 @@ def back_to_page(token: str) -> BaseResponse:
 
 def link_of(token: str) -> Any:
     """Addresses of this session that keep the language chosen by hand."""
-    language = asked_language()
+    language, root, quoted = asked_language(), request.script_root, quote(token, safe="")
 
-    def link(endpoint: str, **values: Any) -> str:
-        values.setdefault("lang", language)
-        return url_for(endpoint, token=token, **values)
+    def link(endpoint: str, **values: str) -> str:
+        values.setdefault("lang", language or "")
+        return _address(root, endpoint, **values).replace(_ANY_TOKEN, quoted)
 
     return link
+
+
+@lru_cache(maxsize=512)
+def _address(_root: str, endpoint: str, *, lang: str, **values: Any) -> str:
+    """A page names a dozen addresses, the same ones for every session but for the token."""
+    return url_for(endpoint, token=_ANY_TOKEN, lang=lang or None, **values)
 
 
 def _choices(order: OrderRecord, store: StoreTerms, language: str) -> list[MethodChoice]:
