@@ -65,9 +65,11 @@ def words_of(status: int) -> tuple[str, str]:
     return known.get(status, unexpected if status >= 500 else known[400])
 
 
-def refusal(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
-    """The answer itself, as a page or a notice."""
-    variables = {"title": title, "detail": detail, "request_id": request_id(), "status": status}
+def refusal(
+    status: int, title: str, detail: str, retry_after_s: int | None = None, *, page: str | None = None
+) -> Response:
+    """The answer itself, as a page or a notice; `page` is where to go on from it, else the start."""
+    variables = {"title": title, "detail": detail, "request_id": request_id(), "status": status, "page": page}
     if is_htmx():
         response = notice_fragment("errors/_notice.html", status, **variables)
     else:
@@ -92,7 +94,7 @@ def _has_shell(status: int) -> bool:
 
 def from_refusal(error: DomainError) -> Response:
     title, _detail = words_of(error.status)
-    return refusal(error.status, title, _(error.detail), error.retry_after_s)
+    return refusal(error.status, title, _(error.detail), error.retry_after_s, page=error.extra.get("page"))
 
 
 def to_sign_in(error: NotSignedIn) -> BaseResponse:

@@ -10,20 +10,30 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from flask import Response, after_this_request, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
+from flask_babel import gettext as _
 
+from portal.core.errors import BadRequest
 from portal.core.htmx import fragment, is_htmx
 from portal.settings import get_settings
 
 Row = TypeVar("Row")
 PAGE = 50
 _COLUMNS_KEPT_S = 365 * 86400
+# What of a refused value is said back.
+_SHOWN = 60
+# Ids, which lists of orders are narrowed by, can say no other moments.
+_YEARS = (1971, 2999)
+# Parameters that every list has.
+_OWN = frozenset({"sort", "after", "columns"})
 
 
 class Cell(StrEnum):
@@ -81,10 +91,17 @@ class Filter:
     otherwise: LazyString | str = ""
 
     def clean(self, text: str) -> str:
-        """What is taken of the URL: nothing that is not one of the choices, nothing endless."""
-        text = text.replace("\0", "").strip()[:200]
-        if self.kind is Kind.CHOICE and text not in {value for value, _ in self.choices()}:
-            return ""
+        """What is taken of the URL: nothing endless. Raises NotOfThisList for a choice or a day that is none."""
+        if self.kind is Kind.TEXT:
+            return text.replace("\0", "").strip()[:200]
+        if text and self.kind is Kind.CHOICE and text not in {value for value, _ in self.choices()}:
+            raise NotOfThisList(
+                _("“%(name)s” has no choice “%(value)s”.", name=self.label, value=text[:_SHOWN])
+            )
+        if text and self.kind is Kind.DATE and day_of(text) is None:
+            raise NotOfThisList(
+                _("“%(name)s” is not a day: “%(value)s”.", name=self.label, value=text[:_SHOWN])
+            )
         return text
 
 
@@ -191,20 +208,64 @@ class Shown(Generic[Row]):
         return query | ({"sort": wanted} if wanted else {})
 
 
+class NotOfThisList(BadRequest):
+    """The address asks for something that the list does not have; it says what, and leads to the list itself."""
+
+    code = "not_of_this_list"
+
+
 def read_asked(listing: Listing[Any]) -> Asked:
-    """What the URL asks of this list; what makes no sense is left out rather than refused."""
+    """What the URL asks of this list. Raises NotOfThisList (400): what is not known is never passed over."""
+    with _leading_back(listing):
+        return _read(listing)
+
+
+@contextmanager
+def _leading_back(listing: Listing[Any]) -> Iterator[None]:
+    try:
+        yield
+    except NotOfThisList as error:
+        error.extra["page"] = url_for(listing.endpoint, **listing.params)
+        raise
+
+
+def _read(listing: Listing[Any]) -> Asked:
+    known = {narrow.name for narrow in listing.filters} | _OWN | set(listing.params)
+    for name in request.args:
+        if name not in known:
+            raise NotOfThisList(_("This list knows no “%(name)s”.", name=name[:_SHOWN]))
     sort = request.args.get("sort", "") or listing.default_sort
-    if sort.lstrip("-") not in listing.sorts:
-        sort = listing.default_sort
+    if sort.removeprefix("-") not in listing.sorts:
+        raise NotOfThisList(_("This list can't be sorted by “%(name)s”.", name=sort[:_SHOWN]))
+    for name in request.args.getlist("columns"):
+        if name not in {column.name for column in listing.columns}:
+            raise NotOfThisList(_("This list has no column “%(name)s”.", name=name[:_SHOWN]))
     filters = {narrow.name: narrow.clean(request.args.get(narrow.name, "")) for narrow in listing.filters}
-    return Asked(filters, sort.lstrip("-"), sort.startswith("-"), _unpack(request.args.get("after", "")))
+    return Asked(
+        filters, sort.removeprefix("-"), sort.startswith("-"), _unpack(request.args.get("after", ""))
+    )
+
+
+def day_of(text: str) -> date | None:
+    """A day as browsers send it; None for whatever is none, or too far away for an id to say it."""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return None
+    return day if _YEARS[0] <= day.year <= _YEARS[1] else None
+
+
+def bad_place() -> NotOfThisList:
+    """The refusal of a cursor that this list did not give."""
+    return NotOfThisList(_("There is no such place to go on from."))
 
 
 def show(listing: Listing[Row]) -> Shown[Row]:
     """Fetch the asked page."""
     asked = read_asked(listing)
     size = listing.page_size
-    rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, size + 1))
+    with _leading_back(listing):
+        rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, size + 1))
     page = rows[:size]
     more = _pack(listing.cursor(page[-1], asked)) if len(rows) > size else None
     return Shown(listing, asked, page, chosen_columns(listing), more)
@@ -269,11 +330,13 @@ def _pack(values: tuple[str, ...]) -> str:
 
 
 def _unpack(text: str) -> tuple[str, ...] | None:
-    """The cursor's values; None for whatever is not a cursor, which is the first page."""
+    """The cursor's values; None where there is none, which is the first page. Raises NotOfThisList."""
+    if not text:
+        return None
     try:
         values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error):
-        return None
+        raise bad_place() from None
     if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
         return tuple(values)
-    return None
+    raise bad_place()

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, stream_with_context
 
 from portal.core.db import release
-from portal.web.listing import Cell, Column, Listing, chosen_columns, pages_of, read_asked
+from portal.web.listing import Cell, Column, Listing, bad_place, chosen_columns, pages_of, read_asked
 from portal.web.presentation import plain_amount
 
 _PAGE = 500
@@ -21,8 +21,13 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", 
 
 
 def export(listing: Listing[Any]) -> Response:
-    """The file, written while it is read; ends after about MOST_ROWS rows. The route checks the permission."""
+    """The file, written while it is read; ends after about MOST_ROWS rows. The route checks the permission.
+
+    Raises NotOfThisList; a file begins where the list does.
+    """
     asked, columns = read_asked(listing), chosen_columns(listing)
+    if asked.after is not None:
+        raise bad_place()
 
     def lines() -> Iterator[str]:
         yield "\ufeff" + _line(_heads(columns))

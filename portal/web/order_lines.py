@@ -14,11 +14,9 @@ from portal.core.modes import Mode
 from portal.orders.models import Direction, Status
 from portal.orders.order_list import Narrow, OrderLine, Whose, list_orders
 from portal.web.languages import current_timezone
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, day_of
 from portal.web.presentation import method_name
 
-_PARSE_DAY = "%Y-%m-%d"
-_YEARS = (1971, 2999)
 # What a home page shows of its latest orders.
 AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "settlement", "store")
 STAFF_AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "store", "trader")
@@ -163,17 +161,13 @@ def narrow_of(asked: Asked) -> Narrow:
     )
 
 
-def _midnight(day: str | None) -> datetime | None:
-    try:
-        midnight = datetime.strptime(day or "", _PARSE_DAY).replace(tzinfo=current_timezone())
-    except ValueError:
-        return None
-    # Ids can say no other moments.
-    return midnight if _YEARS[0] <= midnight.year <= _YEARS[1] else None
+def _midnight(text: str | None) -> datetime | None:
+    day = day_of(text) if text else None
+    return datetime(day.year, day.month, day.day, tzinfo=current_timezone()) if day else None
 
 
 def _uuid(after: tuple[str, ...] | None) -> uuid.UUID | None:
     try:
         return uuid.UUID(after[0]) if after else None
     except ValueError:
-        return None
+        raise bad_place() from None

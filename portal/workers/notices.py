@@ -34,7 +34,6 @@ ENDED = frozenset(
         "payout.cancelled",
     }
 )
-HOME, QUEUE = "/", "/trader/queue"
 
 
 def tell_of_events(events: Sequence[RelayedEvent]) -> None:
@@ -67,7 +66,7 @@ def _notices(events: Sequence[OrderEvent]) -> Iterator[Notice]:
             yield from _of_dispute(event, of_trader)
         # A payout is the trader's own choice: there is nothing to tell them.
         elif event.direction == "payin" and of_trader and of_trader.user_id:
-            link = f"{QUEUE}#order-{event.order_id}"
+            link = _page("trader", event)
             yield Notice(
                 of_trader.user_id, NotificationKind.NEW_ORDER, str(event.order_id), _params(event), link
             )
@@ -76,15 +75,21 @@ def _notices(events: Sequence[OrderEvent]) -> Iterator[Notice]:
 def _of_dispute(event: OrderEvent, of_trader: TraderPeople | None) -> Iterator[Notice]:
     """The trader and their lead, support, and the store's owners."""
     store = find_store(event.store_id)
-    homes = dict.fromkeys(list_holders(Role.SUPPORT), HOME)
+    pages = dict.fromkeys(list_holders(Role.SUPPORT), _page("support", event))
     if store is not None:
-        homes |= dict.fromkeys(list_members_of_store(store.merchant_id, store.id, [MemberRole.OWNER]), HOME)
+        owners = list_members_of_store(store.merchant_id, store.id, [MemberRole.OWNER])
+        pages |= dict.fromkeys(owners, _page("merchant", event))
     if of_trader is not None and of_trader.lead_id:
-        homes[of_trader.lead_id] = HOME
+        pages[of_trader.lead_id] = _page("lead", event)
     if of_trader is not None and of_trader.user_id:
-        homes[of_trader.user_id] = f"{QUEUE}#order-{event.order_id}"
-    for user_id, link in homes.items():
+        pages[of_trader.user_id] = _page("trader", event)
+    for user_id, link in pages.items():
         yield Notice(user_id, NotificationKind.DISPUTE_OPENED, str(event.order_id), _params(event), link)
+
+
+def _page(portal: str, event: OrderEvent) -> str:
+    """The order's page in the portal of whoever is told."""
+    return f"/{portal}/orders/{public_id('ord', event.order_id)}"
 
 
 def _params(event: OrderEvent) -> dict[str, str]:

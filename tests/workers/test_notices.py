@@ -55,7 +55,7 @@ def test_a_trader_hears_of_a_new_payin_and_nobody_else_does(desk: Desk) -> None:
     [line] = list_notifications(desk.user.id)
     assert line.kind is NotificationKind.NEW_ORDER
     assert line.params == {"order": public_id("ord", order.id), "amount": "1500.00 RUB"}
-    assert line.link == f"/trader/queue#order-{order.id}"
+    assert line.link == f"/trader/orders/{public_id('ord', order.id)}"
     assert count_unread(other.user.id) == 0
 
 
@@ -74,7 +74,7 @@ def test_the_bell_forgets_an_order_that_is_done_with(desk: Desk) -> None:
     relay()
     assert count_unread(desk.user.id) == 1
     [unread] = [line for line in list_notifications(desk.user.id) if line.read_at is None]
-    assert str(open_still.id) in unread.link
+    assert public_id("ord", open_still.id) in unread.link
 
 
 def test_a_dispute_is_told_to_all_it_concerns_until_it_is_decided(desk: Desk) -> None:
@@ -96,6 +96,13 @@ def test_a_dispute_is_told_to_all_it_concerns_until_it_is_decided(desk: Desk) ->
     )
     assert set(db.session.scalars(about)) >= set(concerned)
     assert not {admin.id, accountant.id} & set(db.session.scalars(about))
+    number = public_id("ord", order.id)
+    portals = dict(zip(concerned, ("trader", "lead", "support", "merchant"), strict=True))
+    for person, portal in portals.items():
+        link = next(
+            line.link for line in list_notifications(person) if line.kind is NotificationKind.DISPUTE_OPENED
+        )
+        assert link == f"/{portal}/orders/{number}"
     mailed = set(db.session.scalars(db.select(Mail.recipient)))
     assert {support.email, owner.email, desk.user.email} <= mailed
     with transaction():

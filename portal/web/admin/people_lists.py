@@ -22,7 +22,7 @@ from portal.identity.people_list import (
     count_people,
     list_people_rows,
 )
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
 from portal.web.presentation import role_names
 
 
@@ -108,15 +108,17 @@ def _narrow(asked: Asked) -> Narrow:
 
 
 def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
-    """The cursor's values, if they are what this sort sorts by."""
-    if asked.after is None or len(asked.after) != 2:
+    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
+    if asked.after is None:
         return None
+    if len(asked.after) != 2:
+        raise bad_place()
     try:
         if asked.sort in {PersonSort.CREATED, PersonSort.SEEN} and asked.after[0] != "-infinity":
             datetime.fromisoformat(asked.after[0])
         return asked.after[0].replace("\0", ""), uuid.UUID(asked.after[1])
     except ValueError:
-        return None
+        raise bad_place() from None
 
 
 def _fetch(asked: Asked) -> list[PersonRow]:
