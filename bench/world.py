@@ -159,7 +159,7 @@ def make_floor(connection: psycopg.Connection[Any]) -> None:
     connection.execute("CREATE SCHEMA floor")
     connection.execute("SET search_path = floor, public")
     connection.execute((ROOT / "bench/floor.sql").read_bytes())
-    for name in ("0001_ledger_rules.sql", "0005_posting_order.sql"):
+    for name in ("0001_ledger_rules.sql", "0005_posting_order.sql", "0012_index_plans.sql"):
         connection.execute((ROOT / "migrations/sql" / name).read_bytes())
     connection.execute(_FLOOR_WORLD)
     connection.execute(

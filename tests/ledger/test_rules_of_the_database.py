@@ -64,6 +64,27 @@ def test_a_balanced_entry_moves_both_balances(raw: psycopg.Cursor[Any]) -> None:
     assert one(raw, "SELECT balance_after FROM ledger_posting WHERE account_id = %s", b) == -70
 
 
+POST = (
+    "SELECT ledger_post('deposit', 'live', 'deposit', %s, 0, 'ops', NULL, NULL, NULL,"
+    " %s::bigint[], '{USDT,USDT}', '{70,-70}')"
+)
+SCANS = (
+    "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables"
+    " WHERE relname IN ('ledger_account', 'ledger_entry', 'ledger_posting')"
+)
+
+
+def test_posting_reads_no_table_from_end_to_end_however_small_it_was_when_planned(
+    raw: psycopg.Cursor[Any],
+) -> None:
+    a, b = account(raw), account(raw)
+    raw.execute("DISCARD PLANS")
+    before = one(raw, SCANS)
+    raw.execute(POST, (uuid.uuid4(), [a, b]))
+    raw.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert one(raw, SCANS) == before
+
+
 def test_an_entry_that_does_not_sum_to_zero_is_refused(raw: psycopg.Cursor[Any]) -> None:
     a, b, e = account(raw), account(raw), entry(raw)
     refused(raw, TWO, e, a, "USDT", 70, e, b, "USDT", -69, code="23514")
