@@ -11,6 +11,7 @@ _MODULES = (
     "portal.identity.factor_models",
     "portal.identity.people_models",
     "portal.identity.grant_models",
+    "portal.identity.view_models",
     "portal.reference.models",
     "portal.ledger.models",
     "portal.merchants.models",

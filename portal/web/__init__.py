@@ -23,7 +23,7 @@ from portal.web import (
     support,
     trader,
 )
-from portal.web.account import notifications, profile, tokens
+from portal.web.account import notifications, profile, tokens, views
 from portal.web.account import security as account_security
 from portal.web.converters import OrderIdConverter, ReceiptIdConverter
 from portal.web.dev import components, mailbox
@@ -48,6 +48,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(profile.blueprint)
     app.register_blueprint(tokens.blueprint)
     notifications.register(app)
+    views.register(app)
     mailbox.register(app)
     components.register(app)
     app.register_blueprint(health.blueprint)

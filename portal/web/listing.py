@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 from flask import Response, after_this_request, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -32,8 +33,9 @@ _COLUMNS_KEPT_S = 365 * 86400
 _SHOWN = 60
 # Ids, which lists of orders are narrowed by, can say no other moments.
 _YEARS = (1971, 2999)
-# Parameters that every list has.
-_OWN = frozenset({"sort", "after", "columns"})
+# Parameters that every list has. `view` says that the columns are those of a saved view, not the person's choice.
+_OWN = frozenset({"sort", "after", "columns", "view"})
+_VIEW = "1"
 
 
 class Cell(StrEnum):
@@ -202,10 +204,23 @@ class Shown(Generic[Row]):
         value = ("-" if self.asked.is_descending else "") + self.asked.sort
         return "" if value == self.listing.default_sort else value
 
+    @property
+    def view_query(self) -> str:
+        """This list as it is shown, but from its beginning: what a saved view keeps."""
+        columns = [column.name for column in self.columns]
+        return urlencode(self._query(None) | {"columns": columns, "view": _VIEW}, doseq=True)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the address has of a saved view, and must not lose when the list is narrowed or sorted."""
+        if "view" not in request.args:
+            return {}
+        return {"columns": [column.name for column in self.columns], "view": _VIEW}
+
     def _query(self, sort: str | None) -> dict[str, Any]:
         query: dict[str, Any] = {name: value for name, value in self.asked.filters.items() if value}
         wanted = self.sort_value if sort is None else sort
-        return query | ({"sort": wanted} if wanted else {})
+        return query | ({"sort": wanted} if wanted else {}) | self.kept
 
 
 class NotOfThisList(BadRequest):
@@ -237,6 +252,8 @@ def _read(listing: Listing[Any]) -> Asked:
     sort = request.args.get("sort", "") or listing.default_sort
     if sort.removeprefix("-") not in listing.sorts:
         raise NotOfThisList(_("This list can't be sorted by “%(name)s”.", name=sort[:_SHOWN]))
+    if request.args.get("view", _VIEW) != _VIEW:
+        raise NotOfThisList(_("This list knows no “%(name)s”.", name="view"))
     for name in request.args.getlist("columns"):
         if name not in {column.name for column in listing.columns}:
             raise NotOfThisList(_("This list has no column “%(name)s”.", name=name[:_SHOWN]))
@@ -291,7 +308,8 @@ def chosen_columns(listing: Listing[Row]) -> tuple[Column[Row], ...]:
     cookie = f"columns_{listing.name}"
     if chosen := request.args.getlist("columns"):
         names = set(chosen)
-        _keep(cookie, [column.name for column in listing.columns if column.name in names])
+        if "view" not in request.args:
+            _keep(cookie, [column.name for column in listing.columns if column.name in names])
     else:
         names = set(request.cookies.get(cookie, "").split("."))
     wanted = tuple(column for column in listing.columns if column.name in names or not column.is_optional)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flask import Flask
@@ -23,6 +23,7 @@ from portal.identity.grants import change_access
 from portal.identity.invitations import create_invitation, list_invitations
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
 from portal.identity.people_models import MerchantMember
+from portal.identity.saved_views import list_views, save_view
 from portal.identity.sessions import SessionTimes, start_session
 from portal.identity.token_families import start_personal_family
 from portal.merchants.models import Store
@@ -151,23 +152,20 @@ class World:
         user = self.people[owner]
         if name in {"order_id", "receipt_id", "delivery_id"}:
             order_id, receipt_id = self._order(kind, owner)
-            return (
-                self._delivery(order_id)
-                if name == "delivery_id"
-                else {"order_id": order_id, "receipt_id": receipt_id}[name]
-            )
-        if name == "session_id":
-            with transaction():
-                return start_session(user.id, None, None, TIMES).id
-        if name == "notification_id":
-            return self._notification(user)
+            if name == "delivery_id":
+                return self._delivery(order_id)
+            return receipt_id if name == "receipt_id" else order_id
+        makers: dict[str, Callable[[], object]] = {
+            "view_id": lambda: self._saved_view(user),
+            "session_id": lambda: self._session(user),
+            "notification_id": lambda: self._notification(user),
+            "family_id": lambda: self._family(user),
+            "token": lambda: "no-such-token",
+        }
         if name == "key_id":
             return self._api_key(owner) if rule.endpoint.startswith("tokens.") else self._passkey(user)
-        if name == "family_id":
-            with transaction():
-                return start_personal_family(user.id, Audience.MERCHANT, 3600)[0].id
-        if name == "token":
-            return "no-such-token"
+        if name in makers:
+            return makers[name]()
         raise KeyError(f"{rule.rule}: teach tests/access/world.py whose {name} this is")
 
     def _of_the_office(self, name: str, owner: str) -> uuid.UUID:
@@ -211,6 +209,19 @@ class World:
             self._orders[side, kind] = (order.id, receipt)
         return self._orders[side, kind]
 
+    def _session(self, user: User) -> uuid.UUID:
+        with transaction():
+            return start_session(user.id, None, None, TIMES).id
+
+    def _family(self, user: User) -> uuid.UUID:
+        with transaction():
+            return start_personal_family(user.id, Audience.MERCHANT, 3600)[0].id
+
+    def _saved_view(self, user: User) -> uuid.UUID:
+        with transaction():
+            save_view(user.id, "merchant.orders", "Mine", "status=completed")
+            return list_views(user.id, "merchant.orders")[0].id
+
     def _delivery(self, order_id: uuid.UUID) -> uuid.UUID:
         """What the order's store was told when it was created, sent to an endpoint of its own."""
         with transaction():
@@ -250,7 +261,7 @@ class World:
     def state(self) -> list[str]:
         """What a refused request must leave as it was."""
         tables = ("orders", "order_event", "ledger_posting", "passkey", "notification", "trader", "user_session",
-                  "users", "user_role", "permission_grant", "merchant_member", "api_key", "refresh_token")  # fmt: skip
+                  "users", "user_role", "permission_grant", "merchant_member", "api_key", "refresh_token", "saved_view")  # fmt: skip
         with transaction():
             sums = "SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) AS sum FROM {} t"
             return [hot(sums.format(table))[0]["sum"] for table in tables]
