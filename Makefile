@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 # Which lock the environment was installed from; written last, so that an interrupted set-up is done again.
 INSTALLED := $(VENV)/installed-from
 JOBS ?= 2
+# Compiled code is kept: else each of the processes that a demo or the tests start compiles the whole house anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo demo-reset simulate test lint format lock
 
@@ -28,7 +30,7 @@ installation:
 	@echo "Installing from requirements-dev.txt"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.txt
 	@cp requirements-dev.txt $(INSTALLED)
 
 .PHONY: venv-package
@@ -48,7 +50,7 @@ simulate: setup ## play customers and traders on the running demo; ARGS= goes to
 	@$(BIN)/flask --app wsgi:app simulate $(ARGS)
 
 test: setup ## the whole suite on real servers; ARGS= goes to pytest
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: bench
 bench: setup ## measure us and the yardsticks; writes bench/results/; ARGS= goes to it

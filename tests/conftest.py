@@ -42,9 +42,12 @@ class Worker:
     folder: Path
     apps: dict[str, Flask] = field(default_factory=dict)
 
+    def name_of(self, purpose: str) -> str:
+        return f"nostro_test_{self.run}_{self.name}_{purpose}"
+
     def new_database(self, purpose: str) -> str:
         """A copy of the migrated template; its address."""
-        name = f"nostro_test_{self.run}_{self.name}_{purpose}"
+        name = self.name_of(purpose)
         running.create_database(self.database_url, name, self.template)
         return running.database_url_of(self.database_url, name)
 
@@ -108,15 +111,25 @@ def _take_seat(given: dict[str, str]) -> Worker:
         folder=Path(given["nostro_folder"]) / given["workerid"],
     )
     worker.folder.mkdir(mode=0o700)
+    shared = worker.name_of("shared")
     os.environ.update(
         ENVIRONMENT="test",
         # A test holds its transaction while a browser starts, which takes long on a busy machine.
         DB_IDLE_IN_TRANSACTION_TIMEOUT_S="300",
-        DATABASE_URL=worker.new_database("shared"),
+        DATABASE_URL=running.database_url_of(worker.database_url, shared),
         REDIS_URL=worker.redis_url,
         UPLOADS_DIR=str(worker.folder / "uploads"),
     )
     return worker
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Between collecting and the first test: the database that the environment names."""
+    if WORKER in session.config.stash:
+        worker = session.config.stash[WORKER]
+        running.wait_for_template(worker.folder.parent)
+        worker.new_database("shared")
 
 
 @pytest.hookimpl(trylast=True)
@@ -190,7 +203,7 @@ def _module_app(worker: Worker) -> Iterator[Flask]:
     yield app
     with app.app_context():
         db.engine.dispose()
-    running.drop_databases(worker.database_url, f"nostro_test_{worker.run}_{worker.name}_{purpose}")
+    running.drop_databases(worker.database_url, worker.name_of(purpose))
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,15 @@ NOT_DURABLE = {
     "max_connections": "300",
 }
 REDIS_DATABASES = 64
+TEMPLATE = "template.made"
+TEMPLATE_WAIT_S = 100
+_COMMANDS = """
+from wsgi import app
+for arguments in (["db", "upgrade"], ["seed", "reference"]):
+    done = app.test_cli_runner(catch_exceptions=False).invoke(args=arguments)
+    if done.exit_code:
+        raise SystemExit(f"flask {' '.join(arguments)} failed:\\n{done.output}")
+"""
 # The environment wins over .env and over what a demo beside us has written, here and in child processes.
 PLAIN_SETTINGS = {
     "ENVIRONMENT": "test",
@@ -62,14 +73,29 @@ class Servers:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="nostro-test-")))
     postgres: EmbeddedPostgres | None = None
     redis: EmbeddedRedis | None = None
+    preparing: threading.Thread | None = None
 
     @property
     def template(self) -> str:
         return f"nostro_test_{self.run}_template"
 
+    def prepare(self) -> None:
+        """Make the template and say in the folder that it is there, or why not: each worker reads it."""
+        try:
+            create_database(self.database_url, self.template)
+            migrate_and_seed(database_url_of(self.database_url, self.template), self.redis_url)
+            said = ""
+        except Exception as problem:
+            said = f"The template could not be made: {problem}"
+        draft = self.folder / "template.draft"
+        draft.write_text(said, encoding="utf-8")
+        draft.rename(self.folder / TEMPLATE)
+
     def stop(self) -> None:
         """Drop every database of this run, or the servers with all they hold."""
         try:
+            if self.preparing is not None:
+                self.preparing.join()
             self._stop_postgres()
         finally:
             if self.redis is not None:
@@ -97,29 +123,39 @@ def start_servers() -> Servers:
         if not servers.redis_url:
             servers.redis = EmbeddedRedis(servers.folder / "redis", databases=REDIS_DATABASES)
             servers.redis_url = servers.redis.start()
-        create_database(servers.database_url, servers.template)
-        prepare(database_url_of(servers.database_url, servers.template), servers.redis_url)
     except BaseException:
         servers.stop()
         raise
+    # Meanwhile the workers import the house and collect the tests.
+    servers.preparing = threading.Thread(target=servers.prepare)
+    servers.preparing.start()
     return servers
 
 
-def prepare(database_url: str, redis_url: str) -> None:
-    """Migrate from empty and seed the reference data, as an operator does."""
+def wait_for_template(folder: Path) -> None:
+    """Raises RuntimeError when it could not be made."""
+    until = time.monotonic() + TEMPLATE_WAIT_S
+    while not (folder / TEMPLATE).exists():
+        if time.monotonic() > until:
+            raise RuntimeError(f"There is no template after {TEMPLATE_WAIT_S} s.")
+        time.sleep(0.05)
+    if said := (folder / TEMPLATE).read_text(encoding="utf-8"):
+        raise RuntimeError(said)
+
+
+def migrate_and_seed(database_url: str, redis_url: str) -> None:
+    """Migrate from empty and seed the reference data by an operator's commands, in one process."""
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "ENVIRONMENT": "test",
     }
-    for arguments in (["db", "upgrade"], ["seed", "reference"]):
-        command = [sys.executable, "-m", "flask", "--app", "wsgi:app", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
-        if done.returncode != 0:
-            said = done.stdout.decode(errors="replace")
-            raise RuntimeError(f"flask {' '.join(arguments)} failed:\n{said}")
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMANDS],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout.decode(errors="replace"))
 
 
 def database_url_of(url: str, database: str) -> str:

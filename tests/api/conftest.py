@@ -29,8 +29,6 @@ from portal.identity.models import Scope
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
 from portal.ledger.service import deposit, deposit_to_account
-from portal.reference.seeding import seed_reference
-from portal.reference.service import set_rate
 from portal.traders.models import Trader
 from portal.traders.service import (
     NewRequisite,
@@ -191,8 +189,6 @@ def open_shop(app: Flask) -> Shop:
 def shop(context: Flask) -> Shop:
     """A store without a trader: its payins wait in `matching`."""
     with transaction():
-        seed_reference()
-        set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
         # Test orders go to whoever works in test mode: nobody left over from another test.
         for row in hot("SELECT id FROM trader WHERE mode = 'test' AND is_working"):
             set_working(row["id"], False)

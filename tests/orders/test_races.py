@@ -36,7 +36,6 @@ from portal.orders.service import (
 )
 from portal.orders.service.create import NewOrder, create_order
 from portal.orders.verification import CHECKS as ORDER_CHECKS
-from portal.reference.seeding import seed_reference
 from tests.scene import Scene, as_trader, build_scene, counters
 
 pytestmark = pytest.mark.races
@@ -47,7 +46,6 @@ A = 15_789_474  # 1500.00 RUB at 95
 @pytest.fixture
 def arena(committed_db: Flask) -> Iterator[Scene]:
     with transaction():
-        seed_reference()
         scene = build_scene()
     yield scene
     with transaction():

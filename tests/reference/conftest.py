@@ -13,7 +13,6 @@ from sqlalchemy import update
 
 from portal.core.db import db, transaction
 from portal.reference.models import Currency, RatePair
-from portal.reference.seeding import seed_reference
 from portal.reference.snapshot import forget_all
 
 
@@ -34,8 +33,7 @@ def context(app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def seeded(context: Flask) -> Flask:
-    with transaction():
-        seed_reference()
+    """The databases of all tests hold what `flask seed reference` wrote."""
     return context
 
 

@@ -18,7 +18,6 @@ from portal.core.db import db, transaction
 from portal.core.ids import new_id
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.orders.models import Order
-from portal.reference.seeding import seed_reference
 from portal.reference.snapshot import forget_all
 from portal.risk.facts import OrderFacts
 from portal.risk.models import RiskListEntry, RiskRule
@@ -38,7 +37,6 @@ def store_id(app: Flask) -> Iterator[uuid.UUID]:
     with nullcontext() if has_app_context() else app.app_context():
         forget_rules()
         with transaction():
-            seed_reference()
             store = create_store(create_merchant("A merchant").id, NewStore(name="A store"))
         yield store.id
         db.session.rollback()

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.actors import CUSTOMER
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.receipt_check import CleanFile, check_receipt
@@ -32,8 +32,6 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import accept_payout, claim_payin
 from portal.orders.service.claim import PayerDetails
 from portal.orders.service.deadlines import act_on_deadline
-from portal.reference.seeding import seed_reference
-from portal.reference.service import set_rate
 from portal.traders.models import Requisite, Trader
 from tests.scene import Scene, as_trader, build_scene
 
@@ -180,9 +178,6 @@ def path_of(order: OrderRecord, action: str) -> str:
 
 
 def open_desk(app: Flask, **limits: Any) -> Desk:
-    with transaction():
-        seed_reference()
-        set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
     user = new_user(Role.TRADER)
     with transaction():
         scene = build_scene()

@@ -11,14 +11,11 @@ from flask.testing import FlaskClient
 from PIL import Image, ImageDraw
 from werkzeug.test import TestResponse
 
-from portal.core.actors import SYSTEM
 from portal.core.crypto import derived_token
 from portal.core.db import hot, transaction
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service.deadlines import act_on_deadline
-from portal.reference.seeding import seed_reference
-from portal.reference.service import set_rate
 from portal.web.pay import guard
 from tests.scene import Scene, build_scene
 
@@ -105,8 +102,5 @@ def make_scene() -> Scene:
     """Call inside an app context: a store that can sell in roubles."""
     guard._misses.forget()
     guard._visits.forget()
-    with transaction():
-        seed_reference()
-        set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
     with transaction():
         return build_scene()
