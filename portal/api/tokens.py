@@ -21,7 +21,7 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import finished
 from portal.api.validation import Answer, Body, OneLine, validated
 from portal.core.db import transaction
-from portal.core.errors import BadRequest, Unauthorized, ValidationFailed
+from portal.core.errors import BadRequest, Forbidden, Unauthorized, ValidationFailed
 from portal.core.ids import parse_public_id, public_id
 from portal.core.limits import network_of
 from portal.core.modes import Mode
@@ -114,7 +114,10 @@ def _by_password(asked: AskToken) -> Granted | None:
     user_id = prove_person(_needed(asked, "email"), _needed(asked, "password"), asked.otp)
     if user_id is None:
         return None
-    memberships = [member for member in list_memberships(user_id) if member.store.is_active]
+    mine = list_memberships(user_id)
+    memberships = [member for member in mine if member.store.is_active]
+    if mine and not memberships:
+        raise Forbidden("The store is closed.", code="store_closed")
     if not memberships:
         return None
     chosen = _chosen(memberships, asked.store_id)
@@ -172,8 +175,12 @@ def _scopes_now(family: TokenFamily) -> frozenset[Scope] | None:
         return None if caller is None else caller.scopes
     if family.user_id is None:
         return None
-    memberships = list_memberships(family.user_id)
-    return next((scopes_of(m.permissions) for m in memberships if m.store.id == family.store_id), None)
+    mine = next((m for m in list_memberships(family.user_id) if m.store.id == family.store_id), None)
+    if mine is None:
+        return None
+    if not mine.store.is_active:
+        raise Forbidden("The store is closed.", code="store_closed")
+    return scopes_of(mine.permissions)
 
 
 _GRANTS = {

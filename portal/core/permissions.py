@@ -74,7 +74,9 @@ class Permission(StrEnum):
     ADMIN_HOME_VIEW = "admin_home:view"
     TRADER_VIEW = "trader:view"
     TRADER_VERIFY = "trader:verify"
+    TRADER_BLOCK = "trader:block"
     MERCHANT_VIEW = "merchant:view"
+    MERCHANT_BLOCK = "merchant:block"
     NUMBER_REVEAL = "number:reveal"
     # What staff do to the orders of others
     ORDER_CANCEL = "order:cancel"
@@ -133,6 +135,10 @@ _SENTENCES = {
     Permission.ADMIN_HOME_VIEW: _l("See the administrator's start page."),
     Permission.TRADER_VIEW: _l("See traders with their work, requisites and limits."),
     Permission.TRADER_VERIFY: _l("Verify traders, or take their verification back."),
+    Permission.TRADER_BLOCK: _l("Block traders, so that they get no orders, and let them work again."),
+    Permission.MERCHANT_BLOCK: _l(
+        "Block merchants, so that their programs are refused, and let them in again."
+    ),
     Permission.MERCHANT_VIEW: _l("See merchants with their stores and members."),
     Permission.NUMBER_REVEAL: _l("See a masked number in full, for a reason that is written down."),
     Permission.ORDER_CANCEL: _l("Cancel orders of others that nobody has paid yet."),

@@ -41,6 +41,7 @@ class SignInLimits:
 
 
 # Failures of this email from this address since it last got in from there; of the address; of the email.
+# What another request wrote after this one began is no time ago, not less: nobody waits for that.
 _COUNT = """
 WITH since AS (
   SELECT now() - make_interval(secs => %(window)s) AS at
@@ -60,9 +61,9 @@ WITH since AS (
 )
 SELECT pair.n AS pair, address.n AS address, everywhere.n AS email,
        mine.succeeded_at IS NOT NULL AS is_known_address,
-       coalesce(extract(epoch FROM now() - mine.last_at), 0)::float8 AS pair_quiet_s,
-       coalesce(extract(epoch FROM now() - address.last_at), 0)::float8 AS address_quiet_s,
-       coalesce(extract(epoch FROM now() - everywhere.last_at), 0)::float8 AS email_quiet_s
+       greatest(extract(epoch FROM now() - mine.last_at), 0)::float8 AS pair_quiet_s,
+       greatest(extract(epoch FROM now() - address.last_at), 0)::float8 AS address_quiet_s,
+       greatest(extract(epoch FROM now() - everywhere.last_at), 0)::float8 AS email_quiet_s
   FROM mine, pair, address, everywhere
 """
 _LOCK = "SELECT pg_advisory_xact_lock(%(key)s)"

@@ -13,7 +13,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
 from portal.core.crypto import blind_index, encrypt
 from portal.core.db import after_commit, constraint_of, db
-from portal.core.errors import Conflict, FieldProblem, ValidationFailed
+from portal.core.errors import Conflict, FieldProblem, Forbidden, ValidationFailed
 from portal.core.hints import hint
 from portal.core.ids import new_id
 from portal.core.modes import Mode
@@ -97,11 +97,34 @@ def _look_again() -> None:
 
 
 def block_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:
-    _set_trader(trader_id, actor, is_blocked=True, blocked_reason=reason)
+    """No new orders come, whatever is switched on; those that run go on. Locks the trader. Needs transaction().
+
+    Raises NotFound, Conflict `already_blocked`, Forbidden for oneself.
+    """
+    trader = get_trader(trader_id, lock=True)
+    if actor.id is not None and actor.id == trader.user_id:
+        raise Forbidden("Nobody blocks themselves.", code="not_for_oneself")
+    if trader.is_blocked:
+        raise Conflict("This trader is blocked already.", code="already_blocked")
+    after = {"is_blocked": True, "blocked_reason": reason}
+    subject = ("trader", trader_id)
+    record_audit("trader.blocked", actor=actor, subject=subject, after=after, reason=reason)
+    _apply(trader, **after)
 
 
-def unblock_trader(trader_id: uuid.UUID, *, actor: Actor = SYSTEM) -> None:
-    _set_trader(trader_id, actor, is_blocked=False, blocked_reason=None)
+def unblock_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:
+    """Orders come again as far as the switches let them. Raises NotFound, Conflict `not_blocked`, Forbidden."""
+    trader = get_trader(trader_id, lock=True)
+    if actor.id is not None and actor.id == trader.user_id:
+        raise Forbidden("Nobody unblocks themselves.", code="not_for_oneself")
+    if not trader.is_blocked:
+        raise Conflict("This trader is not blocked.", code="not_blocked")
+    before = {"is_blocked": True, "blocked_reason": trader.blocked_reason}
+    subject = ("trader", trader_id)
+    record_audit("trader.unblocked", actor=actor, subject=subject, before=before, reason=reason)
+    _apply(trader, is_blocked=False, blocked_reason=None)
+    if trader.is_working:
+        after_commit(_look_again)
 
 
 def set_lead_switches(
@@ -128,10 +151,14 @@ def _set_trader(trader_id: uuid.UUID, actor: Actor, **values: object) -> None:
         record_audit(
             "trader.changed", actor=actor, subject=("trader", trader_id), before=before, after=values
         )
+    _apply(trader, **values)
+
+
+def _apply(trader: Trader, **values: object) -> None:
     for name, value in values.items():
         setattr(trader, name, value)
     db.session.flush()
-    refresh_readiness(trader_id)
+    refresh_readiness(trader.id)
 
 
 def refresh_readiness(trader_id: uuid.UUID) -> None:

@@ -27,12 +27,15 @@ from portal.web.admin import (  # noqa: E402 - routes
     approvals,
     home,
     invitations,
+    merchant,
     people,
     person,
     teams,
+    trader_block,
     verification,
 )
-from portal.web.admin.person_view import action_words, reach_words  # noqa: E402
+from portal.web.admin.action_words import action_words  # noqa: E402
+from portal.web.admin.person_view import reach_words  # noqa: E402
 from portal.web.orders.staff import add_order_routes  # noqa: E402
 
 __all__ = [
@@ -41,9 +44,11 @@ __all__ = [
     "blueprint",
     "home",
     "invitations",
+    "merchant",
     "people",
     "person",
     "teams",
+    "trader_block",
     "verification",
 ]
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-
-from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from portal.core.errors import NotFound
 from portal.core.permissions import Permission, requires
-from portal.identity.people_list import Narrow, PersonSort, list_people_rows
-from portal.merchants.queries import list_stores_of_merchant
-from portal.merchants.staff_list import list_merchant_lines
 from portal.web.admin import blueprint
 from portal.web.admin.people_lists import people_counts, people_listing, tabs
 from portal.web.admin.work_lists import WorkList, leads_list, merchants_list, traders_list
-from portal.web.listing import fixed, render
+from portal.web.listing import render
 from portal.web.listing_export import export
-
-_MEMBERS_SHOWN = 200
 
 
 @blueprint.get("/people")
@@ -53,20 +44,3 @@ def merchants() -> ResponseReturnValue:
 
 def _work_page(work: WorkList) -> ResponseReturnValue:
     return render("admin/people.html", work.listing, tab_items=tabs, counts=work.states_counted, work=work)
-
-
-@blueprint.get("/merchants/<uuid:merchant_id>")
-@requires(Permission.MERCHANT_VIEW)
-def merchant(merchant_id: uuid.UUID) -> ResponseReturnValue:
-    found = list_merchant_lines(merchant_id=merchant_id)
-    if not found:
-        raise NotFound("There is no such merchant.")
-    members = list_people_rows(
-        Narrow(merchant_id=merchant_id), PersonSort.NAME, is_descending=False, limit=_MEMBERS_SHOWN
-    )
-    return render_template(
-        "admin/merchant.html",
-        merchant=found[0],
-        stores=list_stores_of_merchant(merchant_id),
-        members=fixed(people_listing(), members),
-    )

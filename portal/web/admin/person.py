@@ -67,6 +67,8 @@ def words_of_refusal(error: DomainError) -> str:
         "last_admin": _("This is the last administrator. Let another one in first."),
         "already_off": _("This login is switched off already."),
         "already_on": _("This login is switched on already."),
+        "already_blocked": _("This is blocked already."),
+        "not_blocked": _("This is not blocked."),
         "not_for_oneself": _("Nobody does this to themselves: ask another administrator."),
         "request_waiting": _("Another change of this person waits for approval."),
         "request_decided": _("This has been decided already."),

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal.audit.models import AuditEntry
-from portal.audit.queries import Filters, list_entries
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import Access, get_access
 from portal.identity.audience import names_of
@@ -23,8 +21,7 @@ from portal.merchants.queries import MemberOf, list_merchants_of_member
 from portal.reference import configuration as config
 from portal.traders.models import Trader
 from portal.traders.queries import find_trader_of_user
-
-HISTORY = 20
+from portal.web.admin.history import History, history_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Seen:
     merchants: Sequence[MemberOf]
     trader: Trader | None
     sessions: Sequence[SessionLine] | None
-    history: Sequence[AuditEntry] | None
+    history: History | None
     names: Mapping[uuid.UUID, str]
 
     @property
@@ -52,14 +49,10 @@ def look_at(person_id: uuid.UUID) -> Seen:
     """Raises NotFound."""
     user = get_person(person_id)
     grants = list_grants(person_id)
-    history = None
-    if current_user.can(Permission.AUDIT_VIEW):
-        history = list_entries(Filters(subject=("user", str(person_id))), HISTORY)
     waiting = find_waiting_request(person_id)
     named = {grant.granted_by for grant in grants} | {
         grant.approved_by for grant in grants if grant.approved_by
     }
-    named |= {entry.actor_id for entry in history or () if entry.actor_id}
     named |= {waiting.requested_by} if waiting else set()
     return Seen(
         user,
@@ -72,7 +65,7 @@ def look_at(person_id: uuid.UUID) -> Seen:
         list_sessions(person_id, config.get(config.SESSION_IDLE_S))
         if current_user.can(Permission.SESSION_VIEW)
         else None,
-        history,
+        history_of("user", person_id),
         names_of(named),
     )
 
@@ -81,21 +74,3 @@ def reach_words(reach: Reach | str | None) -> str:
     """Whose things a permission is good for."""
     known = {"own": _("their own"), "team": _("their team's"), "all": _("everybody's")}
     return known.get(str(reach), _("denied")) if reach is not None else _("denied")
-
-
-def action_words(action: str) -> str:
-    """What the audit log calls it, in words; the log's own name where there are none."""
-    known = {
-        "user.disabled": _("Login switched off"),
-        "user.enabled": _("Login switched on"),
-        "user.factors_reset": _("Second factor taken away"),
-        "user.sessions_ended": _("All sessions ended"),
-        "user.session_ended": _("A session ended"),
-        "access.requested": _("Change of access asked for"),
-        "access.approved": _("Change of access approved"),
-        "access.refused": _("Change of access refused"),
-        "access.withdrawn": _("Change of access withdrawn"),
-        "access.changed": _("Access changed"),
-        "invitation.accepted": _("Invitation accepted"),
-    }
-    return known.get(action, action)

@@ -42,9 +42,11 @@ from portal.traders.verification import (
 from portal.traders.verification_models import DocumentKind, Outcome
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
+from portal.web.admin.history import history_of
 from portal.web.admin.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo
 from portal.web.languages import current_timezone
+from portal.web.reason_form import ReasonForm
 from portal.web.receipts import attachment
 
 _MIB = 1024 * 1024
@@ -84,7 +86,7 @@ def _document_form() -> DocumentForm:
 @blueprint.get("/traders/<uuid:trader_id>")
 @requires(Permission.TRADER_VIEW)
 def trader(trader_id: uuid.UUID) -> ResponseReturnValue:
-    return _page(trader_id)
+    return trader_page(trader_id)
 
 
 @blueprint.post("/traders/<uuid:trader_id>/documents")
@@ -93,7 +95,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
     get_trader(trader_id)
     form, file = _document_form(), request.files.get("file")
     if not form.validate() or file is None or not file.filename:
-        return _page(trader_id, 422, problem=_("Choose a file, and say what it is."))
+        return trader_page(trader_id, 422, problem=_("Choose a file, and say what it is."))
     largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
     raw = file.stream.read(largest + 1)
     release()
@@ -102,7 +104,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
         with transaction():
             add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
     except (ValidationFailed, PayloadTooLarge, UnsupportedMedia, Conflict) as error:
-        return _page(trader_id, error.status, problem=_words_of_file(error))
+        return trader_page(trader_id, error.status, problem=_words_of_file(error))
     flash(_("The document is kept."))
     return see_other(url_for("admin.trader", trader_id=trader_id))
 
@@ -121,16 +123,16 @@ def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskRespon
 def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
     form, outcome = VerdictForm(request.form), request.form.get("outcome", "")
     if outcome not in {Outcome.VERIFIED, Outcome.REFUSED, Outcome.WITHDRAWN}:
-        return _page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
+        return trader_page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
     if not form.validate():
-        return _page(trader_id, 422, form=form)
+        return trader_page(trader_id, 422, form=form)
     try:
         with transaction():
             decide_verification(
                 trader_id, Outcome(outcome), form.reason.data, valid_until=_end_of(form), actor=admin_actor()
             )
     except (ValidationFailed, Conflict, Forbidden) as error:
-        return _page(trader_id, error.status, form=form, problem=_words_of_verdict(error))
+        return trader_page(trader_id, error.status, form=form, problem=_words_of_verdict(error))
     flash(_("Decided. It holds for their next order."))
     return see_other(url_for("admin.trader", trader_id=trader_id))
 
@@ -169,9 +171,16 @@ def _words_of_verdict(error: ValidationFailed | Conflict | Forbidden) -> str:
     return words_of_refusal(error)
 
 
-def _page(
-    trader_id: uuid.UUID, status: int = 200, *, form: VerdictForm | None = None, problem: str = ""
+def trader_page(
+    trader_id: uuid.UUID,
+    status: int = 200,
+    *,
+    form: VerdictForm | None = None,
+    problem: str = "",
+    block_form: ReasonForm | None = None,
+    about: str = "",
 ) -> Response:
+    """`about` is the dialog that `block_form` was sent from."""
     found = get_trader(trader_id)
     may_verify = current_user.can(Permission.TRADER_VERIFY)
     decisions = list_decisions(trader_id)
@@ -185,6 +194,9 @@ def _page(
         names=names_of({decision.decided_by for decision in decisions if decision.decided_by}),
         document_form=_document_form(),
         form=form or VerdictForm(),
+        block_form=block_form or ReasonForm(),
+        about=about,
+        history=history_of("trader", trader_id),
         is_oneself=found.user_id == current_user.id,
         kind_words=kind_words,
         words=problem,
