@@ -9,8 +9,8 @@ from portal.core.db import transaction
 from portal.identity.models import Role, User
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
-from tests.browser.test_trader_queue import chromium, pytestmark, site  # noqa: F401 - fixtures
-from tests.web.desk import PASSWORD, new_user
+from tests.browser.looking import complaints_of, sign_in
+from tests.web.desk import new_user
 
 
 def dispute(user: User, about: str) -> None:
@@ -31,21 +31,11 @@ def hide(page: Page, *, hidden: bool) -> None:
 
 
 def test_the_bell_counts_by_itself_and_leads_to_what_happened(
-    committed_db: Flask,
-    chromium: Browser,  # noqa: F811
-    site: str,  # noqa: F811
+    committed_db: Flask, chromium: Browser, site: str
 ) -> None:
     user = new_user(Role.MERCHANT)
-    page = chromium.new_context().new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.set_default_timeout(30_000)
-    page.goto(f"{site}/account")
-    page.fill("#email", user.email)
-    page.fill("#password", PASSWORD)
-    page.press("#password", "Enter")
-    page.wait_for_url("**/account*")
+    page = sign_in(chromium, site, user, "/account")
+    complaints = complaints_of(page)
     with page.expect_response("**/account/notifications/stream") as opened:
         page.goto(f"{site}/account")
     assert opened.value.status == 200
@@ -72,4 +62,4 @@ def test_the_bell_counts_by_itself_and_leads_to_what_happened(
     without.goto(f"{site}/account/notifications")
     without.get_by_role("button", name="Mark all as read").click()
     expect(bell).to_have_count(0)
-    assert problems == []
+    assert complaints == []

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import transaction
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.orders.service import cancel_order, claim_payin, confirm_payin
+from tests.browser.looking import complaints_of, problems
 from tests.web.pay.customer import Customer, make_scene, picture
 
-pytestmark = pytest.mark.browser
-
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 320, "height": 640}
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @dataclass
@@ -41,26 +32,14 @@ class Stand:
     new_order: Callable[..., Customer]
 
     def phone(self, **options: Any) -> BrowserContext:
-        # The page's policy forbids foreign scripts; axe is one, so only its pages are opened without it.
         return self.browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, **options)  # type: ignore[arg-type]
 
     def url(self, customer: Customer, query: str = "") -> str:
         return f"{self.address}/pay/{customer.token}{query}"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Debian's chromium is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def stand(committed_db: Flask, browser: Browser) -> Iterator[Stand]:
+def stand(committed_db: Flask, chromium: Browser, site: str) -> Stand:
     scene = make_scene()
     scene.requisite(scene.trader())
 
@@ -68,20 +47,7 @@ def stand(committed_db: Flask, browser: Browser) -> Iterator[Stand]:
         order = scene.payin(amount_minor, return_url="https://shop.example/back?order=1", **values)
         return Customer(committed_db.test_client(), order)
 
-    server = make_server("127.0.0.1", 0, committed_db, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Stand(committed_db, f"http://127.0.0.1:{server.server_port}", browser, new_order)
-    server.shutdown()
-    thread.join()
-
-
-def watched(page: Page) -> list[str]:
-    """What the browser complains about."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return complaints
+    return Stand(committed_db, site, chromium, new_order)
 
 
 def assert_fits(page: Page) -> None:
@@ -93,7 +59,7 @@ def assert_fits(page: Page) -> None:
 def test_a_payin_by_hand_on_a_small_phone(stand: Stand, tmp_path: Path, language: str, money: str) -> None:
     customer = stand.new_order(method=None, locale=language)
     page = stand.phone(permissions=["clipboard-read", "clipboard-write"]).new_page()
-    complaints = watched(page)
+    complaints = complaints_of(page)
     page.goto(stand.url(customer))
     assert page.evaluate("document.documentElement.lang") == language
     page.locator("a.choice").first.tap()
@@ -212,22 +178,13 @@ def states(stand: Stand) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_screen(stand: Stand, scheme: str) -> None:
-    page = stand.phone(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce").new_page()
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+def test_axe_finds_nothing_on_any_screen(stand: Stand) -> None:
+    page = stand.phone(reduced_motion="reduce").new_page()
     found = {}
     for name, address in states(stand).items():
         page.goto(address)
         for summary in page.locator("summary").all():
             summary.click()
-        page.add_script_tag(content=AXE)
-        result = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-        assert len(result["passes"]) > 10
-        problems = [
-            (rule["id"], [node["html"][:100] for node in rule["nodes"]]) for rule in result["violations"]
-        ]
-        if problems:
-            found[name] = problems
-        assert_fits(page)
+        if there := problems(page, (320, "light"), (320, "dark")):
+            found[name] = there
     assert found == {}

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page, expect
 
 from portal.core.db import transaction
 from portal.core.permissions import Permission, Reach
@@ -16,40 +11,14 @@ from portal.identity.access_changes import AccessChange
 from portal.identity.grants import change_access
 from portal.identity.models import Role, User
 from tests.access.people import acting
-from tests.browser.test_shell import ARGUMENTS, CHROMIUM, problems, sign_in
-from tests.web.desk import Desk, new_user, open_desk
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+from tests.browser.looking import BOTH, problems, sign_in
+from tests.web.desk import Desk, new_user
 
 
 @pytest.fixture
-def site(committed_db: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, committed_db, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-
-
-@pytest.fixture
-def desk(committed_db: Flask) -> Iterator[Desk]:
-    with committed_db.app_context():
-        found = open_desk(committed_db)
-        found.payin(1500_00)
-        yield found
+def desk(tara: Desk) -> Desk:
+    tara.payin(1500_00)
+    return tara
 
 
 def a_request(asker: User) -> str:
@@ -72,18 +41,14 @@ def paths_of(desk: Desk, admin: User) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("width", "theme"), [(320, "dark"), (1280, "light")])
-def test_axe_finds_nothing_on_the_pages_about_people(
-    chromium: Browser, site: str, desk: Desk, width: int, theme: str
-) -> None:
+def test_axe_finds_nothing_on_the_pages_about_people(chromium: Browser, site: str, desk: Desk) -> None:
     admin = new_user(Role.ADMIN)
-    page = sign_in(chromium, site, admin.email, width, theme)
+    page = sign_in(chromium, site, admin, "/admin/people")
     for path in paths_of(desk, admin):
         answer = page.goto(f"{site}{path}")
         assert answer is not None
         assert answer.status == 200, path
-        assert problems(page) == [], path
-    page.context.close()
+        assert problems(page, *BOTH) == [], path
 
 
 def choose(page: Page, permission: str, choice: str) -> None:
@@ -94,8 +59,7 @@ def test_a_change_is_seen_and_made_by_the_keyboard_without_leaving_the_page(
     chromium: Browser, site: str, desk: Desk
 ) -> None:
     admin, somebody = new_user(Role.ADMIN), new_user(Role.SUPPORT)
-    page = sign_in(chromium, site, admin.email, 1280, "light")
-    page.goto(f"{site}/admin/people/{somebody.id}/access")
+    page = sign_in(chromium, site, admin, f"/admin/people/{somebody.id}/access")
     choose(page, "person:export", "all")
     page.get_by_role("button", name="Show what would change").press("Enter")
     expect(page.locator("#difference")).to_contain_text("person:export")
@@ -113,4 +77,3 @@ def test_a_change_is_seen_and_made_by_the_keyboard_without_leaving_the_page(
     page.fill("#reason-disable", "They left")
     page.press("#reason-disable", "Enter")
     expect(page.locator("h1")).to_contain_text("Blocked")
-    page.context.close()

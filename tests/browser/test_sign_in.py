@@ -15,7 +15,7 @@ from portal.core.db import transaction
 from portal.identity.invitations import create_invitation
 from portal.identity.models import Role
 from portal.settings import get_settings
-from tests.browser.test_trader_queue import AXE, chromium, pytestmark, site  # noqa: F401 - fixtures
+from tests.browser.looking import complaints_of, open_page, problems
 from tests.web.auth.people import code_of, forget_proof, with_app
 from tests.web.desk import PASSWORD, new_user
 
@@ -29,7 +29,7 @@ LOOKS: dict[Role, dict[str, Any]] = {
 
 
 @pytest.fixture
-def house(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: F811
+def house(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The site under the name that passkeys are bound to."""
     address = site.replace("127.0.0.1", "localhost")
     monkeypatch.setenv("PUBLIC_URL", address)
@@ -38,21 +38,8 @@ def house(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa:
     get_settings.cache_clear()
 
 
-def open_page(chromium: Browser, **look: Any) -> tuple[Page, list[str]]:  # noqa: F811
-    page = chromium.new_context(**look).new_page()
-    page.set_default_timeout(15_000)
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    return page, problems
-
-
 def check(page: Page) -> None:
-    """axe finds nothing, and nothing is cut off at the side."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
-    assert found == [], (page.url, [(item["id"], item["nodes"][0]["html"]) for item in found])
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    assert problems(page) == [], page.url
 
 
 def arrive(page: Page, path: str) -> None:
@@ -69,12 +56,13 @@ def type_on(page: Page, text: str) -> None:
 @pytest.mark.parametrize("role", list(Role))
 def test_everybody_signs_in_with_an_app_by_the_keyboard_alone(
     committed_db: Flask,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     house: str,
     role: Role,
 ) -> None:
     user, secret = with_app(role)
-    page, problems = open_page(chromium, **LOOKS[role])
+    page = open_page(chromium, **LOOKS[role])
+    complaints = complaints_of(page)
     page.goto(f"{house}/account/security")
     check(page)
     page.keyboard.type(user.email)
@@ -92,16 +80,17 @@ def test_everybody_signs_in_with_an_app_by_the_keyboard_alone(
     type_on(page, code_of(secret, 1))
     arrive(page, "/account/security/password")
     check(page)
-    assert problems == []
+    assert complaints == []
 
 
 def test_a_passkey_and_an_app_are_set_up_and_used(
     committed_db: Flask,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     house: str,
 ) -> None:
     user = new_user(Role.SUPPORT)
-    page, problems = open_page(chromium, viewport={"width": 320, "height": 640})
+    page = open_page(chromium, viewport={"width": 320, "height": 640})
+    complaints = complaints_of(page)
     with_key(page)
     sign_in(page, house, user.email)
     page.fill("#name", "Laptop")
@@ -119,7 +108,7 @@ def test_a_passkey_and_an_app_are_set_up_and_used(
     sign_in(page, house, user.email, arrives_at="/sign-in/second-factor")
     page.get_by_role("button", name="Use a passkey").click()
     arrive(page, "/account/security")
-    assert problems == []
+    assert complaints == []
 
 
 def with_key(page: Page) -> None:
@@ -144,11 +133,11 @@ def sign_in(page: Page, house: str, email: str, arrives_at: str = "/account/secu
 @pytest.mark.parametrize("has_script", [True, False])
 def test_an_app_is_set_up_with_and_without_a_script(
     committed_db: Flask,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     house: str,
     has_script: bool,
 ) -> None:
-    page, _problems = open_page(chromium, java_script_enabled=has_script)
+    page = open_page(chromium, java_script_enabled=has_script)
     sign_in(page, house, new_user(Role.LEAD).email)
     assert page.get_by_role("button", name="Add a passkey").count() == int(has_script)
     page.get_by_role("button", name="Set up an app").click()
@@ -160,13 +149,13 @@ def test_an_app_is_set_up_with_and_without_a_script(
 @pytest.mark.parametrize("look", [LOOKS[Role.ADMIN], LOOKS[Role.SUPPORT]], ids=["wide", "narrow"])
 def test_the_pages_of_links_are_clean(
     committed_db: Flask,
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     house: str,
     look: dict[str, Any],
 ) -> None:
     with transaction():
         token = create_invitation("nina@example.test", [Role.SUPPORT], invited_by=SYSTEM)
-    page, _problems = open_page(chromium, **look)
+    page = open_page(chromium, **look)
     for path in ("/password-reset", f"/invitation/{token}", "/invitation/never-was"):
         page.goto(house + path)
         check(page)
