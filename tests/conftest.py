@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import redis as redis_client
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
@@ -147,6 +148,28 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def worker(request: pytest.FixtureRequest) -> Worker:
     return request.config.stash[WORKER]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[PasswordHasher]:
+    """Hundreds of people sign in: argon2id as ever, with the least that it takes. Yields the real one."""
+    from portal.identity import passwords
+
+    real = passwords._hasher
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield real
+
+
+@pytest.fixture
+def real_passwords(_quick_passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For tests of what a hash costs."""
+    from portal.identity import passwords
+
+    monkeypatch.setattr(passwords, "_hasher", _quick_passwords)
+    passwords._nobodys_hash.cache_clear()
+    yield
+    passwords._nobodys_hash.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -149,6 +149,7 @@ def migrate_and_seed(database_url: str, redis_url: str) -> None:
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "ENVIRONMENT": "test",
+        "LOG_FORMAT": "auto",  # else nobody hears why a migration fails
     }
     done = subprocess.run(
         [sys.executable, "-c", _COMMANDS],

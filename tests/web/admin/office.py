@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
-from tests.web.desk import PASSWORD, Browser, new_user
+from tests.web.desk import Browser, new_user
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Office:
 
     def sign_in(self, user: User) -> Browser:
         browser = Browser(self.app.test_client())
-        assert browser.sign_in(user.email, PASSWORD).status_code == 303
+        browser.begin_session(user)
         return browser
 
     def post(self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = False) -> TestResponse:

@@ -138,7 +138,7 @@ def test_row_45_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Br
     assert "The email or the password is not right." in unknown.text
 
 
-def test_row_45_nobodys_password_takes_as_long_as_somebodys() -> None:
+def test_row_45_nobodys_password_takes_as_long_as_somebodys(real_passwords: None) -> None:
     stored = hash_password(PASSWORD)
     is_password_right(None, "warm up")
 
