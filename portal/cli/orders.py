@@ -1,4 +1,4 @@
-"""`flask orders`: one order explained, and the verbs of support where there is no portal yet."""
+"""`flask orders`: one order explained, and the verbs of support from the console."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from flask import Flask, request
 from flask_babel import gettext as _
 
 from portal.core.ids import public_id
-from portal.core.money import format_amount
+from portal.core.money import format_amount, format_rate
 from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
@@ -40,6 +40,12 @@ def short_amount_text(minor: int, currency: str) -> str:
         return amount_text(minor, currency)
     value = Decimal(format_amount(minor, exponent)).quantize(Decimal(1).scaleb(-_AT_A_GLANCE), ROUND_DOWN)
     return format_decimal(value, "#,##0.00", locale=current_language()).replace(" ", "\u00a0")
+
+
+def rate_text(micros: int) -> str:
+    """A rate in millionths as people read it, with two decimals at least: 95000000 -> "95.00"."""
+    value = Decimal(format_rate(micros))
+    return format_decimal(value, "#,##0.00####", locale=current_language()).replace(" ", "\u00a0")
 
 
 def plain_amount(minor: int, currency: str) -> str:

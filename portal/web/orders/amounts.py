@@ -38,13 +38,15 @@ def amount_lines(order: OrderRecord, shares: frozenset[Share]) -> list[AmountLin
         lines.append(AmountLine(_("Received"), order.amount_received_minor, order.currency))
     currency, split = order.settlement_currency, price(order)
     lines.append(AmountLine(_("Settlement"), order.settlement_minor, currency))
+    if order.is_final and order.status != Status.COMPLETED:
+        # Nothing was settled: nobody gets a part of it.
+        return lines
     if order.hold_minor and shares - {Share.STORE}:
         lines.append(AmountLine(_("On hold now"), order.hold_minor, currency))
     if Share.STORE in shares:
         net = order.settlement_minor + order.fee_minor * (-1 if order.is_payin else 1)
         lines.append(AmountLine(_("Fee of the store"), order.fee_minor, currency))
-        words = _("Credited to the store") if order.is_payin else _("Charged to the store")
-        lines.append(AmountLine(_outcome(order, words), net, currency, is_sum=True))
+        lines.append(AmountLine(_outcome(order), net, currency, is_sum=True))
     parts = (
         (Share.TRADER, _("Commission of the trader"), split.trader_minor),
         (Share.LEAD, _("Commission of the team lead"), split.lead_minor),
@@ -54,5 +56,7 @@ def amount_lines(order: OrderRecord, shares: frozenset[Share]) -> list[AmountLin
     return lines
 
 
-def _outcome(order: OrderRecord, words: str) -> str:
-    return words if order.status == Status.COMPLETED else _("%(what)s, once completed", what=words)
+def _outcome(order: OrderRecord) -> str:
+    if order.status == Status.COMPLETED:
+        return _("Credited to the store") if order.is_payin else _("Charged to the store")
+    return _("Would be credited to the store") if order.is_payin else _("Would be charged to the store")

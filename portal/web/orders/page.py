@@ -15,7 +15,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.actors import ActorKind
 from portal.core.modes import Mode
-from portal.core.money import format_rate
 from portal.disputes.queries import DisputeLine, list_disputes_of
 from portal.identity.audience import names_of
 from portal.merchants.queries import find_store
@@ -39,6 +38,7 @@ from portal.web.orders.words import (
     reason_words,
     step_words,
 )
+from portal.web.presentation import rate_text
 from portal.webhooks.queries import DeliveryOfOrder, list_deliveries_of_order
 
 _PEOPLE = frozenset({ActorKind.ADMIN, ActorKind.SUPPORT, ActorKind.LEAD})
@@ -97,7 +97,7 @@ class OrderPage:
 
     @property
     def rate(self) -> str:
-        return format_rate(self.order.rate_micros)
+        return rate_text(self.order.rate_micros)
 
     @property
     def receipt_endpoint(self) -> str:
@@ -121,10 +121,12 @@ class OrderPage:
         ]  # fmt: skip
 
     def _more(self, kind: str, actor_id: uuid.UUID | None, reason: str | None) -> str:
-        # What the trader's side says among itself is not for the shop.
-        is_told = self.eyes.sees_trader or not self.eyes.sees_shop or kind not in _TRADERS_SIDE
-        why = reason_words(reason) if is_told else ""
+        why = reason_words(reason, with_typed=self.tells(kind))
         return ": ".join(part for part in (self.who(kind, actor_id), why) if part)
+
+    def tells(self, kind: str) -> bool:
+        """Whether what such an actor typed may be read: what the trader's side says is not for the shop."""
+        return self.eyes.sees_trader or not self.eyes.sees_shop or kind not in _TRADERS_SIDE
 
     def who(self, kind: str, actor_id: uuid.UUID | None) -> str:
         """Who did it: by name where the visitor may know it, else what they are."""

@@ -67,8 +67,11 @@ def dispute_reason_choices() -> tuple[tuple[str, str], ...]:
     )
 
 
-def reason_words(reason: str | None) -> str:
-    """A reason's code in words, with the words that were typed after it; what has no code stands as it is."""
+def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
+    """A reason's code in words, with the words that were typed after it; what has no code stands as it is.
+
+    Without what was typed, what has no code is nothing.
+    """
     if not reason:
         return ""
     code, _colon, typed = reason.partition(": ")
@@ -81,8 +84,8 @@ def reason_words(reason: str | None) -> str:
     if reason.startswith("by_"):
         return ""
     if code not in known:
-        return reason
-    return f"{known[code]}: {typed}" if typed else str(known[code])
+        return reason if with_typed else ""
+    return f"{known[code]}: {typed}" if typed and with_typed else str(known[code])
 
 
 def entry_words(kind: EntryKind) -> str:

@@ -9,9 +9,14 @@ from flask import Flask
 
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
+from portal.disputes.models import DisputeReason
+from portal.disputes.service import open_dispute
 from portal.identity.models import MemberRole, Role
+from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
+from portal.orders.service import cancel_order
 from portal.traders.queries import requisite_number
+from tests.scene import as_trader
 from tests.web.desk import Browser, Desk, open_desk
 from tests.web.test_homes import MOST_QUERIES, complete, counted, lead_of, person
 
@@ -77,6 +82,30 @@ def test_each_role_sees_its_part_of_the_order_and_nobody_the_whole_number(tara: 
     }
     for canary, expected in sees.items():
         assert {home for home, answer in pages.items() if canary in answer.text} == expected, canary
+
+
+def test_what_the_trader_types_is_not_for_the_shop(tara: Desk) -> None:
+    order = tara.payin(1500_00, claimed=True)
+    with transaction():
+        open_dispute(
+            get_order(order.id, lock=True), DisputeReason.FAKE_RECEIPT, "My bank is Canary", None,
+            actor=as_trader(tara.trader),
+        )  # fmt: skip
+    for home, browser in everybody(tara).items():
+        page = browser.get(page_of(order, home)).text
+        assert "The receipt is not genuine" in page, home
+        assert ("My bank is Canary" in page) == (home != "merchant"), home
+
+
+def test_nobody_gets_a_part_of_what_was_cancelled(tara: Desk) -> None:
+    order = tara.payin(1500_00)
+    with transaction():
+        cancel_order(get_order(order.id, lock=True), "Changed their mind", actor=tara.scene.support)
+    for home, browser in everybody(tara).items():
+        page = browser.get(page_of(order, home)).text
+        assert "Fee of the store" not in page, home
+        assert "Commission" not in page, home
+        assert "Changed their mind" in page, home
 
 
 def test_a_strangers_order_is_not_there_in_any_portal_of_limited_reach(tara: Desk, stranger: Desk) -> None:
