@@ -131,6 +131,13 @@ class Order(Model):
             postgresql_where=text("trader_id IS NOT NULL AND ended_at IS NOT NULL"),
         ),
         Index(
+            "ix_orders_trader_ended_at",
+            "trader_id",
+            "ended_at",
+            "id",
+            postgresql_where=text("trader_id IS NOT NULL AND ended_at IS NOT NULL"),
+        ),
+        Index(
             "ix_orders_open_trader",
             "trader_id",
             postgresql_where=text(f"trader_id IS NOT NULL AND {_LISTED_OPEN}"),

@@ -177,10 +177,11 @@ def list_payout_offers(trader_id: uuid.UUID, mode: Mode, limit: int = 20) -> lis
 _ENDED = f"""
 SELECT {COLUMNS} FROM orders o
  WHERE o.trader_id = %(trader_id)s AND o.ended_at IS NOT NULL AND o.status = ANY(%(statuses)s)
-   AND o.updated_at >= %(since)s AND o.id < %(before)s
- ORDER BY o.id DESC LIMIT %(limit)s
+   AND o.ended_at >= %(since)s
+   AND (%(before)s::uuid IS NULL
+        OR (o.ended_at, o.id) < (SELECT b.ended_at, b.id FROM orders b WHERE b.id = %(before)s::uuid))
+ ORDER BY o.ended_at DESC, o.id DESC LIMIT %(limit)s
 """  # noqa: S608
-_LAST_ID = uuid.UUID(int=2**128 - 1)
 
 
 def list_ended_for_trader(
@@ -191,10 +192,12 @@ def list_ended_for_trader(
     before: uuid.UUID | None = None,
     limit: int = 20,
 ) -> list[OrderRecord]:
-    """Orders of this trader in the given statuses that changed since then, newest first (keyset by id)."""
+    """Orders of this trader in the given statuses that ended since then, the last ended first.
+
+    `before` is the id of the order after which the page starts.
+    """
     params = {
-        "trader_id": trader_id, "statuses": list(statuses), "since": since,
-        "before": before or _LAST_ID, "limit": limit,
+        "trader_id": trader_id, "statuses": list(statuses), "since": since, "before": before, "limit": limit,
     }  # fmt: skip
     return [record_of(row) for row in hot(_ENDED, params)]
 
