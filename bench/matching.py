@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import random
-import statistics
 import time
 import uuid
-from collections.abc import Callable
 
 import psycopg
 from flask import Flask
 
 from bench.apps import app_for
 from bench.history import add_order_rows
+from bench.homes import compare_homes
 from bench.run import Run
+from bench.timing import Take, alternating
 from bench.world import RICH, more_requisites
 
 NOBODY_TAKES = RICH
-WARM_UP = 50
-Take = Callable[[], float]
-
-
-def alternating(sides: dict[str, Take], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each, one call of each in turn, so that what else the machine does meets all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
-    for number in range(WARM_UP + repeats):
-        for name in names[:: -1 if number % 2 else 1]:
-            taken[name].append(sides[name]())
-    return {name: statistics.median(values[WARM_UP:]) * 1000 for name, values in taken.items()}
 
 
 def matcher(app: Flask, store_id: uuid.UUID, *, amount: int | None = None) -> Take:
@@ -94,6 +82,7 @@ def measure_history(run: Run) -> None:
             "hundredth": _page(huge, listed, 100),
         }
         ms = alternating(pages, repeats)
+        compare_homes(run, few, huge)
     run.table.at_most(
         f"a store's list of {past}: hundredth page to the first", ms["hundredth"], ms["first"], 1.2, "ms"
     )

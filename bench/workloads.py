@@ -6,14 +6,14 @@ import os
 import time
 from collections.abc import Callable
 
-from bench import confirming, creating, growth, matching, payment_page, servers
+from bench import confirming, creating, growth, matching, payment_page, servers, signing_in
 from bench.apps import app_for
 from bench.databases import Databases, log_of, postmaster_of
 from bench.run import Run
 from bench.world import build, build_floor, migrate
 from bench.yardstick import Table
 
-NAMES = ("create", "confirm", "page", "matching", "growth", "history", "servers")
+NAMES = ("create", "confirm", "page", "matching", "growth", "history", "sign_in", "servers")
 
 
 def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past: int, grown: int) -> None:
@@ -28,6 +28,7 @@ def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past:
             "matching": lambda: matching.measure_requisites(run),
             "growth": lambda: growth.measure(run),
             "history": lambda: matching.measure_history(run),
+            "sign_in": lambda: signing_in.measure(run),
             "servers": lambda: servers.measure(run),
         }
         for name in NAMES:

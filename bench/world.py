@@ -45,6 +45,7 @@ TRADERS = 16
 STORES = 16
 REQUISITES = 1000
 RICH = 10**14
+_STAFFED = (Role.MERCHANT, Role.LEAD, Role.SUPPORT, Role.ADMIN)
 
 
 @dataclass
@@ -54,6 +55,7 @@ class World:
     store_ids: list[uuid.UUID]
     keys: list[str]
     traders: list[tuple[uuid.UUID, str]]
+    people: dict[str, str]  # emails by role, each with PASSWORD
 
 
 def migrate(env: dict[str, str]) -> None:
@@ -69,18 +71,23 @@ def build(app: Flask) -> World:
         with transaction():
             set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
             for setting in config.REGISTRY.values():
-                if setting.key.endswith("_per_minute") and setting.maximum is not None:
+                is_limit = setting.key.endswith("_per_minute") or setting.key.startswith("sign_in_attempts")
+                if is_limit and setting.maximum is not None:
                     config.set_value(setting.key, setting.maximum, SYSTEM)
         with transaction():
-            lead = create_user("lead@bench.example", "Lead", None, [Role.LEAD])
-            team = create_team("Bench", lead.id)
-            merchant = create_merchant("Bench")
+            people = {
+                role: create_user(f"{role.value}@bench.example", role.value, PASSWORD, [role])
+                for role in _STAFFED
+            }
+            team = create_team("Bench", people[Role.LEAD].id)
+            merchant = create_merchant("Bench", [people[Role.MERCHANT].id])
             plans = [("payin", None, PLAN), ("payout", None, PLAN)]
             stores = [create_store(merchant.id, NewStore(f"Store {n}", plans=plans)) for n in range(STORES)]
             keys = [issue_api_key(store.id, Mode.LIVE, "bench")[1] for store in stores]
         traders = [_trader(team.id, n) for n in range(TRADERS)]
         more_requisites(REQUISITES - TRADERS)
-        return World([store.id for store in stores], keys, traders)
+        emails = {role.value: user.email for role, user in people.items()} | {"trader": traders[0][1]}
+        return World([store.id for store in stores], keys, traders, emails)
 
 
 def _trader(team_id: uuid.UUID, n: int) -> tuple[uuid.UUID, str]:
