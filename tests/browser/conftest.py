@@ -26,7 +26,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 # Not for the session: while Playwright runs, the thread has an event loop, and asyncio's tests refuse to start theirs.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
