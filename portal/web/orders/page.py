@@ -121,17 +121,22 @@ class OrderPage:
         ]  # fmt: skip
 
     def _more(self, kind: str, actor_id: uuid.UUID | None, reason: str | None) -> str:
-        why = reason_words(reason, with_typed=self.tells(kind))
+        why = reason_words(reason, with_typed=self.tells(kind, actor_id))
         return ": ".join(part for part in (self.who(kind, actor_id), why) if part)
 
-    def tells(self, kind: str) -> bool:
-        """Whether what such an actor typed may be read: what the trader's side says is not for the shop."""
+    def tells(self, kind: str, actor_id: uuid.UUID | None) -> bool:
+        """Whether what such an actor typed may be read: what the trader's side says is not for the shop, nor
+        for traders and leads that it is not of.
+        """
+        mine = self.eyes.whose.traders
+        if kind == ActorKind.TRADER and mine is not None:
+            return actor_id in mine
         return self.eyes.sees_trader or not self.eyes.sees_shop or kind not in _TRADERS_SIDE
 
     def who(self, kind: str, actor_id: uuid.UUID | None) -> str:
         """Who did it: by name where the visitor may know it, else what they are."""
         name = self.names.get(actor_id) if actor_id else None
-        if kind == ActorKind.TRADER and self.eyes.sees_trader and actor_id:
+        if kind == ActorKind.TRADER and self.eyes.sees_trader and actor_id and self.tells(kind, actor_id):
             name = trader_name(actor_id)
         return f"{actor_words(kind)} {name}" if name else actor_words(kind)
 

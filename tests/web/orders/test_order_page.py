@@ -12,10 +12,12 @@ from portal.core.ids import public_id
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.identity.models import MemberRole, Role
+from portal.merchants.queries import stores
+from portal.merchants.service import set_traffic_rule
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
-from portal.orders.service import cancel_order
-from portal.traders.queries import requisite_number
+from portal.orders.service import cancel_order, decline_payin
+from portal.traders.queries import requisite_number, traders
 from tests.scene import as_trader
 from tests.web.desk import Browser, Desk, open_desk
 from tests.web.test_homes import MOST_QUERIES, complete, counted, lead_of, person
@@ -30,8 +32,6 @@ def tara(in_context: Flask) -> Desk:
     with transaction():
         hot("UPDATE trader SET name = 'Tarantina' WHERE id = %(id)s", {"id": desk.trader.id})
         hot("UPDATE requisite SET holder = 'TARANTINA P.' WHERE id = %(id)s", {"id": desk.requisite.id})
-    from portal.traders.queries import traders
-
     traders.forget()
     return desk
 
@@ -95,6 +95,34 @@ def test_what_the_trader_types_is_not_for_the_shop(tara: Desk) -> None:
         page = browser.get(page_of(order, home)).text
         assert "The receipt is not genuine" in page, home
         assert ("My bank is Canary" in page) == (home != "merchant"), home
+
+
+def test_a_trader_who_had_it_before_is_nobody_to_the_next_one_and_to_their_lead(
+    tara: Desk, stranger: Desk
+) -> None:
+    with transaction():
+        set_traffic_rule(tara.scene.store_id, stranger.trader.id, "pin")
+        hot("UPDATE trader SET name = 'Omarion' WHERE id = %(id)s", {"id": stranger.trader.id})
+    traders.forget()
+    stores.forget()
+    order = tara.payin(1500_00)
+    first, second = (tara, stranger) if order.trader_id == tara.trader.id else (stranger, tara)
+    names = {tara.trader.id: "Tarantina", stranger.trader.id: "Omarion"}
+    with transaction():
+        decline_payin(
+            get_order(order.id, lock=True), "other: the Canary is ill", actor=as_trader(first.trader)
+        )  # fmt: skip
+    assert tara.now(order).trader_id == second.trader.id
+    assert second.browser.get(page_of(order, "trader")).status_code == 200
+    assert first.browser.get(page_of(order, "trader")).status_code == 404
+    for home, browser in {"trader": second.browser, "lead": lead_of(second)}.items():
+        page = browser.get(page_of(order, home)).text
+        assert "Taken off its requisite" in page, home
+        assert names[first.trader.id] not in page, home
+        assert "Canary" not in page, home
+    page = person(tara, Role.SUPPORT).get(page_of(order, "support")).text
+    assert names[first.trader.id] in page
+    assert "Canary" in page
 
 
 def test_nobody_gets_a_part_of_what_was_cancelled(tara: Desk) -> None:
