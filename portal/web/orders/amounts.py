@@ -41,7 +41,8 @@ def amount_lines(order: OrderRecord, shares: frozenset[Share]) -> list[AmountLin
     if order.is_final and order.status != Status.COMPLETED:
         # Nothing was settled: nobody gets a part of it.
         return lines
-    if order.hold_minor and shares - {Share.STORE}:
+    # A payin holds the trader's deposit, a payout the store's balance.
+    if order.hold_minor and (Share.TRADER if order.is_payin else Share.STORE) in shares:
         lines.append(AmountLine(_("On hold now"), order.hold_minor, currency))
     if Share.STORE in shares:
         net = order.settlement_minor + order.fee_minor * (-1 if order.is_payin else 1)

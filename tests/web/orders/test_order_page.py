@@ -14,7 +14,7 @@ from portal.disputes.service import open_dispute
 from portal.identity.models import MemberRole, Role
 from portal.merchants.queries import stores
 from portal.merchants.service import set_traffic_rule
-from portal.orders.queries import get_order
+from portal.orders.queries import get_order, recipient_number_of
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, decline_payin
 from portal.traders.queries import requisite_number, traders
@@ -123,6 +123,27 @@ def test_a_trader_who_had_it_before_is_nobody_to_the_next_one_and_to_their_lead(
     page = person(tara, Role.SUPPORT).get(page_of(order, "support")).text
     assert names[first.trader.id] in page
     assert "Canary" in page
+
+
+def test_a_payout_and_what_ended_have_their_pages_too(tara: Desk) -> None:
+    offered, accepted, expired = (
+        tara.payout(2000_00),
+        tara.payout(3000_00, accepted=True),
+        tara.expired(900_00),
+    )
+    with transaction():
+        number = recipient_number_of(get_order(accepted.id))
+    assert number
+    for home, browser in everybody(tara).items():
+        for order in (offered, accepted, expired):
+            answer = browser.get(page_of(order, home))
+            is_theirs = home not in {"trader", "lead"} or order is not offered
+            assert answer.status_code == (200 if is_theirs else 404), (home, order.status)
+            assert number not in re.sub(r"[\s\u00a0]", "", answer.text), home
+        page = browser.get(page_of(accepted, home)).text
+        assert number[-4:] in page, home
+        assert ("On hold now" in page) == (home in {"merchant", "support", "admin"}), home
+        assert ("Would be charged to the store" in page) == (home in {"merchant", "support", "admin"}), home
 
 
 def test_nobody_gets_a_part_of_what_was_cancelled(tara: Desk) -> None:
