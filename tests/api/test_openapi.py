@@ -105,6 +105,7 @@ def _codes_in_source() -> set[str]:
 
 # Codes of pages and of the operator, which no merchant's program meets.
 NOT_OF_THE_API = {
+    "already_blocked",
     "already_off",
     "already_on",
     "beyond_your_own",
@@ -117,6 +118,7 @@ NOT_OF_THE_API = {
     "name_taken",
     "needs_two_people",
     "no_second_factor",
+    "not_blocked",
     "not_for_oneself",
     "not_signed_in",
     "request_changed",
