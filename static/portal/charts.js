@@ -32,9 +32,9 @@
   const draw = (element) => {
     const data = JSON.parse(element.dataset.chart);
     element.replaceChildren();
-    const legend = 34;
+    const size = (legend) => ({ width: element.clientWidth, height: Math.max(element.clientHeight - legend, 120) });
     const options = {
-      width: element.clientWidth, height: Math.max(element.clientHeight - legend, 120),
+      ...size(0),
       padding: [10, 8, 0, 0],
       scales: { x: { time: false, range: (_c, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
@@ -48,6 +48,8 @@
     const values = [data.labels.map((_label, index) => index), ...data.series.map((line) => line.values)];
     element.chart = new uPlot(options, values, element);
     element.chart.setCursor({ left: -10, top: -10 });
+    // The legend takes one line or, on a phone, two.
+    element.chart.setSize(size(element.querySelector(".u-legend").offsetHeight));
   };
 
   const elements = document.querySelectorAll("[data-chart]");

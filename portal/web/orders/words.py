@@ -32,6 +32,9 @@ _STEPS: Mapping[str, tuple[LazyString, str]] = {
     Step.DECIDED_COMPLETED: (_l("Dispute decided: completed"), "green"),
     Step.DECIDED_CANCELLED: (_l("Dispute decided: cancelled"), "gray"),
     "receipt_added": (_l("Receipt attached"), "azure"),
+    "requisite_shown": (_l("The customer saw where to pay"), "azure"),
+    "deadline_extended": (_l("More time was given"), "azure"),
+    "clock_moved": (_l("The test's clock was moved"), "gray"),
 }
 
 
@@ -81,7 +84,7 @@ def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
         "nobody_objected": _("Nobody objected in time"),
         "declined": _("Declined"),
     }  # fmt: skip
-    if reason.startswith("by_"):
+    if reason.startswith("by_") or reason == "payment_page":
         return ""
     if code not in known:
         return reason if with_typed else ""
