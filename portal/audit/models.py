@@ -29,6 +29,7 @@ class AuditEntry(Model):
         Index("ix_audit_entry_subject", "subject_kind", "subject_id", "id"),
         Index("ix_audit_entry_actor_id", "actor_id", "id"),
         Index("ix_audit_entry_action", "action", "id"),
+        Index("ix_audit_entry_at", "at"),
     )
 
     id: Mapped[BigKey]

@@ -8,6 +8,8 @@ from typing import Any
 
 from portal.audit.heads import Head
 from portal.audit.sealing import COLUMNS, FIRST, hash_of
+from portal.audit.service import record_audit
+from portal.core.actors import Actor
 from portal.core.db import hot
 
 _PAGE = 1000
@@ -89,6 +91,19 @@ def verify_chain(exported: Sequence[Head] = ()) -> Verdict:
             f"{waiting['late']} entries wait for the sealer for more than {LATE_S:g} s: is the clock running?"
         )
     return Verdict(head, int(waiting["n"]), tuple(findings[:MAX_FINDINGS]))
+
+
+def note_verification(verdict: Verdict, compared: int, *, actor: Actor) -> None:
+    """Write down when the chain was verified last and how it stood: an entry like any other. Needs transaction().
+
+    `compared`: with how many exported heads.
+    """
+    head = verdict.head
+    after = {
+        "ok": verdict.holds, "links": head.sequence if head else 0, "head": head.hash.hex() if head else None,
+        "waiting": verdict.waiting, "compared_heads": compared, "findings": len(verdict.findings),
+    }  # fmt: skip
+    record_audit("audit.verified", actor=actor, after=after)
 
 
 def _links() -> Iterator[dict[str, Any]]:

@@ -15,13 +15,15 @@ from portal.audit.heads import FILE, UnreadableHeads, export_head, read_heads
 from portal.audit.models import AuditEntry
 from portal.audit.queries import Filters, list_entries
 from portal.audit.sealing import seal_waiting
-from portal.audit.verification import Verdict, verify_chain
+from portal.audit.verification import Verdict, note_verification, verify_chain
 from portal.cli.ledger import AS_JSON
+from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.settings import get_settings
 
 audit = AppGroup("audit", help="Who did what, and proof that nobody has changed the record of it.")
 commands = [audit]
+_OPS = Actor(ActorKind.OPS)
 
 
 @audit.command("verify")
@@ -43,6 +45,8 @@ def verify(heads: Path | None, as_json: bool) -> None:
         hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         hot("SET LOCAL statement_timeout = 0")
         verdict = verify_chain(exported)
+    with transaction():
+        note_verification(verdict, len(exported), actor=_OPS)
     click.echo(json.dumps(_verdict(verdict, len(exported))) if as_json else _told(verdict, len(exported)))
     raise SystemExit(0 if verdict.holds else 1)
 

@@ -75,6 +75,9 @@ class Permission(StrEnum):
     TRADER_VIEW = "trader:view"
     TRADER_VERIFY = "trader:verify"
     TRADER_BLOCK = "trader:block"
+    REQUISITE_VIEW = "requisite:view"
+    REQUISITE_CHANGE = "requisite:change"
+    REQUISITE_DECIDE = "requisite:decide"
     MERCHANT_VIEW = "merchant:view"
     MERCHANT_BLOCK = "merchant:block"
     NUMBER_REVEAL = "number:reveal"
@@ -98,6 +101,7 @@ class Permission(StrEnum):
     TEAM_VIEW = "team:view"
     TEAM_CHANGE = "team:change"
     AUDIT_VIEW = "audit:view"
+    AUDIT_EXPORT = "audit:export"
 
     @property
     def sentence(self) -> str:
@@ -135,6 +139,9 @@ _SENTENCES = {
     Permission.ADMIN_HOME_VIEW: _l("See the administrator's start page."),
     Permission.TRADER_VIEW: _l("See traders with their work, requisites and limits."),
     Permission.TRADER_VERIFY: _l("Verify traders, or take their verification back."),
+    Permission.REQUISITE_VIEW: _l("See requisites with their limits and how much of them is used."),
+    Permission.REQUISITE_CHANGE: _l("Add own requisites, change their limits, switch and archive them."),
+    Permission.REQUISITE_DECIDE: _l("Approve, decline and suspend requisites of traders."),
     Permission.TRADER_BLOCK: _l("Block traders, so that they get no orders, and let them work again."),
     Permission.MERCHANT_BLOCK: _l(
         "Block merchants, so that their programs are refused, and let them in again."
@@ -158,6 +165,7 @@ _SENTENCES = {
     Permission.ACCESS_APPROVE: _l("Approve or refuse what another asked for somebody's access."),
     Permission.TEAM_VIEW: _l("See teams with their leads and traders."),
     Permission.TEAM_CHANGE: _l("Form teams, and move traders between them."),
+    Permission.AUDIT_EXPORT: _l("Take the audit log out as a file."),
     Permission.AUDIT_VIEW: _l("See who did what."),
 }
 _TWO_PEOPLE = frozenset(
@@ -171,6 +179,7 @@ _TWO_PEOPLE = frozenset(
         Permission.DISPUTE_DECIDE,
         Permission.API_KEY_ISSUE,
         Permission.TRADER_VERIFY,
+        Permission.REQUISITE_DECIDE,
         Permission.PERSON_INVITE,
         Permission.FACTOR_RESET,
         Permission.ACCESS_CHANGE,

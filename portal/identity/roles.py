@@ -34,6 +34,8 @@ PRESETS: Mapping[Role, Holdings] = {
     | _own(
         Permission.TRADER_QUEUE_VIEW,
         Permission.TRADER_WORKING_SWITCH,
+        Permission.REQUISITE_VIEW,
+        Permission.REQUISITE_CHANGE,
         Permission.PAYIN_CONFIRM,
         Permission.PAYIN_DECLINE,
         Permission.PAYOUT_PAY,
@@ -46,6 +48,7 @@ PRESETS: Mapping[Role, Holdings] = {
         (
             Permission.LEAD_HOME_VIEW,
             Permission.TRADER_VIEW,
+            Permission.REQUISITE_VIEW,
             Permission.TEAM_VIEW,
             Permission.ORDER_VIEW,
             Permission.BALANCE_VIEW,
@@ -79,6 +82,8 @@ PRESETS: Mapping[Role, Holdings] = {
             Permission.TRADER_VIEW,
             Permission.TRADER_VERIFY,
             Permission.TRADER_BLOCK,
+            Permission.REQUISITE_VIEW,
+            Permission.REQUISITE_DECIDE,
             Permission.TEAM_VIEW,
             Permission.TEAM_CHANGE,
             Permission.MERCHANT_VIEW,
@@ -103,6 +108,7 @@ PRESETS: Mapping[Role, Holdings] = {
             Permission.ACCESS_CHANGE,
             Permission.ACCESS_APPROVE,
             Permission.AUDIT_VIEW,
+            Permission.AUDIT_EXPORT,
         ),
         Reach.ALL,
     ),

@@ -38,6 +38,7 @@ class RequisiteStatus(StrEnum):
     PENDING = "pending"
     APPROVED = "approved"
     REJECTED = "rejected"
+    SUSPENDED = "suspended"
     ARCHIVED = "archived"
 
 
@@ -120,7 +121,11 @@ class Requisite(Model):
             "open_orders >= 0 AND day_count >= 0 AND day_amount >= 0 AND window_amount >= 0 AND total_amount >= 0",
             name="counters",
         ),
+        CheckConstraint(
+            "decided_by IS NULL OR submitted_by IS NULL OR decided_by <> submitted_by", name="two_people"
+        ),
         Index("ix_requisite_trader_id", "trader_id"),
+        Index("ix_requisite_pending", "id", postgresql_where=text("status = 'pending'")),
         Index(
             "uq_requisite_number",
             "mode",
@@ -202,3 +207,8 @@ class Requisite(Model):
     can_take_payin: Mapped[bool] = mapped_column(Computed(_CAN_TAKE_PAYIN, persisted=True))
     created_at: Mapped[CreatedAt]
     approved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Who handed it in (or changed where its money goes) and who decided about it last.
+    submitted_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
+    decided_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    decision_reason: Mapped[str | None] = mapped_column(Text)

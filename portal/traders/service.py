@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -192,7 +193,9 @@ def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currenc
         raise ValidationFailed.of("method", "unknown", "This method does not exist in this currency.")
     if new.bank is not None and find_bank(new.bank) is None:
         raise ValidationFailed.of("bank", "unknown", "There is no such bank.")
-    _check_limits(new)
+    if not 1 <= new.weight <= 100 or not 1 <= new.tier <= 9:
+        raise ValidationFailed.of("weight", "out_of_range", "Weight or tier are out of range.")
+    check_limits(new)
     number = normalise(method.requisite_kind, new.number, new.currency)
     requisite_id = new_id()
     requisite = Requisite(
@@ -234,14 +237,34 @@ def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currenc
     return requisite
 
 
-def _check_limits(new: NewRequisite) -> None:
+class Limits(Protocol):
+    """Whatever has a requisite's limits."""
+
+    @property
+    def min_amount(self) -> int: ...
+    @property
+    def max_amount(self) -> int: ...
+    @property
+    def max_open_orders(self) -> int: ...
+    @property
+    def day_amount_limit(self) -> int | None: ...
+    @property
+    def day_count_limit(self) -> int | None: ...
+    @property
+    def window_s(self) -> int | None: ...
+    @property
+    def window_amount_limit(self) -> int | None: ...
+    @property
+    def total_amount_limit(self) -> int | None: ...
+
+
+def check_limits(new: Limits) -> None:
+    """Raises ValidationFailed naming each limit that makes no sense."""
     problems = []
     if not 0 < new.min_amount <= new.max_amount:
         problems.append(FieldProblem("min_amount", "out_of_range", "The least amount exceeds the greatest."))
-    if not 1 <= new.weight <= 100 or not 1 <= new.tier <= 9 or not 1 <= new.max_open_orders <= 1000:
-        problems.append(
-            FieldProblem("weight", "out_of_range", "Weight, tier or open orders are out of range.")
-        )
+    if not 1 <= new.max_open_orders <= 1000:
+        problems.append(FieldProblem("max_open_orders", "out_of_range", "Give a number from 1 to 1000."))
     if (new.window_s is None) != (new.window_amount_limit is None):
         problems.append(FieldProblem("window_s", "incomplete", "A window needs both a length and an amount."))
     limits = (new.day_amount_limit, new.day_count_limit, new.window_amount_limit, new.total_amount_limit)

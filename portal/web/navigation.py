@@ -51,12 +51,24 @@ PEOPLE = (
     "admin.people", "admin.person", "admin.access", "admin.leads", "admin.trader", "admin.merchant",
     "admin.invitation", "admin.new_invitation",
 )  # fmt: skip
+# What a trader does with orders leads back to the queue.
+QUEUE = (
+    "trader.queue", "trader.order", "trader.cards", "trader.confirm", "trader.decline", "trader.accept",
+    "trader.attach_proof", "trader.claim", "trader.give_back", "trader.switch_working",
+)  # fmt: skip
+REQUISITES = (
+    "trader.requisite", "trader.new_requisite", "trader.add_requisite", "trader.save_requisite",
+    "trader.switch_requisite", "trader.archive",
+)  # fmt: skip
 # In the order in which a person of several roles gets their home.
 PORTALS = (
     Portal(
         "trader",
         _l("Trader"),
-        (Item("trader.queue", _l("Queue"), "list-check", P.TRADER_QUEUE_VIEW, ("trader.",)),),
+        (
+            Item("trader.queue", _l("Queue"), "list-check", P.TRADER_QUEUE_VIEW, QUEUE),
+            Item("trader.requisites", _l("Requisites"), "credit-card", P.REQUISITE_VIEW, REQUISITES),
+        ),
     ),
     Portal(
         "admin",
@@ -65,8 +77,10 @@ PORTALS = (
             Item("admin.home", _l("Overview"), "home", P.ADMIN_HOME_VIEW),
             Item("admin.orders", _l("Orders"), "list-details", P.ORDER_VIEW, ("admin.order",)),
             Item("admin.people", _l("People"), "users", P.PERSON_VIEW, PEOPLE),
+            Item("admin.requisites", _l("Requisites"), "credit-card", P.REQUISITE_VIEW, ("admin.requisite",)),
             Item("admin.teams", _l("Teams"), "users-group", P.TEAM_VIEW, ("admin.team",)),
             Item("admin.approvals", _l("Approvals"), "user-shield", P.ACCESS_APPROVE, ("admin.approval",)),
+            Item("admin.audit", _l("Audit log"), "history", P.AUDIT_VIEW, ("admin.audit",)),
         ),
     ),
     Portal(
@@ -83,6 +97,7 @@ PORTALS = (
         (
             Item("lead.home", _l("Overview"), "home", P.LEAD_HOME_VIEW),
             Item("lead.orders", _l("Orders"), "list-details", P.ORDER_VIEW, ("lead.order",)),
+            Item("lead.requisites", _l("Requisites"), "credit-card", P.REQUISITE_VIEW),
         ),
     ),
     Portal(

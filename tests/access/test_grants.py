@@ -194,7 +194,8 @@ def test_the_preview_tells_what_is_gained_and_lost(somebody: User) -> None:
         deny=frozenset({Permission.TEAM_VIEW}),
     )
     preview = preview_change(get_access(somebody.id), change)
-    assert preview.gained == {Permission.LEAD_HOME_VIEW: Reach.TEAM, Permission.BALANCE_VIEW: Reach.TEAM}
+    gained = {Permission.LEAD_HOME_VIEW, Permission.BALANCE_VIEW, Permission.REQUISITE_VIEW}
+    assert preview.gained == dict.fromkeys(gained, Reach.TEAM)
     assert preview.lost[Permission.ORDER_VIEW] is Reach.ALL
     assert preview.after[Permission.ORDER_VIEW] is Reach.TEAM
     assert Permission.TEAM_VIEW in preview.lost

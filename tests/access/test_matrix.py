@@ -21,6 +21,7 @@ from tests.access.world import Visitor, World, methods_of, nobody_knows
 ADMITTED = {200, 201, 204, 302, 303, 304, 400, 404, 409, 422, 429}
 # Nobody walks about in a part of the house that is not theirs, whatever else they may do.
 HOMES = {
+    "trader": Permission.TRADER_QUEUE_VIEW,
     "merchant": Permission.MERCHANT_HOME_VIEW,
     "lead": Permission.LEAD_HOME_VIEW,
     "support": Permission.SUPPORT_HOME_VIEW,

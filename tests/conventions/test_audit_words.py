@@ -36,10 +36,21 @@ def values_of(node: ast.expr, tree: ast.Module, inside: Function | None) -> Iter
     elif isinstance(node, ast.Attribute) and node.attr == "value":
         enum = ENUMS[ast.unparse(node.value).rpartition(".")[2]]
         yield from (member.value for member in enum)
+    elif isinstance(node, ast.Subscript):
+        yield from _actions_of_table(ast.unparse(node.value), tree)
     elif isinstance(node, ast.Name) and inside is not None:
         yield from _values_of_name(node.id, tree, inside)
     else:
         raise AssertionError(f"cannot tell what {ast.unparse(node)} may be")
+
+
+def _actions_of_table(name: str, tree: ast.Module) -> Iterator[str]:
+    """Every text with a dot in the table of this name."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str) and "." in part.value:
+                    yield part.value
 
 
 def _values_of_name(name: str, tree: ast.Module, inside: Function) -> Iterator[str]:
@@ -58,7 +69,12 @@ def assignments(inside: Function) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             yield node.targets[0].id, node.value
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
-            assert isinstance(node.value, ast.Tuple)
+            if isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name):
+                # A row of a table of the same module: `became, action = TABLE[key]`.
+                yield from ((ast.unparse(target), node.value) for target in node.targets[0].elts)
+                continue
+            if not isinstance(node.value, ast.Tuple):
+                continue
             yield from zip((ast.unparse(t) for t in node.targets[0].elts), node.value.elts, strict=True)
 
 

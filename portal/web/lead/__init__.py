@@ -16,4 +16,4 @@ def guard() -> None:
     let_in(Permission.LEAD_HOME_VIEW)
 
 
-from portal.web.lead import home, orders  # noqa: E402, F401 - routes
+from portal.web.lead import home, orders, requisites  # noqa: E402, F401 - routes

@@ -8,6 +8,7 @@ from flask_login import current_user
 from portal.core.errors import Forbidden
 from portal.core.permissions import Permission, demand, permission_of
 from portal.traders.queries import find_own_trader
+from portal.web.guards import let_in
 from portal.web.orders.reasons import reasons_for
 from portal.web.trader.board import fingerprint
 from portal.web.trader.seat import Seat
@@ -20,6 +21,7 @@ blueprint.add_app_template_global(reasons_for)
 @blueprint.before_request
 def guard() -> None:
     """Only traders come in, each with what they may do. Raises NotSignedIn, MissingPermission, Forbidden."""
+    let_in(Permission.TRADER_QUEUE_VIEW)
     demand(permission_of(current_app.view_functions[request.endpoint or ""]) or Permission.TRADER_QUEUE_VIEW)
     trader = find_own_trader(current_user.id)
     if trader is None:
@@ -27,4 +29,4 @@ def guard() -> None:
     g.seat = Seat(trader.id, trader.name, trader.mode)
 
 
-from portal.web.trader import orders, payins, payouts, queue, refusals, stream  # noqa: E402, F401 - routes and handlers
+from portal.web.trader import orders, payins, payouts, queue, refusals, requisites, stream  # noqa: E402, F401 - routes and handlers

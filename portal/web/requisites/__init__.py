@@ -1,0 +1,1 @@
+"""What pages about requisites share, in whichever portal they stand."""

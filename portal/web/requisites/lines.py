@@ -1,0 +1,125 @@
+"""The list of requisites, as administrators and leads see it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from portal.reference import configuration as config
+from portal.reference.queries import list_banks, list_currencies, list_methods
+from portal.traders.requisite_list import (
+    Narrowed,
+    RequisiteLine,
+    RequisiteSort,
+    RequisiteState,
+    Used,
+    list_requisite_lines,
+)
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.presentation import amount_text, bank_name, method_name, percent_text
+from portal.web.requisites.words import state_pill
+
+
+def _states() -> Sequence[tuple[str, str]]:
+    return (
+        (RequisiteState.PENDING.value, _("Waits for approval")), (RequisiteState.ONLINE.value, _("Ready now")),
+        (RequisiteState.APPROVED.value, _("Approved")), (RequisiteState.SUSPENDED.value, _("Suspended")),
+        (RequisiteState.REJECTED.value, _("Declined")), (RequisiteState.ARCHIVED.value, _("Archived")),
+    )  # fmt: skip
+
+
+def _methods() -> Sequence[tuple[str, str]]:
+    codes = {method.code for currency in list_currencies() for method in list_methods(currency.code)}
+    return sorted(((code, method_name(code)) for code in codes), key=lambda choice: choice[1])
+
+
+def _banks() -> Sequence[tuple[str, str]]:
+    codes = {
+        bank.code
+        for currency in list_currencies()
+        for method in list_methods(currency.code)
+        for bank in list_banks(method.code, currency.code)
+    }
+    return sorted(((code, bank_name(code)) for code in codes), key=lambda choice: choice[1])
+
+
+def _used() -> Sequence[tuple[str, str]]:
+    return (
+        (Used.NEARLY.value, _("Four fifths of a limit and more")),
+        (Used.UP.value, _("A limit is used up")),
+    )
+
+
+def _range(line: RequisiteLine) -> str:
+    least, most = (amount_text(minor, line.currency) for minor in (line.min_amount, line.max_amount))
+    return f"{least} – {most} {line.currency}"
+
+
+def _columns(link: Callable[[RequisiteLine], str | None]) -> tuple[Column[RequisiteLine], ...]:
+    return (
+        Column("number", _l("Requisite"), lambda line: line.number_masked, Cell.CODE, link=link, is_optional=False),
+        Column("state", _l("State"), state_pill, Cell.PILL),
+        Column("trader", _l("Trader"), lambda line: line.trader, sort=RequisiteSort.TRADER.value),
+        Column("team", _l("Team"), lambda line: line.team, is_shown=False),
+        Column("method", _l("Method"), lambda line: method_name(line.method)),
+        Column("bank", _l("Bank"), lambda line: bank_name(line.bank)),
+        Column("range", _l("Amounts"), _range),
+        Column("open", _l("Open orders"), lambda line: line.open_orders, Cell.NUMBER),
+        Column("used", _l("Limits used"), lambda line: percent_text(line.used / 1000, 0), sort=RequisiteSort.USED.value),
+        Column("created", _l("Added"), lambda line: line.created_at, Cell.MOMENT, sort=RequisiteSort.CREATED.value),
+    )  # fmt: skip
+
+
+def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
+    """The cursor's values, if they are what this sort sorts by."""
+    if asked.after is None or len(asked.after) != 2:
+        return None
+    value, key = asked.after
+    try:
+        if asked.sort == RequisiteSort.CREATED:
+            uuid.UUID(value)
+        if asked.sort == RequisiteSort.USED and not -(2**62) < int(value) < 2**62:
+            return None
+        return value.replace("\0", ""), uuid.UUID(key)
+    except ValueError:
+        return None
+
+
+def requisite_listing(
+    endpoint: str, link: Callable[[RequisiteLine], str | None], lead_id: uuid.UUID | None = None
+) -> Listing[RequisiteLine]:
+    """Everybody's requisites, or those of a lead's traders."""
+
+    def fetch(asked: Asked) -> list[RequisiteLine]:
+        state, used = asked.get("state"), asked.get("used")
+        narrow = Narrowed(
+            RequisiteState(state) if state else None, asked.get("method"), asked.get("bank"),
+            Used(used) if used else None, asked.get("q"), lead_id,
+        )  # fmt: skip
+        return list_requisite_lines(
+            narrow, RequisiteSort(asked.sort), day_timezone=config.get(config.DAY_TIMEZONE),
+            is_descending=asked.is_descending, after=_after(asked), limit=asked.limit,
+        )  # fmt: skip
+
+    return Listing(
+        name="requisites",
+        columns=_columns(link),
+        fetch=fetch,
+        cursor=lambda line, _asked: (line.sort_key, str(line.id)),
+        endpoint=endpoint,
+        default_sort="-created",
+        title=_l("Requisites"),
+        empty_title=_l("No requisites yet"),
+        empty_next=_l("They appear as soon as a trader adds one."),
+        icon="credit-card",
+        filters=(
+            Filter("q", _l("Search"), hint=_l("Trader, or last four digits")),
+            Filter("state", _l("State"), Kind.CHOICE, _states, otherwise=_l("All but archived")),
+            Filter("method", _l("Method"), Kind.CHOICE, _methods),
+            Filter("bank", _l("Bank"), Kind.CHOICE, _banks),
+            Filter("used", _l("Limits used"), Kind.CHOICE, _used, otherwise=_l("Whatever")),
+        ),
+    )

@@ -1,0 +1,142 @@
+"""The form of a requisite: typed in whole units of its currency and in hours, checked field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import Form, IntegerField, SelectField, StringField, ValidationError
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from portal.core.errors import DomainError
+from portal.core.money import AmountError, parse_amount
+from portal.reference import configuration as config
+from portal.reference.queries import get_currency, list_banks
+from portal.traders.models import Requisite
+from portal.traders.requisites import Terms
+from portal.traders.service import NewRequisite
+from portal.web.languages import current_language
+from portal.web.pay.formats import plain_amount as tidied
+from portal.web.presentation import plain_amount
+from portal.web.requisites.words import problem_words
+
+_HOUR_S = 3600
+_MOST_HOURS = 24 * 31
+_TOO_LONG = _l("This is too long.")
+
+
+class WholeField(IntegerField):  # type: ignore[misc]
+    """A whole number, or nothing; what is neither is refused in the reader's words."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata([value.strip() for value in valuelist])
+        except ValueError:
+            raise ValueError(_("Type a whole number.")) from None
+
+
+def _whole(label: Any, least: int, most: int, message: Any) -> WholeField:
+    return WholeField(label, [Optional(), NumberRange(least, most, message)])
+
+
+def _amount(label: Any) -> StringField:
+    return StringField(label, [Length(max=40, message=_TOO_LONG)])
+
+
+class TermsForm(Form):  # type: ignore[misc]
+    """Holder, bank and limits; an empty limit is no limit."""
+
+    bank = SelectField(_l("Bank"))
+    holder = StringField(
+        _l("Holder"),
+        [InputRequired(_l("Give the name that the bank shows.")), Length(max=100, message=_TOO_LONG)],
+    )  # fmt: skip
+    min_amount = StringField(_l("Least amount of an order"), [InputRequired(_l("Type an amount."))])
+    max_amount = StringField(_l("Greatest amount of an order"), [InputRequired(_l("Type an amount."))])
+    max_open_orders = _whole(_l("Open orders at once"), 1, 1000, _l("Give a number from 1 to 1000."))
+    day_amount_limit = _amount(_l("Amount a day"))
+    day_count_limit = _whole(_l("Orders a day"), 1, 10**6, _l("A limit is more than zero."))
+    window_hours = _whole(_l("Hours of a time window"), 1, _MOST_HOURS, _l("Give a number from 1 to 744."))
+    window_amount_limit = _amount(_l("Amount in that time"))
+    total_amount_limit = _amount(_l("Amount in all"))
+
+    def __init__(self, sent: Any, method: str, currency: str, **data: Any) -> None:
+        super().__init__(sent, **data)
+        self.currency = currency
+        banks = list_banks(method, currency)
+        self.bank.choices = [SelectChoice(bank.code, bank.name(current_language())) for bank in banks]
+        if not banks or (data.get("bank") is None and not sent):
+            self.bank.choices.insert(0, SelectChoice("", _("None")))
+
+    def validate_min_amount(self, field: StringField) -> None:
+        self.minor(field)
+
+    validate_max_amount = validate_day_amount_limit = validate_window_amount_limit = validate_min_amount
+    validate_total_amount_limit = validate_min_amount
+
+    def minor(self, field: StringField) -> int | None:
+        """Minor units of what was typed; None for an empty limit."""
+        if not (field.data or "").strip():
+            return None
+        try:
+            return parse_amount(tidied(field.data), get_currency(self.currency).exponent)
+        except AmountError:
+            raise ValidationError(_("Type an amount, such as 1500.")) from None
+
+    def terms(self) -> Terms:
+        """What was typed, for the verbs. Call it after validate()."""
+        hours = self.window_hours.data
+        return Terms(
+            holder=self.holder.data.strip(),
+            bank=self.bank.data or None,
+            min_amount=self.minor(self.min_amount) or 0,
+            max_amount=self.minor(self.max_amount) or 0,
+            max_open_orders=self.max_open_orders.data or config.get(config.MAX_OPEN_ORDERS_DEFAULT),
+            day_amount_limit=self.minor(self.day_amount_limit),
+            day_count_limit=self.day_count_limit.data,
+            window_s=hours * _HOUR_S if hours else None,
+            window_amount_limit=self.minor(self.window_amount_limit),
+            total_amount_limit=self.minor(self.total_amount_limit),
+        )
+
+    def refuse(self, error: DomainError) -> None:
+        """Put what the domain refused beside the fields it is about."""
+        for problem in error.errors:
+            name = "window_hours" if problem.field == "window_s" else problem.field
+            field = self._fields.get(name, self.holder)
+            field.errors = [problem_words(problem)]
+
+
+class NewRequisiteForm(TermsForm):
+    number = StringField(
+        _l("Number"), [InputRequired(_l("Type the number.")), Length(max=100, message=_TOO_LONG)]
+    )
+
+    def new_requisite(self, method: str) -> NewRequisite:
+        terms = self.terms()
+        return NewRequisite(
+            method=method, currency=self.currency, number=self.number.data, holder=terms.holder, bank=terms.bank,
+            min_amount=terms.min_amount, max_amount=terms.max_amount, max_open_orders=terms.max_open_orders,
+            day_amount_limit=terms.day_amount_limit, day_count_limit=terms.day_count_limit, window_s=terms.window_s,
+            window_amount_limit=terms.window_amount_limit, total_amount_limit=terms.total_amount_limit,
+        )  # fmt: skip
+
+
+def form_of(requisite: Requisite) -> TermsForm:
+    """The form filled with what is stored."""
+
+    def typed(minor: int | None) -> str:
+        return "" if minor is None else plain_amount(minor, requisite.currency)
+
+    return TermsForm(
+        None, requisite.method, requisite.currency,
+        bank=requisite.bank, holder=requisite.holder,
+        min_amount=typed(requisite.min_amount), max_amount=typed(requisite.max_amount),
+        max_open_orders=requisite.max_open_orders, day_amount_limit=typed(requisite.day_amount_limit),
+        day_count_limit=requisite.day_count_limit,
+        window_hours=requisite.window_s // _HOUR_S if requisite.window_s else None,
+        window_amount_limit=typed(requisite.window_amount_limit),
+        total_amount_limit=typed(requisite.total_amount_limit),
+    )  # fmt: skip

@@ -1,0 +1,170 @@
+"""`/trader/requisites`: what the trader receives to and pays from: add, limit, switch, archive."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from flask import flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from portal.core.db import run_in_transaction
+from portal.core.errors import Conflict, ValidationFailed
+from portal.core.htmx import see_other
+from portal.core.permissions import Permission, requires
+from portal.reference import configuration as config
+from portal.reference.queries import list_currencies, list_methods, method_terms
+from portal.traders.models import Requisite
+from portal.traders.queries import list_requisites
+from portal.traders.requisites import (
+    archive_requisite,
+    change_requisite,
+    own_requisite,
+    submit_requisite,
+    switch_own,
+)
+from portal.web.auth.sudo import needs_sudo
+from portal.web.presentation import method_name
+from portal.web.requisites.words import bars_of, refusal_words, state_pill
+from portal.web.trader import blueprint
+from portal.web.trader.requisite_form import NewRequisiteForm, TermsForm, form_of
+from portal.web.trader.seat import current_seat
+
+
+@blueprint.get("/requisites")
+@requires(Permission.REQUISITE_VIEW)
+def requisites() -> ResponseReturnValue:
+    return _list()
+
+
+@blueprint.get("/requisites/new")
+@requires(Permission.REQUISITE_CHANGE)
+@needs_sudo
+def new_requisite() -> ResponseReturnValue:
+    """First the method, then what it needs."""
+    chosen = _chosen()
+    return _new(chosen, NewRequisiteForm(None, *chosen) if chosen else None)
+
+
+@blueprint.post("/requisites/new")
+@requires(Permission.REQUISITE_CHANGE)
+@needs_sudo
+def add_requisite() -> ResponseReturnValue:
+    chosen, seat = _chosen(), current_seat()
+    if chosen is None:
+        return _new(None, None, 422)
+    form = NewRequisiteForm(request.form, *chosen)
+    if not form.validate():
+        return _new(chosen, form, 422)
+    new, user_id = form.new_requisite(chosen[0]), current_user.id
+    try:
+        run_in_transaction(lambda: submit_requisite(seat.trader_id, new, user_id=user_id, actor=seat.actor))
+    except ValidationFailed as error:
+        form.refuse(error)
+        return _new(chosen, form, error.status)
+    except Conflict as error:
+        form.number.errors = [refusal_words(error)]
+        return _new(chosen, form, error.status)
+    flash(_("The requisite is added. It gets orders when it is approved and switched on."))
+    return see_other(url_for("trader.requisites"))
+
+
+@blueprint.get("/requisites/<uuid:requisite_id>")
+@requires(Permission.REQUISITE_CHANGE)
+def requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
+    found = own_requisite(current_seat().trader_id, requisite_id)
+    return _one(found, form_of(found))
+
+
+@blueprint.post("/requisites/<uuid:requisite_id>")
+@requires(Permission.REQUISITE_CHANGE)
+@needs_sudo
+def save_requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
+    seat, user_id = current_seat(), current_user.id
+    found = own_requisite(seat.trader_id, requisite_id)
+    form = TermsForm(request.form, found.method, found.currency)
+    if not form.validate():
+        return _one(found, form, 422)
+    terms = form.terms()
+    try:
+        run_in_transaction(
+            lambda: change_requisite(seat.trader_id, requisite_id, terms, user_id=user_id, actor=seat.actor)
+        )
+    except ValidationFailed as error:
+        form.refuse(error)
+        return _one(found, form, error.status)
+    except Conflict as error:
+        return _one(found, form, error.status, refusal_words(error))
+    flash(_("Saved."))
+    return see_other(url_for("trader.requisites"))
+
+
+@blueprint.post("/requisites/<uuid:requisite_id>/switches")
+@requires(Permission.REQUISITE_CHANGE)
+def switch_requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
+    seat = current_seat()
+    on = {name: request.form.get(name) == "on" for name in ("payin_on", "payout_on")}
+    run_in_transaction(lambda: switch_own(seat.trader_id, requisite_id, actor=seat.actor, **on))
+    flash(_("Switched."))
+    return see_other(url_for("trader.requisites"))
+
+
+@blueprint.post("/requisites/<uuid:requisite_id>/archive")
+@requires(Permission.REQUISITE_CHANGE)
+def archive(requisite_id: uuid.UUID) -> ResponseReturnValue:
+    seat = current_seat()
+    try:
+        run_in_transaction(lambda: archive_requisite(seat.trader_id, requisite_id, actor=seat.actor))
+    except Conflict as error:
+        return _list(error.status, refusal_words(error))
+    flash(_("The requisite is in the archive."))
+    return see_other(url_for("trader.requisites"))
+
+
+def _kinds() -> list[tuple[str, str]]:
+    """Every method in every currency that orders can be in."""
+    return [
+        (f"{method.code}.{currency.code}", f"{method_name(method.code)}, {currency.code}")
+        for currency in list_currencies()
+        for method in list_methods(currency.code)
+    ]
+
+
+def _chosen() -> tuple[str, str] | None:
+    """Method and currency of the address, if there is such a pair."""
+    method, _dot, currency = request.args.get("kind", "").partition(".")
+    return (method, currency) if method_terms(method, currency) is not None else None
+
+
+def _today() -> datetime:
+    return datetime.now(UTC).astimezone(ZoneInfo(config.get(config.DAY_TIMEZONE)))
+
+
+def _list(status: int = 200, problem: str = "") -> Response:
+    today = _today()
+    found = list_requisites(current_seat().trader_id)
+    page = render_template(
+        "trader/requisites/list.html", lines=[(line, list(bars_of(line, today))) for line in found],
+        pill_of=state_pill, words=problem, is_problem=True,
+    )  # fmt: skip
+    return make_response(page, status)
+
+
+def _new(chosen: tuple[str, str] | None, form: NewRequisiteForm | None, status: int = 200) -> Response:
+    page = render_template(
+        "trader/requisites/new.html", kinds=_kinds(), kind=".".join(chosen or ()), form=form,
+        currency=chosen[1] if chosen else "",
+    )  # fmt: skip
+    return make_response(page, status)
+
+
+def _one(found: Requisite, form: TermsForm, status: int = 200, problem: str = "") -> Response:
+    page = render_template(
+        "trader/requisites/one.html", requisite=found, form=form, currency=found.currency, pill_of=state_pill,
+        bars=list(bars_of(found, _today())), words=problem, is_problem=True,
+    )  # fmt: skip
+    return make_response(page, status)
