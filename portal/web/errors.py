@@ -34,35 +34,12 @@ from portal.core.db import RETRIED_SQLSTATES, db, sqlstate_of
 from portal.core.errors import DomainError
 from portal.core.htmx import is_htmx, notice_fragment
 from portal.core.permissions import NotSignedIn
+from portal.web.refusal_words import words_of_error, words_of_status
 
 log = logging.getLogger(__name__)
 
 _QUERY_CANCELED = "57014"
 _CONNECTION_CLASSES = ("08", "57P")
-
-
-def words_of(status: int) -> tuple[str, str]:
-    """Title and what to do next, for a refusal that has no words of its own."""
-    known = {
-        400: (_("The request could not be read"), _("Reload the page and try again.")),
-        401: (_("Sign in first"), _("This page is for people who are signed in.")),
-        403: (_("This is not permitted"), _("Your account does not include this page.")),
-        404: (_("There is no such page"), _("It may have been moved, or it belongs to somebody else.")),
-        405: (_("This page does not do that"), _("Go back and use the buttons of the page.")),
-        409: (_("This has changed meanwhile"), _("Reload the page to see how it stands now.")),
-        413: (_("The file is too large"), _("Choose a smaller one.")),
-        422: (_("Something in the form is not right"), _("Go back and correct it.")),
-        429: (_("Too many requests"), _("Wait a little, then try again.")),
-        503: (
-            _("Just a moment, please"),
-            _("Something is busy or being restarted. Try again in a few seconds."),
-        ),
-    }
-    unexpected = (
-        _("Something went wrong on our side"),
-        _("It has been noted. Try again; if it happens again, tell us the number below."),
-    )
-    return known.get(status, unexpected if status >= 500 else known[400])
 
 
 def refusal(
@@ -93,8 +70,10 @@ def _has_shell(status: int) -> bool:
 
 
 def from_refusal(error: DomainError) -> Response:
-    title, _detail = words_of(error.status)
-    return refusal(error.status, title, _(error.detail), error.retry_after_s, page=error.extra.get("page"))
+    title, _detail = words_of_status(error.status)
+    return refusal(
+        error.status, title, words_of_error(error), error.retry_after_s, page=error.extra.get("page")
+    )
 
 
 def to_sign_in(error: NotSignedIn) -> BaseResponse:
@@ -102,11 +81,11 @@ def to_sign_in(error: NotSignedIn) -> BaseResponse:
     back = request.full_path.removesuffix("?") if request.method == "GET" and not is_htmx() else None
     url = url_for("auth.show_sign_in", next=back)
     if is_htmx():
-        response = refusal(error.status, *words_of(401))
+        response = refusal(error.status, *words_of_status(401))
         response.headers["HX-Redirect"] = url
         return response
     if "text/event-stream" in request.accept_mimetypes.values():
-        return refusal(error.status, *words_of(401))
+        return refusal(error.status, *words_of_status(401))
     return redirect(url, code=303)
 
 
@@ -114,7 +93,7 @@ def from_http(error: HTTPException) -> BaseResponse:
     if isinstance(error, RequestRedirect) or error.response is not None or (error.code or 500) < 400:
         return BaseResponse(error.get_body(), error.code, error.get_headers())
     status = error.code or 500
-    title, detail = words_of(status)
+    title, detail = words_of_status(status)
     if isinstance(error, CSRFError):
         detail = _(
             "The form was open for too long or cookies are switched off. Reload the page and try again."
@@ -143,10 +122,10 @@ def from_error(error: Exception) -> Response:
     db.session.rollback()
     if is_overload(error):
         log.warning("refused for want of a dependency: %s", type(error).__name__)
-        return refusal(503, *words_of(503), retry_after_s=2)
+        return refusal(503, *words_of_status(503), retry_after_s=2)
     log.error("unexpected error", exc_info=error, extra={"request_id": request_id(), "path": request.path})
     got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]  # noqa: SLF001
-    return refusal(500, *words_of(500))
+    return refusal(500, *words_of_status(500))
 
 
 def register(app: Flask) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
-from wtforms import Form, StringField
+from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
+from portal.web.forms import PageForm
 
-class ReasonForm(Form):  # type: ignore[misc]
+
+class ReasonForm(PageForm):
     """Why; kept in the timeline and the audit log."""
 
     reason = StringField(

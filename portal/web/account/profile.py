@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import refresh
 from flask_login import current_user
-from wtforms import Form, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
@@ -16,6 +16,7 @@ from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.identity.profile import LONGEST_NAME, change_profile, zones
 from portal.web.auth.forms import safe_next
+from portal.web.forms import PageForm
 from portal.web.languages import LANGUAGES
 from portal.web.look import chosen_density, chosen_theme, keep_look
 
@@ -24,7 +25,7 @@ blueprint = Blueprint("profile", __name__, url_prefix="/account")
 LANGUAGE_NAMES = [SelectChoice("en", "English"), SelectChoice("ru", "Русский")]
 
 
-class ProfileForm(Form):  # type: ignore[misc]
+class ProfileForm(PageForm):
     name = StringField(
         _l("Name"),
         validators=[

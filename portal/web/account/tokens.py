@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import Form, IntegerField, SelectField, SelectMultipleField, StringField
+from wtforms import IntegerField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from portal.audit.service import record_audit
@@ -35,21 +35,30 @@ from portal.merchants.member_keys import (
 from portal.merchants.queries import find_store
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.forms import PageForm
 from portal.web.origin import current_origin
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 
 
-class KeyForm(Form):  # type: ignore[misc]
+class KeyForm(PageForm):
     store = SelectField(_l("Store"))
     mode = SelectField(_l("Mode"), choices=[("test", _l("Test")), ("live", _l("Live"))])
     name = StringField(
         _l("Name"),
-        validators=[InputRequired(_l("Give it a name by which you will recognise it.")), Length(max=80)],
+        validators=[
+            InputRequired(_l("Give it a name by which you will recognise it.")),
+            Length(max=80, message=_l("This is too long.")),
+        ],
     )
     scopes = SelectMultipleField(_l("What it may do"))
-    allowed_networks = StringField(_l("Only from these networks"), validators=[Length(max=1000)])
-    days = IntegerField(_l("Ends after days"), validators=[Optional(), NumberRange(1, 3650)])
+    allowed_networks = StringField(
+        _l("Only from these networks"), validators=[Length(max=1000, message=_l("This is too long."))]
+    )
+    days = IntegerField(
+        _l("Ends after days"),
+        validators=[Optional(), NumberRange(1, 3650, _l("Give a number from 1 to 3650."))],
+    )
 
 
 def _actor() -> Actor:

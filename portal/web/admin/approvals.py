@@ -7,9 +7,10 @@ import uuid
 from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import Form, HiddenField, StringField
+from wtforms import HiddenField, StringField
 from wtforms.validators import Length
 
 from portal.core.db import transaction
@@ -24,14 +25,15 @@ from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo
+from portal.web.forms import PageForm
 
 
-class DecisionForm(Form):  # type: ignore[misc]
+class DecisionForm(PageForm):
     """`seen` is what the decider was shown: the decision is good for nothing else."""
 
     seen = HiddenField()
     decision = HiddenField()
-    reason = StringField(validators=[Length(max=500)])
+    reason = StringField(validators=[Length(max=500, message=_l("This is too long."))])
 
 
 @blueprint.get("/approvals")

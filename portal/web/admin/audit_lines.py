@@ -23,7 +23,7 @@ from portal.traders.queries import traders
 from portal.web.admin.action_words import ACTIONS, action_words
 from portal.web.admin.history import actor_names, actor_words
 from portal.web.languages import current_timezone
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
 
 _MOST_ACTORS = 200
 _PAGES = {
@@ -113,8 +113,13 @@ def filters_of(asked: Asked) -> Filters:
 
 
 def _place(asked: Asked) -> int | None:
-    text = asked.after[0] if asked.after and len(asked.after) == 1 else ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+    """The id of the entry before the page. Raises NotOfThisList."""
+    if asked.after is None:
+        return None
+    text = asked.after[0] if len(asked.after) == 1 else ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise bad_place()
+    return int(text)
 
 
 def _day(text: str | None) -> datetime | None:

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import Form, SelectField, SelectMultipleField, StringField
+from wtforms import SelectField, SelectMultipleField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
@@ -33,10 +33,11 @@ from portal.web.admin.people_lists import tabs
 from portal.web.admin.person import words_of_refusal
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.forms import PageForm
 from portal.web.presentation import member_role_name, role_names
 
 
-class InvitationForm(Form):  # type: ignore[misc]
+class InvitationForm(PageForm):
     email = StringField(
         _l("Email"),
         validators=[InputRequired(_l("Type their email.")), Length(max=254, message=_l("This is too long."))],

@@ -22,6 +22,7 @@ from portal.web.admin.acting import admin_actor
 from portal.web.admin.person_view import look_at
 from portal.web.auth.sudo import needs_sudo
 from portal.web.reason_form import ReasonForm
+from portal.web.refusal_words import words_of_error
 
 
 @blueprint.get("/people/<uuid:person_id>")
@@ -63,20 +64,9 @@ def _do(person_id: uuid.UUID, about: str, work: Callable[[str], None], done: str
 
 def words_of_refusal(error: DomainError) -> str:
     """What the verbs about people refuse, in the reader's language."""
-    known = {
-        "last_admin": _("This is the last administrator. Let another one in first."),
-        "already_off": _("This login is switched off already."),
-        "already_on": _("This login is switched on already."),
-        "already_blocked": _("This is blocked already."),
-        "not_blocked": _("This is not blocked."),
-        "not_for_oneself": _("Nobody does this to themselves: ask another administrator."),
-        "request_waiting": _("Another change of this person waits for approval."),
-        "request_decided": _("This has been decided already."),
-        "request_expired": _("This request has expired. It has to be asked for again."),
-        "request_changed": _("This is not what was asked for. Reload the page."),
-        "needs_two_people": _("Invite them without this role; then ask for it, and another administrator approves it."),
-    }  # fmt: skip
-    return known.get(error.code, error.detail)
+    if error.code == "needs_two_people":
+        return _("Invite them without this role; then ask for it, and another administrator approves it.")
+    return words_of_error(error)
 
 
 @blueprint.post("/people/<uuid:person_id>/disabling")

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
-from wtforms import Form, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
@@ -32,9 +32,10 @@ from portal.traders.teams import (
 )
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
+from portal.web.forms import PageForm
 
 
-class TeamForm(Form):  # type: ignore[misc]
+class TeamForm(PageForm):
     name = StringField(
         _l("Name"),
         validators=[

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import DateField, Form, SelectField, StringField
+from wtforms import DateField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
@@ -45,6 +45,7 @@ from portal.web.admin.acting import admin_actor
 from portal.web.admin.history import history_of
 from portal.web.admin.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo
+from portal.web.forms import PageForm
 from portal.web.languages import current_timezone
 from portal.web.reason_form import ReasonForm
 from portal.web.receipts import attachment
@@ -52,11 +53,11 @@ from portal.web.receipts import attachment
 _MIB = 1024 * 1024
 
 
-class DocumentForm(Form):  # type: ignore[misc]
+class DocumentForm(PageForm):
     kind = SelectField(_l("What it is"))
 
 
-class VerdictForm(Form):  # type: ignore[misc]
+class VerdictForm(PageForm):
     """The last day on which the verification is good, in the viewer's zone; none is for good."""
 
     valid_until = DateField(_l("Good until"), validators=[Optional()])

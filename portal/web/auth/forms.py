@@ -6,17 +6,18 @@ import re
 from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _l
-from wtforms import Form, HiddenField, PasswordField, StringField
+from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.core.errors import DomainError
 from portal.web.auth.words import words_of
+from portal.web.forms import PageForm
 
 # One slash, then something that no browser takes for another host.
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
 
 
-class SignInForm(Form):  # type: ignore[misc]
+class SignInForm(PageForm):
     email = StringField(
         _l("Email"),
         validators=[InputRequired(_l("Type your email.")), Length(max=254, message=_l("This is too long."))],
@@ -28,20 +29,20 @@ class SignInForm(Form):  # type: ignore[misc]
             Length(max=1024, message=_l("This is too long.")),
         ],
     )
-    next = HiddenField(validators=[Length(max=2000)])
+    next = HiddenField(validators=[Length(max=2000, message=_l("This is too long."))])
 
 
-class CodeForm(Form):  # type: ignore[misc]
+class CodeForm(PageForm):
     """A code of an authenticator app, or a recovery code."""
 
     code = StringField(
         _l("Code"),
         validators=[InputRequired(_l("Type the code.")), Length(max=40, message=_l("This is too long."))],
     )
-    next = HiddenField(validators=[Length(max=2000)])
+    next = HiddenField(validators=[Length(max=2000, message=_l("This is too long."))])
 
 
-class PasskeyForm(Form):  # type: ignore[misc]
+class PasskeyForm(PageForm):
     """What the browser's passkey said; filled by the script."""
 
     answer = HiddenField()
@@ -49,7 +50,7 @@ class PasskeyForm(Form):  # type: ignore[misc]
     next = HiddenField()
 
 
-class ProofForm(Form):  # type: ignore[misc]
+class ProofForm(PageForm):
     """The password once more, for those without a second factor."""
 
     password = PasswordField(
@@ -59,17 +60,17 @@ class ProofForm(Form):  # type: ignore[misc]
             Length(max=1024, message=_l("This is too long.")),
         ],
     )
-    next = HiddenField(validators=[Length(max=2000)])
+    next = HiddenField(validators=[Length(max=2000, message=_l("This is too long."))])
 
 
-class EmailForm(Form):  # type: ignore[misc]
+class EmailForm(PageForm):
     email = StringField(
         _l("Email"),
         validators=[InputRequired(_l("Type your email.")), Length(max=254, message=_l("This is too long."))],
     )
 
 
-class NewPasswordForm(Form):  # type: ignore[misc]
+class NewPasswordForm(PageForm):
     password = PasswordField(
         _l("New password"),
         validators=[
@@ -98,7 +99,7 @@ class JoinForm(NewPasswordForm):
     )
 
 
-def show_problems(form: Form, error: DomainError) -> None:
+def show_problems(form: PageForm, error: DomainError) -> None:
     """Put what a verb refused beside the fields it is about."""
     for problem in error.errors:
         if problem.field in form:

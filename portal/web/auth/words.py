@@ -8,11 +8,12 @@ from flask_babel import ngettext
 from portal.core.errors import DomainError
 from portal.identity.password_rules import MAX_LENGTH
 from portal.reference import configuration as config
+from portal.web.refusal_words import words_of_error
 
 
 def words_of_problem(error: DomainError) -> str:
     """The sentence of a refusal."""
-    return words_of(error.errors[0].code if error.errors else error.code, error.detail)
+    return words_of(error.errors[0].code if error.errors else error.code, words_of_error(error))
 
 
 def words_of(code: str, otherwise: str) -> str:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from wtforms import BooleanField, Form, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 
 from portal.core.permissions import Permission, requires
 from portal.orders.models import Status
 from portal.settings import get_settings
+from portal.web.forms import PageForm
 from portal.web.home_figures import ChangeWords, Chart, Series
 from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, fixed, render
 from portal.web.listing_export import export
@@ -41,7 +42,7 @@ _PAGE = 7
 _SPECIMENS = tuple(Specimen(number) for number in range(3 * _PAGE + 2))
 
 
-class SpecimenForm(Form):  # type: ignore[misc]
+class SpecimenForm(PageForm):
     name = StringField("Name")
     secret = PasswordField("Password")
     bank = SelectField("Bank", choices=[SelectChoice("a", "First bank"), SelectChoice("b", "Second bank")])

@@ -23,6 +23,7 @@ from portal.web.auth.sudo import needs_sudo
 from portal.web.orders.forms import VerbForm
 from portal.web.orders.reach import is_everybodys, staff_order
 from portal.web.orders.verbs import VERBS, Verb
+from portal.web.refusal_words import words_of_error
 
 # A deed and what follows from it at once: taking an order off a trader is followed by the next match.
 _LATEST = 3
@@ -105,9 +106,4 @@ def _page(verb: Verb, form: VerbForm, status: int = 200, **variables: Any) -> Re
 
 def refusal_words(error: DomainError) -> str:
     """What the verbs refuse, in the reader's language."""
-    known = {
-        "order_changed": _("The order has changed meanwhile. Look at it again before you do this."),
-        "invalid_transition": _("This is not possible any more: the order has moved on."),
-        "insufficient_funds": _("The balance does not cover this."),
-    }
-    return known.get(error.code, _(error.detail))
+    return words_of_error(error)

@@ -42,7 +42,9 @@ class VerbForm(ReasonForm):
 class AmountForm(VerbForm):
     """With what was received, where that is not the order's amount; another amount is asked for twice."""
 
-    amount = StringField(_l("Amount that was received"), validators=[Length(max=40)])
+    amount = StringField(
+        _l("Amount that was received"), validators=[Length(max=40, message=_l("This is too long."))]
+    )
     agreed = HiddenField()
 
     def validate_amount(self, field: StringField) -> None:
@@ -87,7 +89,9 @@ class DisputeForm(VerbForm):
     """What is wrong with the order, and the amount that somebody says was paid."""
 
     about = SelectField(_l("What is wrong"))
-    amount = StringField(_l("Amount that is said to be paid"), validators=[Length(max=40)])
+    amount = StringField(
+        _l("Amount that is said to be paid"), validators=[Length(max=40, message=_l("This is too long."))]
+    )
 
     def __init__(self, sent: Any, order: OrderRecord) -> None:
         super().__init__(sent, order)

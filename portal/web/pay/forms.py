@@ -7,10 +7,11 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import FileStorage, MultiDict
-from wtforms import FileField, Form, StringField
+from wtforms import FileField, StringField
 from wtforms.validators import DataRequired, Length, Optional, Regexp, ValidationError
 
 from portal.core.money import AmountError, parse_amount
+from portal.web.forms import PageForm
 from portal.web.pay.formats import plain_amount
 
 _AMOUNT_MESSAGES = {
@@ -34,7 +35,7 @@ def _line(label: Any, most: int, **options: Any) -> StringField:
     return StringField(label, [Optional(), Length(max=most, message=too_long)], filters=[tidy], **options)
 
 
-class ClaimForm(Form):  # type: ignore[misc]  # WTForms has no types
+class ClaimForm(PageForm):
     """ "I have paid": everything is optional, except the receipt where the store asks for it."""
 
     name = _line(_l("Name of the account's owner"), 120, description=_l("As your bank shows it."))

@@ -18,7 +18,7 @@ from portal.traders.requisite_list import (
     Used,
     list_requisite_lines,
 )
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
 from portal.web.presentation import amount_text, bank_name, method_name, percent_text
 from portal.web.requisites.words import state_pill
 
@@ -74,18 +74,20 @@ def _columns(link: Callable[[RequisiteLine], str | None]) -> tuple[Column[Requis
 
 
 def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
-    """The cursor's values, if they are what this sort sorts by."""
-    if asked.after is None or len(asked.after) != 2:
+    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
+    if asked.after is None:
         return None
+    if len(asked.after) != 2:
+        raise bad_place()
     value, key = asked.after
     try:
         if asked.sort == RequisiteSort.CREATED:
             uuid.UUID(value)
-        if asked.sort == RequisiteSort.USED and not -(2**62) < int(value) < 2**62:
-            return None
+        if asked.sort == RequisiteSort.USED and not 0 <= int(value) < 2**62:
+            raise bad_place()
         return value.replace("\0", ""), uuid.UUID(key)
     except ValueError:
-        return None
+        raise bad_place() from None
 
 
 def requisite_listing(

@@ -21,6 +21,7 @@ from portal.orders.service.claim import ProofMissing
 from portal.orders.trader_view import was_given_back
 from portal.reference import configuration as config
 from portal.web.orders.reasons import DeclineForm
+from portal.web.refusal_words import words_of_error
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
 from portal.web.trader.seat import current_seat
@@ -50,7 +51,7 @@ def attach_proof(order_id: uuid.UUID) -> ResponseReturnValue:
     try:
         upload = _checked_upload()
     except (ValidationFailed, UnsupportedMedia, PayloadTooLarge) as error:
-        return still_open(FormState(order_id, "proof", problem=_(error.detail)))
+        return still_open(FormState(order_id, "proof", problem=words_of_error(error)))
     if upload is None:
         return still_open(FormState(order_id, "proof", problem=_("Choose the file of the proof.")))
     run_in_transaction(lambda: _attach(payout_of_mine(order_id, lock=True), upload))
@@ -66,7 +67,7 @@ def claim(order_id: uuid.UUID) -> ResponseReturnValue:
         upload = _checked_upload()
         run_in_transaction(lambda: _claim(payout_of_mine(order_id, lock=True), upload))
     except (ValidationFailed, UnsupportedMedia, PayloadTooLarge) as error:
-        return still_open(FormState(order_id, "proof", problem=_(error.detail)))
+        return still_open(FormState(order_id, "proof", problem=words_of_error(error)))
     except ProofMissing:
         return still_open(FormState(order_id, "proof", problem=_("Attach the proof of payment first.")))
     return done(_("Noted. It counts as confirmed when the shop confirms or nobody objects in time."))

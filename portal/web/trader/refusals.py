@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from portal.core.errors import Conflict, InvalidTransition, NotFound, TooManyRequests, Unavailable
 from portal.orders.models import Status
 from portal.web.errors import from_refusal
+from portal.web.refusal_words import words_of_error
 from portal.web.trader import blueprint
 from portal.web.trader.answers import undone
 
@@ -36,7 +37,7 @@ def has_moved_on(error: Conflict) -> Response:
     status = error.extra.get("order_status")
     if isinstance(error, InvalidTransition) and status:
         return undone(_("Nothing was changed: %(what)s.", what=_state_words(status)), error.status)
-    return undone(_(error.detail), error.status)
+    return undone(words_of_error(error), error.status)
 
 
 @blueprint.errorhandler(NotFound)

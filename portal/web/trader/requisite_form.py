@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import Form, IntegerField, SelectField, StringField, ValidationError
+from wtforms import IntegerField, SelectField, StringField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
@@ -17,6 +17,7 @@ from portal.reference.queries import get_currency, list_banks
 from portal.traders.models import Requisite
 from portal.traders.requisites import Terms
 from portal.traders.service import NewRequisite
+from portal.web.forms import PageForm
 from portal.web.languages import current_language
 from portal.web.pay.formats import plain_amount as tidied
 from portal.web.presentation import plain_amount
@@ -45,7 +46,7 @@ def _amount(label: Any) -> StringField:
     return StringField(label, [Length(max=40, message=_TOO_LONG)])
 
 
-class TermsForm(Form):  # type: ignore[misc]
+class TermsForm(PageForm):
     """Holder, bank and limits; an empty limit is no limit."""
 
     bank = SelectField(_l("Bank"))
