@@ -32,9 +32,9 @@
   const draw = (element) => {
     const data = JSON.parse(element.dataset.chart);
     element.replaceChildren();
-    const size = (legend) => ({ width: element.clientWidth, height: Math.max(element.clientHeight - legend, 120) });
+    // The legend stands below, in one line or, on a phone, in two.
     const options = {
-      ...size(0),
+      width: element.clientWidth, height: 206,
       padding: [10, 8, 0, 0],
       scales: { x: { time: false, range: (_c, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
@@ -48,8 +48,6 @@
     const values = [data.labels.map((_label, index) => index), ...data.series.map((line) => line.values)];
     element.chart = new uPlot(options, values, element);
     element.chart.setCursor({ left: -10, top: -10 });
-    // The legend takes one line or, on a phone, two.
-    element.chart.setSize(size(element.querySelector(".u-legend").offsetHeight));
   };
 
   const elements = document.querySelectorAll("[data-chart]");
