@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0009"
+down_revision = "0013"
 
 _BEFORE = "status IN ('pending', 'approved', 'rejected', 'archived')"
 _AFTER = "status IN ('pending', 'approved', 'rejected', 'suspended', 'archived')"
