@@ -179,7 +179,7 @@ class LaunchSettings(BaseSettings):
     environment: Literal["development", "test", "production"] = "development"
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
-    port: int = Field(default=8000, ge=1, le=65534)
+    port: int = Field(default=8000, ge=1, le=65533)
     # Another build of PostgreSQL (its bin directory) or Redis (its server) than the wheels'.
     pgbin: Path | None = None
     redis_bin: Path | None = None

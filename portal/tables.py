@@ -4,6 +4,8 @@ from importlib import import_module
 
 _MODULES = (
     "portal.core.heartbeat",
+    "portal.core.presence",
+    "portal.core.queues",
     "portal.core.idempotency",
     "portal.error_reports.models",
     "portal.audit.models",

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from portal import create_app
 from portal.audit.verification import verify_chain
-from portal.cli.ledger import AS_JSON, CHECKS, verify_everything
+from portal.cli.ledger import AS_JSON
 from portal.cli.progress import Bars
 from portal.core.backup import BackupFailed, Contents, create_backup
 from portal.core.db import db, hot, transaction
@@ -22,6 +22,7 @@ from portal.core.restoring import differences, restore_backup, verify_backup
 from portal.core.rotation import sample
 from portal.core.sealed_file import SealBroken
 from portal.encrypted_columns import COLUMNS
+from portal.orders.proof import CHECKS, verify_everything
 from portal.settings import get_settings
 from portal.stored_files import FILE_REFERENCES
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -11,32 +10,20 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.core.money import format_amount
-from portal.error_reports.service import record_proof
-from portal.ledger import verification as ledger_verification
 from portal.ledger.models import OwnerKind
 from portal.ledger.queries import list_balances, list_owners
-from portal.ledger.verification import Check, Finding, run_checks
-from portal.orders import verification as order_verification
+from portal.ledger.verification import Finding
+from portal.orders.proof import CHECKS, prove_ledger
 from portal.reference.queries import list_currencies
 
 ledger = AppGroup("ledger", help="Prove that the money is right, and look at balances.")
 commands = [ledger]
 
-CHECKS: tuple[Check, ...] = ledger_verification.CHECKS + order_verification.CHECKS
 _PREFIXES = {OwnerKind.STORE: "st", OwnerKind.TRADER: "trd", OwnerKind.LEAD: "usr"}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-
-
-def verify_everything() -> list[Finding]:
-    """Run every check in one read-only snapshot, without the time limit of a request."""
-    with transaction():
-        hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        hot("SET LOCAL statement_timeout = 0")
-        return run_checks(CHECKS)
 
 
 @ledger.command("verify")
@@ -46,18 +33,9 @@ def verify(as_json: bool) -> None:
 
     The result is kept, for the metrics and the administrators.
     """
-    began_at = time.monotonic()
-    findings = verify_everything()
-    broken = [{"check": f.check, "count": f.count, "examples": f.examples} for f in findings]
-    with transaction():
-        record_proof(
-            "ledger",
-            duration_ms=round((time.monotonic() - began_at) * 1000),
-            checks=len(CHECKS),
-            broken=len(findings),
-            findings=broken,
-        )
+    findings = prove_ledger()
     if as_json:
+        broken = [{"check": f.check, "count": f.count, "examples": f.examples} for f in findings]
         click.echo(json.dumps({"ok": not findings, "checks": len(CHECKS), "findings": broken}))
     else:
         report(findings)

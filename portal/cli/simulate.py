@@ -11,9 +11,10 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal.cli.ledger import report, verify_everything
+from portal.cli.ledger import report
 from portal.core.stopping import stop_on_signals
 from portal.demo.place import SIMULATION, read_private
+from portal.orders.proof import verify_everything
 from portal.settings import get_settings
 from portal.simulator.run import Simulation
 

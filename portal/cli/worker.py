@@ -8,16 +8,26 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from portal.core.queues import HINTED, QueueName
+
 
 @click.command("worker")
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    type=click.Choice([queue.value for queue in HINTED]),
+    help="Only the hints of this queue; may be given several times.",
+)
 @with_appcontext
-def worker() -> None:
-    """Execute hints from the queue until stopped. Any number of these may run at once."""
+def worker(queues: tuple[str, ...]) -> None:
+    """Execute hints from the queues until stopped. Any number of these may run at once."""
     from portal.telemetry import take_role
     from portal.workers.queue import run_worker
 
-    take_role(cast("Flask", current_app._get_current_object()), "worker")  # type: ignore[attr-defined]  # noqa: SLF001
-    run_worker()
+    app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+    take_role(app, "worker")
+    run_worker(app, [QueueName(queue) for queue in queues] or HINTED)
 
 
 commands = [worker]

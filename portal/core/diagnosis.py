@@ -233,6 +233,18 @@ def _acting_clock(_settings: Settings) -> Found:
         yield _well(f"a clock acted {silent:.1f} s ago")
 
 
+def _stopped_queues(_settings: Settings) -> Found:
+    rows = _all("SELECT queue, state, reason FROM queue_stop ORDER BY queue")
+    for row in rows:
+        yield (
+            Grade.WARNING,
+            f"The queue {row['queue']} is {row['state']}: {row['reason']}",
+            f"When that is over: flask queues resume {row['queue']} --reason ...",
+        )
+    if not rows:
+        yield _well("no queue is stopped")
+
+
 def _redis(settings: Settings) -> Found:
     timeout = settings.redis_timeout_s
     client = redis.Redis.from_url(
@@ -288,6 +300,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     Examination("extensions", _extensions, needs_database=True),
     Examination("indexes", _indexes, needs_database=True),
     Examination("acting clock", _acting_clock, needs_database=True),
+    Examination("stopped queues", _stopped_queues, needs_database=True),
 )
 
 _CURES = {

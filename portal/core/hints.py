@@ -9,10 +9,12 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from portal.core.queues import QueueName
 from portal.core.trace import request_id_now
 from portal.settings import get_settings
 
-QUEUE = "nostro"
+# Which queue each job belongs to: a worker can be given to some of them alone.
+QUEUES = {"match_waiting": QueueName.MATCHING, "refresh_rates": QueueName.MAINTENANCE}
 JOBS = "portal.workers.jobs"
 # A hint that nobody took in this time is worth nothing any more.
 TTL_S = 30
@@ -21,14 +23,14 @@ TIMEOUT_S = 60
 FAILURE_TTL_S = 1
 
 
-def queue_on(connection: redis.Redis) -> Queue:
-    """The queue, with JSON for everything that is put into Redis."""
-    return Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+def queue_on(connection: redis.Redis, queue: QueueName = QueueName.MATCHING) -> Queue:
+    """The hints of this queue, with JSON for everything that is put into Redis."""
+    return Queue(f"nostro:{queue.value}", connection=connection, serializer=JSONSerializer)
 
 
 @lru_cache(maxsize=1)
-def _queue(url: str, timeout_s: float) -> Queue:
-    return queue_on(redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s))
+def _connection(url: str, timeout_s: float) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
 
 
 def hint(job: str) -> None:
@@ -37,9 +39,9 @@ def hint(job: str) -> None:
     Call it after the commit. Raises redis.RedisError when Redis is away, which is nobody's concern then.
     """
     settings = get_settings()
-    queue = _queue(settings.redis_url.get_secret_value(), settings.redis_timeout_s)
+    connection = _connection(settings.redis_url.get_secret_value(), settings.redis_timeout_s)
     try:
-        queue.enqueue_call(
+        queue_on(connection, QUEUES[job]).enqueue_call(
             f"{JOBS}.{job}",
             job_id=job,
             unique=True,

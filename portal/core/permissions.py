@@ -102,6 +102,11 @@ class Permission(StrEnum):
     TEAM_CHANGE = "team:change"
     AUDIT_VIEW = "audit:view"
     AUDIT_EXPORT = "audit:export"
+    # The machinery
+    QUEUE_VIEW = "queue:view"
+    QUEUE_MANAGE = "queue:manage"
+    ERROR_VIEW = "error:view"
+    ERROR_HANDLE = "error:handle"
 
     @property
     def sentence(self) -> str:
@@ -167,6 +172,10 @@ _SENTENCES = {
     Permission.TEAM_CHANGE: _l("Form teams, and move traders between them."),
     Permission.AUDIT_EXPORT: _l("Take the audit log out as a file."),
     Permission.AUDIT_VIEW: _l("See who did what."),
+    Permission.QUEUE_VIEW: _l("See the queues of work, who works, and what was given up."),
+    Permission.QUEUE_MANAGE: _l("Stop queues and let them go on, and try again what was given up."),
+    Permission.ERROR_VIEW: _l("See the errors of the house."),
+    Permission.ERROR_HANDLE: _l("Mark errors as handled."),
 }
 _TWO_PEOPLE = frozenset(
     {

@@ -30,6 +30,7 @@ from portal.workers.supervisor import (
     Stopped,
     Supervisor,
     background,
+    exporter,
     flask,
     gunicorn,
     raise_on_signals,
@@ -54,7 +55,9 @@ def run_demo() -> None:
         stack.enter_context(place.alone())
         stack.enter_context(_terminal_of_our_own())
         place.FACTS.unlink(missing_ok=True)
-        _wait_for_ports(launch.port, launch.port + 1)
+        _wait_for_ports(launch.port, launch.port + 1, launch.port + 2)
+        _remove(place.METRICS)
+        place.METRICS.mkdir(mode=0o700)
         _say("Starting Nostro. The first time this takes about half a minute.")
         environment = _environment(launch, *_servers(launch, stack))
         _run_step("portal.demo.prepare", environment)
@@ -69,6 +72,7 @@ def _serve(launch: LaunchSettings, supervisor: Supervisor, environment: dict[str
     _await(supervisor, f"http://127.0.0.1:{launch.port}/healthz", "nostro")
     _await(supervisor, f"http://127.0.0.1:{launch.port + 1}/healthz", "nostro-example-shop")
     facts = {name: world[name] for name in _PUBLIC}
+    facts["metrics_url"] = f"http://127.0.0.1:{launch.port + 2}/metrics"
     place.write_private(place.FACTS, facts)
     if not launch.demo_quiet:
         simulate = flask("simulate", "--orders-per-minute", "4", "--minutes", "0", "--quiet")
@@ -117,6 +121,7 @@ def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> d
         "BLIND_INDEX_KEY": own["blind_index_key"],
         "PUBLIC_URL": f"http://localhost:{launch.port}",
         "UPLOADS_DIR": str(place.UPLOADS),
+        "METRICS_DIR": str(place.METRICS),
         "DB_POOL_SIZE": "8",
         # The demo's people are invented: their letters stay in the mailbox page.
         "SMTP_HOST": "",
@@ -149,6 +154,7 @@ def _programs(port: int, environment: dict[str, str], world: dict[str, object]) 
             place.LOGS / "web.log",
         ),
         *background(environment, place.LOGS),
+        exporter(environment, port + 2, place.LOGS),
         Program(
             "shop",
             (*command[:-1], "app:create_app()"),

@@ -16,6 +16,7 @@ def table(facts: dict[str, Any]) -> str:
         ("Buy something", shop, "pay on the page you are sent to"),
         ("Confirm as trader", f"{base}/sign-in", "then the queue"),
         ("Read the mail", f"{base}/dev/mailbox", "invitations, new passwords, what people are told"),
+        ("Metrics", facts["metrics_url"], "for Prometheus"),
         ("API reference", f"{base}/docs", ""),
         ("", "", ""),
         *((role, login["email"], login["password"]) for role, login in facts["logins"].items()),

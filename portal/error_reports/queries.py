@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select, tuple_
 
 from portal.core.db import db
+from portal.core.errors import NotFound
 from portal.error_reports.models import ErrorReport, ProofRun
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorFilter:
+    """Empty takes everything. `is_handled` None: both; `text` is looked for in kind and sample."""
+
+    kind: str = ""
+    role: str = ""
+    text: str = ""
+    request_id: str = ""
+    is_handled: bool | None = None
+
+
 def list_error_reports(
-    *, since: datetime | None = None, kind: str = "", before: datetime | None = None, limit: int = 50
+    narrow: ErrorFilter = ErrorFilter(), *, before: tuple[datetime, int] | None = None, limit: int = 50
 ) -> list[ErrorReport]:
-    """The latest first. `before` is the last_at of the last one of the page before."""
+    """The latest first. `before` is last_at and id of the last one of the page before."""
     query = select(ErrorReport).order_by(ErrorReport.last_at.desc(), ErrorReport.id.desc()).limit(limit)
-    if since is not None:
-        query = query.where(ErrorReport.last_at >= since)
     if before is not None:
-        query = query.where(ErrorReport.last_at < before)
-    if kind:
-        query = query.where(ErrorReport.kind == kind)
+        query = query.where(tuple_(ErrorReport.last_at, ErrorReport.id) < before)
+    if narrow.kind:
+        query = query.where(ErrorReport.kind == narrow.kind)
+    if narrow.role:
+        query = query.where(ErrorReport.role == narrow.role)
+    if narrow.request_id:
+        query = query.where(ErrorReport.request_ids.contains([narrow.request_id]))
+    if narrow.is_handled is not None:
+        query = query.where(ErrorReport.handled_at.is_not(None) == narrow.is_handled)
+    if narrow.text:
+        sought = narrow.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        query = query.where(or_(*(c.ilike(f"%{sought}%") for c in (ErrorReport.kind, ErrorReport.sample))))
     return list(db.session.scalars(query))
+
+
+def get_error_report(report_id: int) -> ErrorReport:
+    """One kind of error in one place. Raises NotFound."""
+    report = db.session.get(ErrorReport, report_id)
+    if report is None:
+        raise NotFound("There is no such error.")
+    return report
+
+
+def count_unhandled() -> int:
+    """How many kinds of errors nobody has looked at."""
+    query = select(func.count()).select_from(ErrorReport).where(ErrorReport.handled_at.is_(None))
+    return db.session.scalar(query) or 0
 
 
 def find_error_reports_of_request(request_id: str, *, limit: int = 20) -> list[ErrorReport]:

@@ -20,6 +20,7 @@ ON CONFLICT (fingerprint) DO UPDATE SET
   first_at = least(error_report.first_at, excluded.first_at),
   last_at = greatest(error_report.last_at, excluded.last_at),
   level = excluded.level, role = excluded.role, release = excluded.release, sample = excluded.sample,
+  handled_at = NULL, handled_by = NULL,
   request_ids = (excluded.request_ids || error_report.request_ids)[1:%(most)s::int]
 """
 

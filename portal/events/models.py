@@ -34,6 +34,7 @@ class Event(Model):
         one_of("state", EventState),
         one_of("mode", Mode),
         Index("ix_event_next_at", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_event_dead", "done_at", postgresql_where=text("state = 'dead'")),
         Index("ix_event_store", "store_id", "mode", "id"),
         {
             "postgresql_with": {

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import hot, release, transaction
+from portal.core.queues import QueueName, is_paused, paused_queues
 from portal.events.queries import outbox_overdue_s
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ OUTBOX_LATE_S = 60.0
 CLOCK_LATE_S = 30.0
 # Several who ask at once get one answer.
 KEEP_S = 1.0
+PAUSED = "paused:"
 
 _WRITE = """
 INSERT INTO heartbeat (role) VALUES ('probe') ON CONFLICT (role) DO UPDATE SET beat_at = clock_timestamp()
@@ -40,7 +42,7 @@ _answer: tuple[float, dict[str, str]] | None = None
 
 
 def check_readiness() -> dict[str, str]:
-    """`ok` or what is wrong, for database, migrations, outbox and clock. Takes a connection of its own.
+    """`ok` or what is wrong, for database, migrations, outbox, clock and queues. Takes a connection of its own.
 
     Needs an application context. Never raises.
     """
@@ -52,7 +54,8 @@ def check_readiness() -> dict[str, str]:
 
 
 def is_ready(checks: dict[str, str]) -> bool:
-    return all(result == "ok" for result in checks.values())
+    """What somebody has paused is told, and is no reason to give the process no work."""
+    return all(result == "ok" or result.startswith(PAUSED) for result in checks.values())
 
 
 def forget_answer() -> None:
@@ -73,7 +76,10 @@ def _look() -> dict[str, str]:
         with transaction():
             hot(_WRITE)
         with transaction():
-            return {"database": "ok", "migrations": _migrations(), "outbox": _outbox(), "clock": _clock()}
+            return {
+                "database": "ok", "migrations": _migrations(), "outbox": _outbox(), "clock": _clock(),
+                "queues": _queues(),
+            }  # fmt: skip
     except (SQLAlchemyError, psycopg.Error) as error:
         log.warning("not ready: the database can't be written: %s", type(error).__name__)
         return {"database": "not writable"}
@@ -97,7 +103,14 @@ def _revisions() -> tuple[set[str], set[str]]:
     return set(script.get_heads()), {each.revision for each in script.walk_revisions()}
 
 
+def _queues() -> str:
+    paused = paused_queues()
+    return f"{PAUSED} {', '.join(sorted(paused))}" if paused else "ok"
+
+
 def _outbox() -> str:
+    if is_paused(QueueName.EVENTS):
+        return f"{PAUSED} events"
     return "late" if outbox_overdue_s() > OUTBOX_LATE_S else "ok"
 
 

@@ -33,5 +33,6 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.APPROVAL_WANTED: _shape("what", "subject", "asked_by", "link"),
     MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
     MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
+    MailKind.LEDGER_BROKEN: _shape("checks", "at", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),
 }

@@ -23,6 +23,7 @@ class MailKind(StrEnum):
     ENDPOINT_DISABLED = "endpoint_disabled"
     NEW_ORDER = "new_order"
     SECURITY_CHANGED = "security_changed"
+    LEDGER_BROKEN = "ledger_broken"
 
 
 class MailState(StrEnum):

@@ -31,6 +31,7 @@ TELLINGS: Mapping[NotificationKind, Telling] = {
     NotificationKind.APPROVAL_WANTED: Telling(MailKind.APPROVAL_WANTED, roles=_STAFF),
     NotificationKind.ENDPOINT_DISABLED: Telling(MailKind.ENDPOINT_DISABLED, roles=frozenset({Role.MERCHANT})),
     NotificationKind.NEW_DEVICE: Telling(MailKind.NEW_DEVICE),
+    NotificationKind.LEDGER_BROKEN: Telling(MailKind.LEDGER_BROKEN, roles=frozenset({Role.ADMIN})),
 }
 
 

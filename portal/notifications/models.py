@@ -20,6 +20,7 @@ class NotificationKind(StrEnum):
     APPROVAL_WANTED = "approval_wanted"
     ENDPOINT_DISABLED = "endpoint_disabled"
     NEW_DEVICE = "new_device"
+    LEDGER_BROKEN = "ledger_broken"
 
 
 class Notification(Model):

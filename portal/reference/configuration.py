@@ -152,6 +152,15 @@ RETENTION_NOTIFICATIONS_DAYS = _setting(
     "retention_notifications_days", 90, "Days for which what people were told stays under their bell.", 1, 730
 )
 
+# Proofs
+LEDGER_PROOF_EVERY_S = _setting(
+    "ledger_proof_every_s",
+    _DAY,
+    "Seconds after which the clock proves the whole ledger again (flask ledger verify).",
+    300,
+    30 * _DAY,
+)
+
 # Caches
 REFERENCE_CACHE_TTL_S = _setting(
     "reference_cache_ttl_s",

@@ -22,7 +22,7 @@ def healthz() -> Response:
 
 
 @blueprint.get("/readyz")
-@public("load balancers ask it, and it tells no more than which of four things is wrong")
+@public("load balancers ask it, and it tells no more than which of five things is wrong")
 def readyz() -> Response:
     checks = check_readiness()
     response = jsonify(status="ready" if is_ready(checks) else "not ready", checks=checks)

@@ -15,6 +15,7 @@ from portal.web.languages import current_language
 WORDS = {
     "already_blocked": _l("This is blocked already."),
     "already_decided": _l("This has been decided already."),
+    "already_handled": _l("Somebody has handled this error meanwhile."),
     "already_off": _l("This login is switched off already."),
     "already_on": _l("This login is switched on already."),
     "beyond_your_own": _l("Nobody gives by a key what they may not do themselves."),
@@ -45,6 +46,9 @@ WORDS = {
     "no_second_factor": _l("There is no second factor to do this with."),
     "not_blocked": _l("This is not blocked."),
     "not_for_oneself": _l("Nobody does this to themselves: ask another administrator."),
+    "nothing_to_replay": _l(
+        "There is nothing that could be tried again: endpoints that are off take nothing."
+    ),
     "order_changed": _l("The order has changed meanwhile. Look at it again before you do this."),
     "proof_missing": _l("Attach the proof of payment first."),
     "rate_deviates": _l("The rate is further from the last one than its pair allows."),

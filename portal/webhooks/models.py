@@ -76,6 +76,7 @@ class WebhookDelivery(Model):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_webhook_delivery_event_id", "event_id"),
+        Index("ix_webhook_delivery_dead", "done_at", postgresql_where=text("state = 'dead'")),
         {
             "postgresql_with": {
                 "fillfactor": "80",

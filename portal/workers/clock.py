@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 
 import psycopg
@@ -23,6 +23,8 @@ from portal.audit.sealing import seal_waiting
 from portal.core import metrics
 from portal.core.db import release, transaction
 from portal.core.idempotency import delete_old_keys
+from portal.core.presence import at_work, present
+from portal.core.queues import QueueName, paused_queues
 from portal.core.stopping import stop_on_signals
 from portal.core.trace import traced
 from portal.disputes.service import open_unconfirmed
@@ -31,8 +33,10 @@ from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
 from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
+from portal.orders.proof import prove_ledger_when_due
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import beat, free_limits
+from portal.queues.service import finish_draining
 from portal.reference import configuration as config
 from portal.reference.jobs import refresh_due_rates
 from portal.settings import get_settings
@@ -48,12 +52,16 @@ FULL = 50  # orders in one go; small, so that a stop is obeyed at once
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something to do every so often. `act` says how much it did; `full` means that more is waiting."""
+    """Something to do every so often. `act` says how much it did; `full` means that more is waiting.
+
+    One with a `queue` rests while that is paused.
+    """
 
     name: str
     every_s: float
     act: Callable[[], int]
     full: int | None = None
+    queue: QueueName | None = None
 
 
 def _beat() -> int:
@@ -103,6 +111,11 @@ def _forget_error_reports() -> int:
         return forget_old_reports(limit=1000)
 
 
+def _finish_draining() -> int:
+    with transaction():
+        return finish_draining()
+
+
 def _expire_verifications() -> int:
     with transaction():
         return expire_verifications(FULL)
@@ -112,11 +125,11 @@ def _expire_verifications() -> int:
 BEAT = Duty("beat", 0, _beat)
 DEADLINES = (
     Duty("due orders", WAKE_S, lambda: act_on_due_orders(FULL, open_case=open_unconfirmed), FULL),
-    Duty("waiting payins", WAKE_S, lambda: match_waiting_orders(FULL)),
+    Duty("waiting payins", WAKE_S, lambda: match_waiting_orders(FULL), None, QueueName.MATCHING),
     Duty("requisite limits", 1.0, lambda: free_limits(config.get(config.DAY_TIMEZONE)), 500),
 )
 # Apart from the deadlines: a slow feed must not keep an order from ending on time.
-UPKEEP = (
+_MAINTENANCE = (
     Duty("ledger roll-up", 5.0, _fold, 5000),
     Duty("rates", 5.0, refresh_due_rates),
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
@@ -127,22 +140,45 @@ UPKEEP = (
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
     Duty("audit head", 3600.0, _export_head),
 )
+UPKEEP = (
+    *(replace(duty, queue=QueueName.MAINTENANCE) for duty in _MAINTENANCE),
+    Duty("drained queues", 1.0, _finish_draining),
+)
+
+
+# Apart from all: with a long history it takes minutes.
+PROOFS = (Duty("ledger proof", 30.0, prove_ledger_when_due, queue=QueueName.MAINTENANCE),)
 
 
 class Lane:
     """Duties that take turns. An error in one is logged and does not stop the others."""
 
-    def __init__(self, app: Flask, duties: Sequence[Duty], first: Duty | None = None) -> None:
+    def __init__(
+        self, app: Flask, duties: Sequence[Duty], first: Duty | None = None, part: str = "clock"
+    ) -> None:
         self._app, self._duties, self._first = app, duties, first
+        self._part = part
         self._due = dict.fromkeys((duty.name for duty in duties), 0.0)
 
     def turn(self) -> None:
         """Do what is due. Nothing is done while `first` fails."""
         if self._first is not None and not self._do(self._first):
             return
+        resting = self._resting()
         for duty in self._duties:
+            if duty.queue in resting:
+                continue
             if time.monotonic() >= self._due[duty.name]:
                 self._do(duty)
+
+    def _resting(self) -> frozenset[QueueName | None]:
+        """The paused queues. All of them while the database can't say: their work needs it as well."""
+        try:
+            with self._app.app_context(), transaction():
+                return frozenset(paused_queues())
+        except Exception:
+            log.exception("the clock could not ask which queues are paused")
+            return frozenset(QueueName)
 
     def _do(self, duty: Duty) -> bool:
         with traced(f"clock: {duty.name}"):
@@ -151,7 +187,7 @@ class Lane:
     def _act(self, duty: Duty) -> bool:
         self._due[duty.name] = time.monotonic() + duty.every_s
         try:
-            with self._app.app_context(), _timed(duty.name):
+            with self._app.app_context(), _timed(duty.name), at_work(self._part, duty.name):
                 done = duty.act()
                 release()
         except Exception:
@@ -218,7 +254,11 @@ def run_clock(app: Flask, stop: Event | None = None) -> None:
     leadership = Leadership(
         get_settings().database_url.get_secret_value().replace("postgresql+psycopg", "postgresql")
     )
-    lanes = [Lane(app, DEADLINES, BEAT), Lane(app, UPKEEP)]
+    lanes = [
+        Lane(app, DEADLINES, BEAT, "deadlines"),
+        Lane(app, UPKEEP, part="upkeep"),
+        Lane(app, PROOFS, part="proofs"),
+    ]
     threads = [
         Thread(target=_run_lane, args=(lane, leading, stop), name=f"clock-{number}", daemon=True)
         for number, lane in enumerate(lanes)
@@ -226,17 +266,22 @@ def run_clock(app: Flask, stop: Event | None = None) -> None:
     for thread in threads:
         thread.start()
     log.info("clock started")
+    with present(app, "clock", "deadlines", "upkeep", "proofs"):
+        _lead(leadership, leading, stop)
+    leading.clear()
+    for thread in threads:
+        thread.join(0.7)
+    leadership.give_up()
+    log.info("clock stopped")
+
+
+def _lead(leadership: Leadership, leading: Event, stop: Event) -> None:
     while not stop.is_set():
         ours = leadership.is_ours()
         if ours != leading.is_set():
             log.info("this clock acts" if ours else "this clock stands by")
         (leading.set if ours else leading.clear)()
         stop.wait(STAND_BY_S)
-    leading.clear()
-    for thread in threads:
-        thread.join(0.7)
-    leadership.give_up()
-    log.info("clock stopped")
 
 
 def _run_lane(lane: Lane, leading: Event, stop: Event) -> None:

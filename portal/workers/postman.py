@@ -7,9 +7,11 @@ from threading import Event
 
 from flask import Flask
 
-from portal.core.db import release
+from portal.core.db import release, transaction
+from portal.core.presence import at_work
+from portal.core.queues import QueueName, is_paused
 from portal.mail.sending import send_next_mail
-from portal.mail.transport import transport_for
+from portal.mail.transport import Transport, transport_for
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ def post_until(app: Flask, stop: Event) -> None:
     while not stop.is_set():
         try:
             with app.app_context():
-                was_busy = send_next_mail(transport)
+                was_busy = _post(transport)
                 release()
         except Exception:
             log.exception("the postman could not reach the database")
@@ -35,3 +37,12 @@ def post_until(app: Flask, stop: Event) -> None:
             transport.rest()
             stop.wait(POLL_S)
     transport.rest()
+
+
+def _post(transport: Transport) -> bool:
+    """Carry one mail; none while the queue is paused."""
+    with transaction():
+        if is_paused(QueueName.MAIL):
+            return False
+    with at_work("postman", "carrying mail"):
+        return send_next_mail(transport)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from inspect import isfunction
 from threading import Event
 
 import redis
+from flask import Flask
 from rq import Queue, SimpleWorker
 from rq.executions import Execution
 from rq.job import Job
@@ -17,6 +19,8 @@ from rq.serializers import JSONSerializer
 
 from portal.core import metrics
 from portal.core.hints import JOBS, queue_on
+from portal.core.presence import at_work, present
+from portal.core.queues import HINTED, QueueName
 from portal.core.stopping import stop_on_signals
 from portal.core.trace import traced
 from portal.settings import get_settings
@@ -34,7 +38,7 @@ class TracedWorker(SimpleWorker):
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         name = job.func_name if job.func_name in _known_jobs() else "other"
         began_at = time.monotonic()
-        with traced(f"job: {name}", (job.meta or {}).get("request_id")):
+        with traced(f"job: {name}", (job.meta or {}).get("request_id")), at_work("worker", name):
             is_done = bool(super().perform_job(job, queue, execution))
         metrics.jobs.labels(name, "done" if is_done else "failed").observe(time.monotonic() - began_at)
         return is_done
@@ -46,8 +50,13 @@ def _known_jobs() -> frozenset[str]:
     return frozenset(f"{JOBS}.{name}" for name, value in vars(module).items() if isfunction(value))
 
 
-def run_worker() -> None:
-    """Work in this process until SIGTERM or SIGINT. While Redis is away, wait for it and say so."""
+def run_worker(app: Flask, queues: Sequence[QueueName] = HINTED) -> None:
+    """Do the jobs of these queues, the first one's first, until SIGTERM or SIGINT; while Redis is away, wait for it."""
+    with present(app, "worker", "worker"):
+        _work_until_stopped(queues)
+
+
+def _work_until_stopped(queues: Sequence[QueueName]) -> None:
     settings = get_settings()
     stop = stop_on_signals()
     wait_s = FIRST_WAIT_S
@@ -57,7 +66,7 @@ def run_worker() -> None:
             connection.ping()
             log.info("worker started")
             wait_s = FIRST_WAIT_S
-            _work(connection)
+            _work(connection, queues)
             log.info("worker stopped")
             return
         except redis.RedisError as error:
@@ -68,10 +77,10 @@ def run_worker() -> None:
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _work(connection: redis.Redis) -> None:
+def _work(connection: redis.Redis, queues: Sequence[QueueName]) -> None:
     """Returns when it was asked to stop. Raises redis.RedisError."""
     worker = TracedWorker(
-        [queue_on(connection)],
+        [queue_on(connection, queue) for queue in queues],
         connection=connection,
         serializer=JSONSerializer,
         worker_ttl=WORKER_TTL_S,

@@ -16,8 +16,10 @@ from threading import Event, Thread
 import redis
 from flask import Flask
 
-from portal.core.db import after_commit
+from portal.core.db import after_commit, transaction
 from portal.core.live import PREFIX, nudge
+from portal.core.presence import at_work, present
+from portal.core.queues import QueueName, is_paused
 from portal.core.trace import traced
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
@@ -48,7 +50,7 @@ def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None
         hint.clear()
         try:
             with app.app_context(), traced("relay"):
-                count = relay_events(handle_events)
+                count = _relay()
         except Exception:
             log.exception("the relay could not reach the database")
             count = 0
@@ -56,6 +58,15 @@ def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None
             relayed()
         if count < BATCH:
             hint.wait(POLL_S)
+
+
+def _relay() -> int:
+    """Hand on a batch; nothing while the queue of events is paused."""
+    with transaction():
+        if is_paused(QueueName.EVENTS):
+            return 0
+    with at_work("relay", "handing on events"):
+        return relay_events(handle_events)
 
 
 def hint_until(stop: Event, hint: Event, redis_url: str) -> None:
@@ -76,7 +87,8 @@ def hint_until(stop: Event, hint: Event, redis_url: str) -> None:
 
 def run_relay(app: Flask) -> None:
     """Run until SIGTERM or SIGINT; then stop within 5 seconds and give back what was claimed."""
-    asyncio.run(_run(app))
+    with present(app, "relay", "relay", "sender", "postman"):
+        asyncio.run(_run(app))
 
 
 async def _run(app: Flask) -> None:

@@ -23,6 +23,8 @@ from portal.core.db import run_in_transaction
 from portal.core.egress import EgressPolicy
 from portal.core.egress.post import open_session
 from portal.core.modes import Mode
+from portal.core.presence import tell
+from portal.core.queues import QueueName, is_paused
 from portal.core.trace import traced
 from portal.webhooks.attempt import attempt
 from portal.webhooks.delivery import (
@@ -97,6 +99,8 @@ class Sender:
         room_for_failing = FAILING_IN_FLIGHT - sum(claim.is_failing for claim in self._in_flight.values())
 
         def work() -> list[Claim]:
+            if is_paused(QueueName.WEBHOOKS):
+                return []
             healthy = claim_deliveries(limit=room, per_endpoint=PER_ENDPOINT, failing=False, busy=busy)
             left = min(room - len(healthy), room_for_failing)
             return healthy + claim_deliveries(limit=left, per_endpoint=1, failing=True, busy=busy)
@@ -104,9 +108,12 @@ class Sender:
         return await self._in_database(work) if room > 0 else []
 
     async def _deliver(self, session: aiohttp.ClientSession, claim: Claim) -> None:
+        tell("sender", f"{len(self._in_flight)} in flight")
         outcome = await attempt(session, claim)
         metrics.webhook_attempts.labels(result_of(outcome)).observe(outcome.latency_ms / 1000)
         self._finished.append(outcome)
+        waiting = len(self._in_flight) - 1
+        tell("sender", f"{waiting} in flight" if waiting else "", done=1)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         claim = self._in_flight.pop(task)

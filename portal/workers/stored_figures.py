@@ -9,12 +9,14 @@ import redis
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from portal.core.hints import queue_on
+from portal.core.queues import HINTED
 from portal.error_reports.queries import latest_proof
 from portal.events.queries import count_waiting_events, outbox_overdue_s
 from portal.events.readiness import clock_silent_s
 from portal.events.relay import oldest_pending_age_s
 from portal.mail.outbox import count_outbox
 from portal.orders.figures import count_open_orders
+from portal.queues.figures import list_queues
 from portal.settings import get_settings
 from portal.webhooks.queries import oldest_due_age_s
 
@@ -72,6 +74,8 @@ def _ledger() -> Iterator[Metric]:
             "When the ledger was last verified.",
             proof.at.timestamp(),
         )
+        age_s = (datetime.now(UTC) - proof.at).total_seconds()
+        yield _gauge("nostro_ledger_verification_age_seconds", "Time since then.", max(age_s, 0.0))
         yield _gauge("nostro_ledger_verification_broken_checks", "Checks that found something.", proof.broken)
         yield _gauge(
             "nostro_ledger_verification_duration_seconds", "How long that took.", proof.duration_ms / 1000
@@ -85,13 +89,44 @@ def _queue() -> Iterator[Metric]:
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
     ) as connection:
-        queue = queue_on(connection)
+        yield from _hints_on(connection)
+
+
+def _hints_on(connection: redis.Redis) -> Iterator[Metric]:
+    depth = GaugeMetricFamily("nostro_queue_jobs", "Hints that wait for a worker.", labels=["queue"])
+    age = GaugeMetricFamily("nostro_queue_oldest_age_seconds", "Age of the oldest of them.", labels=["queue"])
+    for name in HINTED:
+        queue = queue_on(connection, name)
         oldest = next(iter(queue.get_jobs(0, 1)), None)
         age_s = 0.0
         if oldest is not None and oldest.enqueued_at is not None:
             age_s = max((datetime.now(UTC) - _aware(oldest.enqueued_at)).total_seconds(), 0.0)
-        yield _gauge("nostro_queue_jobs", "Hints that wait for a worker.", queue.count)
-        yield _gauge("nostro_queue_oldest_age_seconds", "Age of the oldest of them.", age_s)
+        depth.add_metric([name.value], queue.count)
+        age.add_metric([name.value], age_s)
+    yield depth
+    yield age
+
+
+def _queues() -> Iterator[Metric]:
+    """The queues of rows, as the administrators' page has them."""
+    families = {
+        field: GaugeMetricFamily(f"nostro_work_{field}", words, labels=["queue"])
+        for field, words in (
+            ("waiting", "Rows that wait, counted up to 10,000."),
+            ("late_seconds", "How late the first due one is."),
+            ("failing", "Rows that wait for another try."),
+            ("dead", "Rows that were given up."),
+            ("paused", "1 while somebody has stopped the queue."),
+        )
+    }
+    for queue in list_queues():
+        found, name = queue.backlog, [queue.name.value]
+        families["waiting"].add_metric(name, found.depth)
+        families["late_seconds"].add_metric(name, found.late_s)
+        families["failing"].add_metric(name, found.failing)
+        families["dead"].add_metric(name, found.dead)
+        families["paused"].add_metric(name, float(queue.state == "paused"))
+    yield from families.values()
 
 
 def _aware(moment: datetime) -> datetime:
@@ -106,4 +141,5 @@ READERS: dict[str, Callable[[], Iterable[Metric]]] = {
     "clock": _clock,
     "ledger": _ledger,
     "queue": _queue,
+    "queues": _queues,
 }

@@ -156,6 +156,8 @@ def background(environment: dict[str, str], logs: Path | None = None) -> Sequenc
     ]
 
 
-def exporter(environment: dict[str, str], port: int) -> Program:
+def exporter(environment: dict[str, str], port: int, logs: Path | None = None) -> Program:
     """What serves the metrics of all of them."""
-    return Program("metrics", flask("metrics", "--port", str(port)), environment)
+    return Program(
+        "metrics", flask("metrics", "--port", str(port)), environment, logs / "metrics.log" if logs else None
+    )

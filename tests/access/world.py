@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -18,6 +19,8 @@ from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, Reach
 from portal.core.receipt_check import CleanFile
+from portal.error_reports.recorder import Counted
+from portal.error_reports.service import add_reports
 from portal.identity.access_changes import AccessChange, get_access
 from portal.identity.api_keys import issue_api_key
 from portal.identity.grants import change_access
@@ -165,6 +168,8 @@ class World:
             "notification_id": lambda: self._notification(user),
             "family_id": lambda: self._family(user),
             "token": lambda: "no-such-token",
+            "queue": lambda: "mail",
+            "error_id": self._error,
         }
         if name == "key_id":
             return self._api_key(owner) if rule.endpoint.startswith("tokens.") else self._passkey(user)
@@ -215,6 +220,15 @@ class World:
             receipt = desk.receipt(order).id if kind == "payin" else order.id
             self._orders[side, kind] = (order.id, receipt)
         return self._orders[side, kind]
+
+    def _error(self) -> int:
+        now = datetime.now(UTC)
+        with transaction():
+            add_reports(
+                [Counted("Broken", uuid.uuid4().hex, "matrix", "ERROR", now, now, "words")],
+                role="web", release="",
+            )  # fmt: skip
+            return int(hot("SELECT max(id) AS id FROM error_report")[0]["id"])
 
     def _session(self, user: User) -> uuid.UUID:
         with transaction():

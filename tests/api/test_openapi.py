@@ -106,6 +106,7 @@ def _codes_in_source() -> set[str]:
 # Codes of pages and of the operator, which no merchant's program meets.
 NOT_OF_THE_API = {
     "already_blocked",
+    "already_handled",
     "already_off",
     "already_on",
     "beyond_your_own",
@@ -121,6 +122,7 @@ NOT_OF_THE_API = {
     "not_blocked",
     "not_for_oneself",
     "not_signed_in",
+    "nothing_to_replay",
     "request_changed",
     "request_decided",
     "request_expired",

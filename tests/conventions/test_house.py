@@ -107,7 +107,7 @@ def test_a_status_is_written_as_its_enum() -> None:
     assert [name_of(path) for path in MODULES if loose.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_the_one_queue_has_a_worker_that_knows_every_job() -> None:
+def test_the_queues_have_a_worker_that_knows_every_job() -> None:
     """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}
     assert [file for file, text in texts.items() if re.search(r"(?<!Simple)\bQueue\(", text)] == [
@@ -121,4 +121,4 @@ def test_the_one_queue_has_a_worker_that_knows_every_job() -> None:
     }
     assert asked
     assert asked <= known
-    assert "[queue_on(connection)]" in texts["portal/workers/queue.py"]
+    assert "queue_on(connection, queue) for queue in queues" in texts["portal/workers/queue.py"]

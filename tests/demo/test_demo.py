@@ -140,7 +140,15 @@ def is_paid(purchase: str) -> bool:
 
 def test_a_stranger_buys_pays_confirms_and_the_shop_turns_paid(demo: Demo) -> None:
     process, facts = demo.start()
-    assert sorted(facts) == ["api_keys", "base_url", "logins", "shop_url", "store_id", "webhook_secret"]
+    assert sorted(facts) == [
+        "api_keys",
+        "base_url",
+        "logins",
+        "metrics_url",
+        "shop_url",
+        "store_id",
+        "webhook_secret",
+    ]
     assert sorted(facts["logins"]) == ["admin", "lead", "merchant", "support", "trader"]
     assert stat.S_IMODE((demo.var / "demo.json").stat().st_mode) == 0o600
     purchase = buy_and_confirm(facts)

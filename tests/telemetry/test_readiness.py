@@ -37,7 +37,13 @@ def checks_of(site: FlaskClient, status: int) -> dict[str, str]:
 
 
 def test_o1_ready_when_the_database_takes_writes_and_the_clock_beats(site: FlaskClient) -> None:
-    assert checks_of(site, 200) == {"database": "ok", "migrations": "ok", "outbox": "ok", "clock": "ok"}
+    assert checks_of(site, 200) == {
+        "database": "ok",
+        "migrations": "ok",
+        "outbox": "ok",
+        "clock": "ok",
+        "queues": "ok",
+    }
     assert hot("SELECT 1 AS one FROM heartbeat WHERE role = 'probe' AND beat_at > now() - interval '5 s'")
 
 

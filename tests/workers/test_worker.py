@@ -70,7 +70,7 @@ def test_what_is_put_into_redis_is_json_without_a_pickle(
 def test_without_redis_the_switch_works_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     trader = scene.trader(working=False)
     gone = redis_client.Redis.from_url("unix:///nowhere.sock")
-    monkeypatch.setattr(hints, "_queue", lambda _url, _timeout: queue_on(gone))
+    monkeypatch.setattr(hints, "_connection", lambda _url, _timeout: gone)
     with transaction():
         set_working(trader.id, True)
     with transaction():

@@ -89,7 +89,7 @@ def test_the_list_says_what_happened_and_escapes_it(browser: Browser, anna: User
 def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None:
     samples = {"order": "ord_x", "amount": "7 RUB", "what": "access", "subject": "Boris", "asked_by": "Ann"}
     samples |= {"store": "Acme", "url": "https://x.example", "at": "2026-11-23T12:30:00+00:00"}
-    samples |= {"ip": "192.0.2.7", "device": "Firefox"}
+    samples |= {"ip": "192.0.2.7", "device": "Firefox", "checks": "every entry sums to zero"}
     with transaction():
         for kind in NotificationKind:
             needed = SHAPES[TELLINGS[kind].mail].names - {"link"}

@@ -1,0 +1,101 @@
+"""The proof of the ledger: every check over the whole history, kept as a row, told when something is broken."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from psycopg.errors import LockNotAvailable
+
+from portal.core.db import hot, transaction
+from portal.error_reports.queries import latest_proof
+from portal.error_reports.service import record_proof
+from portal.identity.audience import list_holders
+from portal.identity.models import Role
+from portal.ledger import verification as ledger_verification
+from portal.ledger.verification import Check, Finding, run_checks
+from portal.notifications.models import NotificationKind
+from portal.notifications.service import notify
+from portal.orders import verification as order_verification
+from portal.reference import configuration as config
+
+log = logging.getLogger(__name__)
+
+SUBJECT = "ledger"
+CHECKS: tuple[Check, ...] = ledger_verification.CHECKS + order_verification.CHECKS
+_TOLD_CHECKS = 300
+
+
+def verify_everything() -> list[Finding]:
+    """Run every check in one read-only snapshot, without the time limit of a request."""
+    with transaction():
+        hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        hot("SET LOCAL statement_timeout = 0")
+        return run_checks(CHECKS)
+
+
+def prove_ledger() -> list[Finding]:
+    """As `verify_everything`, and keep the result."""
+    began_at = time.monotonic()
+    findings = verify_everything()
+    with transaction():
+        _keep(findings, began_at)
+    return findings
+
+
+def prove_ledger_when_due() -> int:
+    """As `prove_ledger`, when the last proof is older than the setting says; 1 when it was done.
+
+    One at a time: who finds another at it does nothing. What is broken becomes an error report, and the
+    administrators are told of it, once a day for the same checks. Opens its own transactions.
+    """
+    began_at = time.monotonic()
+    with transaction():
+        if not _is_due():
+            return 0
+    with suppress(LockNotAvailable), transaction():
+        hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        hot("SET LOCAL statement_timeout = 0")
+        # Locking a table takes no snapshot: what is read next sees the proof of whoever was here before.
+        hot("LOCK TABLE proof_run IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+        if not _is_due():
+            return 0
+        findings = run_checks(CHECKS)
+        _keep(findings, began_at)
+        if findings:
+            _tell(findings)
+        return 1
+    return 0
+
+
+def _is_due() -> bool:
+    latest = latest_proof(SUBJECT)
+    if latest is None:
+        return True
+    every_s = config.get(config.LEDGER_PROOF_EVERY_S)
+    sql = "SELECT clock_timestamp() >= %(at)s + make_interval(secs => %(s)s) AS due"
+    return bool(hot(sql, {"at": latest.at, "s": float(every_s)})[0]["due"])
+
+
+def _keep(findings: list[Finding], began_at: float) -> None:
+    record_proof(
+        SUBJECT,
+        duration_ms=round((time.monotonic() - began_at) * 1000),
+        checks=len(CHECKS),
+        broken=len(findings),
+        findings=[{"check": f.check, "count": f.count, "examples": f.examples} for f in findings],
+    )
+
+
+def _tell(findings: list[Finding]) -> None:
+    names = "; ".join(sorted(finding.check for finding in findings))[:_TOLD_CHECKS]
+    log.error("the proof of the ledger found something broken: %s", names)
+    now = hot("SELECT clock_timestamp() AS now")[0]["now"]
+    notify(
+        list_holders(Role.ADMIN),
+        NotificationKind.LEDGER_BROKEN,
+        {"checks": names, "at": now.isoformat()},
+        "/admin/errors",
+        about=f"{now:%Y-%m-%d} {names}",
+    )

@@ -1,0 +1,128 @@
+"""`/admin/errors`: what went wrong in any process, by kind and place, and who has looked at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from flask import flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+
+from portal.core.db import transaction
+from portal.core.htmx import see_other
+from portal.core.permissions import Permission, requires
+from portal.error_reports.handling import AlreadyHandled, mark_handled
+from portal.error_reports.models import ErrorReport
+from portal.error_reports.queries import ErrorFilter, get_error_report, list_error_reports
+from portal.identity.audience import names_of
+from portal.web.admin import blueprint
+from portal.web.admin.acting import admin_actor
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, render
+from portal.web.reason_form import ReasonForm
+from portal.web.refusal_words import words_of_error
+
+_ROLES = ("web", "worker", "relay", "clock", "metrics", "cli")
+
+
+def _fetch(asked: Asked) -> Sequence[ErrorReport]:
+    states = {"open": False, "handled": True}
+    wanted = asked.filters
+    narrow = ErrorFilter(
+        kind=wanted["kind"], role=wanted["role"], text=wanted["text"], request_id=wanted["request_id"],
+        is_handled=states.get(wanted["state"]),
+    )  # fmt: skip
+    return list_error_reports(narrow, before=_place(asked), limit=asked.limit)
+
+
+def _place(asked: Asked) -> tuple[datetime, int] | None:
+    if asked.after is None:
+        return None
+    try:
+        last_at, report_id = asked.after
+        return datetime.fromisoformat(last_at), int(report_id)
+    except ValueError:
+        raise bad_place() from None
+
+
+def _state(report: ErrorReport) -> tuple[str, str]:
+    return ("gray", _("Handled")) if report.handled_at else ("red", _("Unhandled"))
+
+
+ERRORS: Listing[ErrorReport] = Listing(
+    name="errors",
+    title=_l("Errors"),
+    columns=(
+        Column(
+            "kind", _l("Kind"), lambda one: one.kind, is_optional=False,
+            link=lambda one: url_for("admin.error", error_id=one.id),
+        ),
+        Column("state", _l("State"), _state, Cell.PILL, plain=lambda one: _state(one)[1]),
+        Column("count", _l("How often"), lambda one: one.count, Cell.NUMBER),
+        Column("first_at", _l("First"), lambda one: one.first_at, Cell.MOMENT),
+        Column("last_at", _l("Latest"), lambda one: one.last_at, Cell.MOMENT, sort="last_at"),
+        Column("role", _l("Process"), lambda one: one.role),
+        Column("place", _l("Where"), lambda one: one.logger, Cell.CODE),
+    ),
+    fetch=_fetch,
+    cursor=lambda one, _asked: (one.last_at.isoformat(), str(one.id)),
+    endpoint="admin.errors",
+    default_sort="-last_at",
+    empty_title=_l("No errors"),
+    empty_next=_l("What goes wrong in any process stands here, one line for each kind and place."),
+    icon="circle-check",
+    filters=(
+        Filter("text", _l("Words"), hint=_l("in the kind or the sample")),
+        Filter("kind", _l("Kind")),
+        Filter("role", _l("Process"), Kind.CHOICE, lambda: [(role, role) for role in _ROLES]),
+        Filter(
+            "state", _l("State"), Kind.CHOICE, lambda: [("open", _("Unhandled")), ("handled", _("Handled"))]
+        ),
+        Filter("request_id", _l("Request id")),
+    ),
+)  # fmt: skip
+
+
+@blueprint.get("/errors")
+@requires(Permission.ERROR_VIEW)
+def errors() -> ResponseReturnValue:
+    return render("admin/errors/list.html", ERRORS)
+
+
+@blueprint.get("/errors/<int:error_id>")
+@requires(Permission.ERROR_VIEW)
+def error(error_id: int) -> ResponseReturnValue:
+    return _page(error_id)
+
+
+@blueprint.post("/errors/<int:error_id>/handled")
+@requires(Permission.ERROR_HANDLE)
+def error_handled(error_id: int) -> ResponseReturnValue:
+    form = ReasonForm(request.form)
+    if not form.validate():
+        return _page(error_id, 422, form=form, about="handled")
+    try:
+        with transaction():
+            mark_handled(error_id, form.reason.data, actor=admin_actor())
+    except AlreadyHandled as refusal:
+        return _page(error_id, refusal.status, problem=words_of_error(refusal))
+    flash(_("Handled. When it comes again, it is open again."))
+    return see_other(url_for("admin.errors"))
+
+
+def _page(
+    error_id: int, status: int = 200, *, form: ReasonForm | None = None, about: str = "", problem: str = ""
+) -> Response:
+    report = get_error_report(error_id)
+    page = render_template(
+        "admin/errors/one.html",
+        report=report,
+        handler=names_of([report.handled_by]).get(report.handled_by, "") if report.handled_by else "",
+        form=form or ReasonForm(),
+        about=about,
+        words=problem,
+        is_problem=True,
+    )
+    return make_response(page, status)
