@@ -224,8 +224,7 @@ def test_the_limit_of_a_key_is_counted_and_told(shop: Shop, request: pytest.Fixt
     key = shop.key_with(*Scope)
     answers = [shop.get("/api/v1/balances", key=key) for _ in range(25)]
     refused = [answer for answer in answers if answer.status_code == 429]
-    # The minute may turn once in between.
-    assert 5 <= len(refused) <= 15
+    assert len(refused) == 15
     assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["10"] * 25
     assert refused[0].headers["RateLimit-Remaining"] == "0"
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
@@ -241,8 +240,7 @@ def test_two_processes_count_together() -> None:
         one._sync_at = two._sync_at = 0.0
         one.hit("k", 8)
         last = two.hit("k", 8)
-    if one._window == two._window:
-        assert last.is_exceeded
+    assert last.is_exceeded
 
 
 def test_without_redis_each_process_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +252,7 @@ def test_without_redis_each_process_still_counts(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(limits, "_redis", lambda: dead)
     counter = limits.RequestCounter(uuid.uuid4().hex)
     allowances = [counter.hit("k", 5) for _ in range(12)]
-    assert not allowances[0].is_exceeded
-    assert any(allowance.is_exceeded for allowance in allowances)
+    assert [allowance.is_exceeded for allowance in allowances] == [False] * 5 + [True] * 7
 
 
 PATHS = [
