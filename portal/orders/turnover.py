@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from portal.core.db import hot
 from portal.core.modes import Mode
@@ -30,6 +31,21 @@ SELECT w.id AS owner_id, o.settlement_currency AS currency, count(*) AS orders,
 """
 _OF_TRADERS = _OF.format(whose="o.trader_id = w.id AND o.ended_at IS NOT NULL")
 _OF_STORES = _OF.format(whose="o.store_id = w.id")
+
+
+# Everybody's, of the newest orders of the period.
+_OF_EVERYBODY = """
+SELECT o.owner_id, o.settlement_currency AS currency, count(*) AS orders,
+       count(*) FILTER (WHERE o.status = 'completed') AS completed,
+       coalesce(sum(o.settlement_minor) FILTER (WHERE o.status = 'completed'), 0)::bigint AS minor
+  FROM (SELECT {owner} AS owner_id, o.status, o.settlement_currency, o.settlement_minor FROM orders o
+         WHERE o.id >= %(since)s AND o.mode = %(mode)s AND {counts} ORDER BY o.id DESC LIMIT %(each)s) o
+ GROUP BY o.owner_id, o.settlement_currency
+"""
+_OF_ALL_TRADERS = _OF_EVERYBODY.format(
+    owner="o.trader_id", counts="o.trader_id IS NOT NULL AND o.ended_at IS NOT NULL"
+)
+_OF_ALL_STORES = _OF_EVERYBODY.format(owner="o.store_id", counts="true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +91,36 @@ def turnover_by_store(
     return _read(_OF_STORES, list(stores), mode, since)
 
 
+def turnover_of_all_traders(mode: Mode, since: datetime) -> Mapping[uuid.UUID, Turnover]:
+    """As turnover_by_trader, of whoever had orders among the newest LOOKED_AT of the period."""
+    return _read_all(_OF_ALL_TRADERS, mode, since)
+
+
+def turnover_of_all_stores(mode: Mode, since: datetime) -> Mapping[uuid.UUID, Turnover]:
+    """As turnover_by_store, of whoever had orders among the newest LOOKED_AT of the period."""
+    return _read_all(_OF_ALL_STORES, mode, since)
+
+
+def _read_all(sql: str, mode: Mode, since: datetime) -> dict[uuid.UUID, Turnover]:
+    rows = hot(sql, {"mode": mode.value, "since": least_id_at(since, 0), "each": LOOKED_AT})
+    return _summed(rows, sum(row["orders"] for row in rows) < LOOKED_AT)
+
+
 def _read(sql: str, owners: list[uuid.UUID], mode: Mode, since: datetime) -> dict[uuid.UUID, Turnover]:
     if not owners:
         return {}
     each = max(LOOKED_AT // len(owners), LEAST_EACH)
     values = {"owners": owners, "mode": mode.value, "since": least_id_at(since, 0), "each": each}
-    found: dict[uuid.UUID, Turnover] = {}
-    for row in hot(sql, values):
-        owner = row.pop("owner_id")
-        found[owner] = found.get(owner, NOTHING) + Turnover(**row)
+    found = _summed(hot(sql, values), is_whole=True)
     return {
         owner: Turnover(t.orders, t.completed, t.minor, t.currency, t.orders < each)
         for owner, t in found.items()
     }
+
+
+def _summed(rows: Iterable[dict[str, Any]], is_whole: bool) -> dict[uuid.UUID, Turnover]:
+    found: dict[uuid.UUID, Turnover] = {}
+    for row in rows:
+        owner = row.pop("owner_id")
+        found[owner] = found.get(owner, NOTHING) + Turnover(**row, is_whole=is_whole)
+    return found

@@ -18,7 +18,7 @@ from portal.core.permissions import Permission, requires
 from portal.identity.people_list import Narrow, PersonSort, list_people_rows
 from portal.merchants.blocking import block_merchant, concerned_by_block, unblock_merchant
 from portal.merchants.queries import list_stores_of_merchant
-from portal.merchants.staff_list import list_merchant_lines
+from portal.merchants.staff_list import find_merchant_line
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.history import history_of
@@ -73,15 +73,15 @@ def _page(
     problem: str = "",
 ) -> Response:
     """`about` is the dialog that `form` was sent from."""
-    found = list_merchant_lines(merchant_id=merchant_id)
-    if not found:
+    found = find_merchant_line(merchant_id)
+    if found is None:
         raise NotFound("There is no such merchant.")
     members = list_people_rows(
         Narrow(merchant_id=merchant_id), PersonSort.NAME, is_descending=False, limit=_MEMBERS_SHOWN
     )
     page = render_template(
         "admin/merchant.html",
-        merchant=found[0],
+        merchant=found,
         stores=list_stores_of_merchant(merchant_id),
         members=fixed(people_listing(), members),
         concerned=concerned_by_block(merchant_id) if current_user.can(Permission.MERCHANT_BLOCK) else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -12,17 +13,46 @@ from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from portal.core.keyset import RANK, Page
 from portal.core.modes import Mode
-from portal.merchants.staff_list import MerchantLine, list_merchant_lines
-from portal.orders.turnover import NOTHING, Turnover, turnover_by_store, turnover_by_trader
+from portal.merchants.staff_list import MerchantLine, page_of_merchants
+from portal.orders.turnover import (
+    NOTHING,
+    Turnover,
+    turnover_by_store,
+    turnover_by_trader,
+    turnover_of_all_stores,
+    turnover_of_all_traders,
+)
 from portal.traders.models import TraderStatus
-from portal.traders.staff_list import LeadLine, TraderLine, list_lead_lines, list_trader_lines
+from portal.traders.staff_list import (
+    LeadLine,
+    TraderLine,
+    page_of_leads,
+    page_of_traders,
+)
 from portal.web.admin.people_lists import Count
-from portal.web.admin.sorted_lines import cursor_of, page_of, period_choices, since_of
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.admin.periods import period_choices, since_of
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
 
 _BY_TURNOVER = {"turnover", "orders"}
-Sorts = Mapping[str, Callable[[Any], Any]]
+
+
+def _after(asked: Asked) -> tuple[str, UUID] | None:
+    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
+    if asked.after is None:
+        return None
+    if len(asked.after) != 2:
+        raise bad_place()
+    value, key = asked.after
+    try:
+        if asked.sort == "created":
+            datetime.fromisoformat(value)
+        elif asked.sort not in {"name", "team"} and not 0 <= int(value) < 2**62:
+            raise bad_place()
+        return value.replace("\0", ""), UUID(key)
+    except ValueError:
+        raise bad_place() from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +73,31 @@ class WorkList:
 
     name: str
     title: str
-    read: Callable[[str | None], Sequence[Any]]
-    owners: Callable[[Any], Sequence[UUID]]
-    turnover: Callable[[Sequence[UUID], Mode, Any], Mapping[UUID, Turnover]]
-    states: Mapping[str, Callable[[Any], bool]]
+    read: Callable[[str | None, Page], tuple[Sequence[Any], dict[str, int]]]
+    turnover: Callable[[Sequence[UUID], Mode, datetime], Mapping[UUID, Turnover]]
+    everybodys: Callable[[Mode, datetime], Mapping[UUID, Turnover]]
     words_of_states: Callable[[], Sequence[tuple[str, str]]]
     columns: tuple[Column[Worked], ...]
-    sorts: Sorts
     is_whole: bool = True
     counts: dict[str, int] = field(default_factory=dict)
 
     def fetch(self, asked: Asked) -> list[Worked]:
-        """The page; the turnover of its lines alone, unless the list is sorted by it."""
-        everybody = self.read(asked.get("q"))
-        self.counts = {name: sum(map(is_in, everybody)) for name, is_in in self.states.items()}
-        state = asked.get("state")
-        lines = [line for line in everybody if state is None or self.states[state](line)]
-        if asked.sort in _BY_TURNOVER:
-            return page_of(self._worked(lines, asked), self._key(asked), asked)
-        return self._worked(page_of(lines, self.sorts[asked.sort], asked), asked)
-
-    def _key(self, asked: Asked) -> Callable[[Worked], int]:
-        by_money = asked.sort == "turnover"
-        return lambda row: row.turnover.minor if by_money else row.turnover.orders
-
-    def _worked(self, lines: Sequence[Any], asked: Asked) -> list[Worked]:
-        owners = [owner for line in lines for owner in self.owners(line)]
-        found = self.turnover(owners, Mode.LIVE, since_of(asked.get("period")))
+        """The page with the counts by one statement, the turnover of its lines by another; where the list is sorted by turnover,
+        everybody's comes first.
+        """
+        words, since = asked.get("q"), since_of(asked.get("period"))
+        found, sort, ranking = None, asked.sort, {}
+        if sort in _BY_TURNOVER:
+            found, sort = self.everybodys(Mode.LIVE, since), RANK
+            by_money = asked.sort == "turnover"
+            ranking = {owner: t.minor if by_money else t.orders for owner, t in found.items()}
+        page = Page(sort, asked.is_descending, _after(asked), asked.limit, asked.get("state"), ranking)
+        lines, self.counts = self.read(words, page)
+        if found is None:
+            found = self.turnover([owner for line in lines for owner in line.owners], Mode.LIVE, since)
         self.is_whole = all(turnover.is_whole for turnover in found.values())
         return [
-            Worked(line, sum((found.get(owner, NOTHING) for owner in self.owners(line)), NOTHING))
-            for line in lines
+            Worked(line, sum((found.get(owner, NOTHING) for owner in line.owners), NOTHING)) for line in lines
         ]
 
     @cached_property
@@ -82,7 +106,7 @@ class WorkList:
             name=self.name,
             columns=self.columns,
             fetch=self.fetch,
-            cursor=cursor_of,
+            cursor=lambda row, _asked: (row.line.sort_key, str(row.id)),
             endpoint=f"admin.{self.name}",
             export_endpoint=None,
             default_sort="name",
@@ -137,11 +161,6 @@ _SINCE: tuple[Column[Worked], ...] = (
         "created", _l("Joined"), lambda row: row.line.created_at, Cell.MOMENT, sort="created", is_shown=False
     ),
 )
-_COMMON: Sorts = {"name": lambda line: line.name.lower(), "created": lambda line: line.created_at}
-
-
-def _by(*names: str) -> Sorts:
-    return {name: (lambda line, name=name: getattr(line, name)) for name in names}  # type: ignore[misc]
 
 
 def _trader_state(row: Worked) -> tuple[str, str]:
@@ -164,16 +183,9 @@ def traders_list() -> WorkList:
     return WorkList(
         name="traders",
         title=_l("Traders"),
-        read=list_trader_lines,
-        owners=lambda line: [line.id],
+        read=page_of_traders,
         turnover=turnover_by_trader,
-        states={
-            "active": lambda line: not line.is_blocked and line.status == TraderStatus.VERIFIED,
-            "blocked": lambda line: line.is_blocked,
-            "online": lambda line: line.is_online and line.status == TraderStatus.VERIFIED,
-            "offline": lambda line: not line.is_online and not line.is_blocked and line.status == TraderStatus.VERIFIED,
-            "unverified": lambda line: line.status != TraderStatus.VERIFIED,
-        },
+        everybodys=turnover_of_all_traders,
         words_of_states=_trader_states,
         columns=(
             _name(lambda line: url_for("admin.trader", trader_id=line.id)),
@@ -186,8 +198,6 @@ def traders_list() -> WorkList:
             *_TURNOVER,
             *_SINCE,
         ),
-        sorts={**_COMMON, **_by("requisites", "requisites_online", "open_orders"),
-               "team": lambda line: (line.team or "").lower()},
     )  # fmt: skip
 
 
@@ -209,15 +219,9 @@ def leads_list() -> WorkList:
     return WorkList(
         name="leads",
         title=_l("Team leads"),
-        read=list_lead_lines,
-        owners=lambda line: line.trader_ids,
+        read=page_of_leads,
         turnover=turnover_by_trader,
-        states={
-            "active": lambda line: line.is_active,
-            "blocked": lambda line: not line.is_active,
-            "online": lambda line: line.is_active and line.traders_online > 0,
-            "offline": lambda line: line.is_active and not line.traders_online,
-        },
+        everybodys=turnover_of_all_traders,
         words_of_states=_lead_states,
         columns=(
             _name(lambda line: url_for("admin.person", person_id=line.id)),
@@ -231,8 +235,6 @@ def leads_list() -> WorkList:
             *_TURNOVER,
             *_SINCE,
         ),
-        sorts={**_COMMON, **_by("requisites", "requisites_online", "open_orders", "traders_online"),
-               "traders": lambda line: len(line.trader_ids)},
     )  # fmt: skip
 
 
@@ -253,15 +255,9 @@ def merchants_list() -> WorkList:
     return WorkList(
         name="merchants",
         title=_l("Merchants"),
-        read=list_merchant_lines,
-        owners=lambda line: line.store_ids,
+        read=page_of_merchants,
         turnover=turnover_by_store,
-        states={
-            "active": lambda line: line.is_active,
-            "blocked": lambda line: not line.is_active,
-            "online": lambda line: line.is_online,
-            "offline": lambda line: line.is_active and not line.is_online,
-        },
+        everybodys=turnover_of_all_stores,
         words_of_states=_merchant_states,
         columns=(
             _name(lambda line: url_for("admin.merchant", merchant_id=line.id)),
@@ -272,5 +268,4 @@ def merchants_list() -> WorkList:
             *_TURNOVER,
             *_SINCE,
         ),
-        sorts={**_COMMON, **_by("members"), "stores": lambda line: len(line.store_ids)},
     )  # fmt: skip
