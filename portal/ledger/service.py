@@ -117,31 +117,6 @@ def deposit_to_account(
     return post_entry(posting, mode, SubjectKind.DEPOSIT, subject_id, actor=actor, reason=reason)
 
 
-_MIRROR = """
-SELECT e.mode, e.subject_kind, e.subject_id, p.account_id, p.currency, p.amount
-  FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id WHERE e.id = %(id)s
-"""
-
-
-def reverse_entry(entry_id: int, *, actor: Actor, reason: str) -> int:
-    """Post the mirror of an entry, naming it. An entry can be reversed once (unique index)."""
-    rows = hot(_MIRROR, {"id": entry_id})
-    if not rows:
-        raise LookupError(f"there is no entry {entry_id}")
-    movements = [Movement(row["account_id"], row["currency"], -row["amount"]) for row in rows]
-    posting = Posting(EntryKind.REVERSAL, 0, movements)
-    first = rows[0]
-    return post_entry(
-        posting,
-        Mode(first["mode"]),
-        SubjectKind(first["subject_kind"]),
-        first["subject_id"],
-        actor=actor,
-        reason=reason,
-        reverses=entry_id,
-    )
-
-
 _FOLD = """
 WITH taken AS (
   DELETE FROM ledger_unfolded WHERE posting_id IN (
