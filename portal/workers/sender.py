@@ -2,7 +2,8 @@
 
 The network is never waited for inside a transaction: claim (short transaction), send, record (short
 transaction). An endpoint gets at most PER_ENDPOINT requests at once, one that fails gets one, and all
-that fail together get at most FAILING_IN_FLIGHT, so that the dead never take the place of the living.
+that fail together get at most FAILING_IN_FLIGHT, so that the dead never take the place of the living. One that
+answers, but slowly, does not either: after SLOW_S a request counts no more for IN_FLIGHT, and its endpoint gets one at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +47,11 @@ IN_FLIGHT = 128
 PER_ENDPOINT = 4
 FAILING_IN_FLIGHT = 64
 POLL_S = 1.0
+# A request that takes longer keeps nobody else waiting: it gives its place away, and its endpoint gets no other.
+SLOW_S = 0.5
+MOST_IN_FLIGHT = 2048
+# One that was slow gets one request at once for so long.
+SLOW_KNOWN_S = 60.0
 COALESCE_S = 0.02  # outcomes that come within this are recorded together
 PATIENCE_AT_STOP_S = 3.0
 
@@ -56,6 +64,8 @@ class Sender:
         self._ssl_context = ssl_context
         self._database = ThreadPoolExecutor(1, thread_name_prefix="sender-db")
         self._in_flight: dict[asyncio.Task[None], Claim] = {}
+        self._slow_until: dict[uuid.UUID, float] = {}
+        self._began_at: dict[uuid.UUID, float] = {}
         self._finished: list[Outcome] = []
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,6 +96,7 @@ class Sender:
         for claim in await self._claim():
             task = asyncio.create_task(self._deliver(session, claim))
             self._in_flight[task] = claim
+            self._began_at[claim.id] = time.monotonic()
             task.add_done_callback(self._landed)
         try:
             await asyncio.wait_for(self._news.wait(), POLL_S)
@@ -95,7 +106,12 @@ class Sender:
 
     async def _claim(self) -> list[Claim]:
         busy = Counter(claim.endpoint_id for claim in self._in_flight.values())
-        room = IN_FLIGHT - len(self._in_flight)
+        slow = self._slow()
+        busy.update(dict.fromkeys((claim.endpoint_id for claim in slow), PER_ENDPOINT))
+        now = time.monotonic()
+        self._slow_until = {one: until for one, until in self._slow_until.items() if until > now}
+        busy.update(dict.fromkeys(self._slow_until, PER_ENDPOINT - 1))
+        room = min(IN_FLIGHT - (len(self._in_flight) - len(slow)), MOST_IN_FLIGHT - len(self._in_flight))
         room_for_failing = FAILING_IN_FLIGHT - sum(claim.is_failing for claim in self._in_flight.values())
 
         def work() -> list[Claim]:
@@ -107,6 +123,11 @@ class Sender:
 
         return await self._in_database(work) if room > 0 else []
 
+    def _slow(self) -> list[Claim]:
+        """What is in flight for so long that its endpoint must be slow."""
+        since = time.monotonic() - SLOW_S
+        return [claim for claim in self._in_flight.values() if self._began_at.get(claim.id, since) < since]
+
     async def _deliver(self, session: aiohttp.ClientSession, claim: Claim) -> None:
         tell("sender", f"{len(self._in_flight)} in flight")
         outcome = await attempt(session, claim)
@@ -117,6 +138,8 @@ class Sender:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         claim = self._in_flight.pop(task)
+        if time.monotonic() - self._began_at.pop(claim.id, time.monotonic()) > SLOW_S:
+            self._slow_until[claim.endpoint_id] = time.monotonic() + SLOW_KNOWN_S
         if not task.cancelled() and task.exception() is not None:
             # A defect of ours: the lease runs out and the delivery is tried again.
             log.error(

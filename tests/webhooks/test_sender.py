@@ -253,6 +253,23 @@ class TestManyAtOnce:
         assert median(delays) < 0.5
         assert max(delays) < 1.5
 
+    def test_slow_endpoints_that_answer_do_not_take_the_place_of_the_others(self, stage: Stage) -> None:
+        with receiver(status(200, after_s=5)) as slow, receiver() as quick:
+            crowd = [stage.endpoint(slow.url)[0] for _ in range(36)]
+            endpoint, _ = stage.endpoint(quick.url)
+            for store in crowd:
+                stage.happen(store.store_id, 8)
+            stage.relay()
+            with sending(stage) as sender:
+                wait_until(lambda: slow.open_now >= 128)
+                started = time.monotonic()
+                stage.happen_and_relay(endpoint.store_id)
+                sender.wake()
+                wait_until(lambda: len(quick.received) == 1)
+                took = time.monotonic() - started
+            assert slow.most_at_once <= 36 * 4
+        assert took < 2
+
     def test_an_endpoint_is_not_called_more_than_four_times_at_once(self, stage: Stage) -> None:
         with receiver(status(200, after_s=0.05)) as shop, sending(stage) as sender:
             endpoint, _ = stage.endpoint(shop.url)
