@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.audit.heads import find_head
 from portal.audit.queries import Filters, count_unsealed, get_entry, list_entries
@@ -68,6 +69,8 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if isinstance(value, dict):
         return ", ".join(f"{key}: {inner}" for key, inner in sorted(value.items()))
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
     if isinstance(value, list):
         return ", ".join(str(inner) for inner in value)
     return "" if value is None else str(value)
