@@ -45,6 +45,7 @@ def main() -> None:
             PUBLIC_URL="http://localhost",
             DB_POOL_SIZE="2",
             LOG_LEVEL="WARNING",
+            EGRESS_ALLOW_NETWORKS="127.0.0.0/8",
         )
         run_all(
             table,

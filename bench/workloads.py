@@ -6,14 +6,26 @@ import os
 import time
 from collections.abc import Callable
 
-from bench import confirming, creating, growth, matching, payment_page, servers, signing_in
+from bench import background, confirming, creating, growth, matching, payment_page, servers, signing_in
 from bench.apps import app_for
 from bench.databases import Databases, log_of, postmaster_of
 from bench.run import Run
 from bench.world import build, build_floor, migrate
 from bench.yardstick import Table
 
-NAMES = ("create", "confirm", "page", "matching", "growth", "history", "sign_in", "servers")
+NAMES = (
+    "create",
+    "confirm",
+    "page",
+    "matching",
+    "growth",
+    "history",
+    "sign_in",
+    "servers",
+    "outbox",
+    "webhooks",
+    "jobs",
+)
 
 
 def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past: int, grown: int) -> None:
@@ -30,6 +42,9 @@ def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past:
             "history": lambda: matching.measure_history(run),
             "sign_in": lambda: signing_in.measure(run),
             "servers": lambda: servers.measure(run),
+            "outbox": lambda: background.measure_outbox(run),
+            "webhooks": lambda: background.measure_webhooks(run),
+            "jobs": lambda: background.measure_jobs(run),
         }
         for name in NAMES:
             if only and name not in only:
