@@ -14,7 +14,7 @@ import psycopg
 from bench import creating
 from bench.client import Request, http_request, run_load
 from bench.run import CLIENTS, Run, floor_dsn
-from bench.stage import served
+from bench.stage import served, settle_down
 from bench.world import PASSWORD, World
 from bench.yardstick import Side, in_turn
 
@@ -124,13 +124,6 @@ def confirm_a_few(dsn: str, world: World) -> None:
     if load.unexpected or not load.latencies:
         raise RuntimeError(f"confirming: {load.unexpected} {load.example!r}")
     settle_down(dsn)
-
-
-def settle_down(dsn: str) -> None:
-    """What autovacuum does within a minute, after thousands of rows came at once: plans made for the empty tables
-    are made anew."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
 
 
 def _bare_pool(dsn: str, wanted: int, slices: int) -> Pool:

@@ -13,7 +13,7 @@ import psycopg
 
 from bench.client import Request, http_request, run_load
 from bench.run import CLIENTS, Run, floor_dsn
-from bench.stage import ROOT, served
+from bench.stage import ROOT, served, settle_down
 from bench.world import World
 from bench.yardstick import Side, in_turn
 
@@ -71,6 +71,7 @@ def measure(run: Run) -> None:
             run.rounds,
             run.seconds,
             run.postmaster,
+            settle=lambda: settle_down(run.dsn),
         )
     rows = run.table.http_rows("create a payin", results)
     fast, plain = rows["ours"], rows["bare"]

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -79,6 +81,13 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], seconds: float = 6
         except OSError:
             time.sleep(0.1)
     raise RuntimeError(f"{url} did not answer")
+
+
+def settle_down(dsn: str) -> None:
+    """What autovacuum does within a minute, after thousands of rows came at once: plans made for the empty tables
+    are made anew."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
 
 
 @contextmanager

@@ -44,7 +44,8 @@ PLAN = PlanTerms(300, 0, 100, 50)
 TRADERS = 16
 STORES = 16
 REQUISITES = 1000
-RICH = 10**14
+# Enough for the copies of a million payins; no posting may be more than 10**15.
+RICH = 5 * 10**14
 _STAFFED = (Role.MERCHANT, Role.LEAD, Role.SUPPORT, Role.ADMIN)
 
 

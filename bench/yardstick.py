@@ -152,10 +152,17 @@ class Side:
     run: Callable[[float], Load]  # takes seconds
 
 
-def in_turn(sides: dict[str, Side], rounds: int, seconds: float, postmaster: int) -> dict[str, list[Round]]:
-    """Warm each up, then run all of them in turn; raises when more than 1 % of the answers were not expected."""
+def in_turn(
+    sides: dict[str, Side],
+    rounds: int,
+    seconds: float,
+    postmaster: int,
+    settle: Callable[[], None] = lambda: None,
+) -> dict[str, list[Round]]:
+    """Warm each up, settle, then run all of them in turn; raises when more than 1 % of the answers were not expected."""
     for name, side in sides.items():
         _check(name, side.run(min(seconds, 2.0)))
+    settle()
     results: dict[str, list[Round]] = {name: [] for name in sides}
     for number in range(rounds):
         # Every other round begins with the other one, so that nobody always follows the same neighbour.
