@@ -24,6 +24,8 @@ POLICY = "; ".join(
     )
 )
 
+_WITHOUT_COOKIES = (*API_PATHS, "/pay/")
+
 
 def _cookie(name: str, plain: str) -> str:
     """Over https a name that browsers bind to this host, to https and to the whole site."""
@@ -41,10 +43,10 @@ def half_session_cookie() -> str:
 
 
 class FormSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie for pages; the API has no cookies, and opens none."""
+    """Flask's signed cookie for pages; the API and the payment page have no cookies, and open none."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return None if request.path.startswith(API_PATHS) else super().open_session(app, request)
+        return None if request.path.startswith(_WITHOUT_COOKIES) else super().open_session(app, request)
 
 
 def register(app: Flask) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_login import LoginManager
+from flask_login import LoginManager, current_user
 
 from portal.web.auth import invitation, password_reset, second_factor, sudo  # noqa: F401 - routes
 from portal.web.auth.enrolment import want_second_factor
@@ -12,7 +12,9 @@ from portal.web.auth.visitor import load_visitor
 
 
 def register(app: Flask) -> None:
-    manager = LoginManager(app)
+    manager = LoginManager(app, add_context_processor=False)
+    # Looked up by the pages that ask; the processor would look before each page, the customer's too.
+    app.jinja_env.globals["current_user"] = current_user
     # The session is a row of ours: Flask-Login's own cookie and its guesses about it stay out.
     manager.session_protection = None
     manager.request_loader(load_visitor)
