@@ -249,6 +249,8 @@ def _read(listing: Listing[Any]) -> Asked:
     for name in request.args:
         if name not in known:
             raise NotOfThisList(_("This list knows no “%(name)s”.", name=name[:_SHOWN]))
+        if name != "columns" and len(request.args.getlist(name)) > 1:
+            raise NotOfThisList(_("“%(name)s” stands in the address more than once.", name=name[:_SHOWN]))
     sort = request.args.get("sort", "") or listing.default_sort
     if sort.removeprefix("-") not in listing.sorts:
         raise NotOfThisList(_("This list can't be sorted by “%(name)s”.", name=sort[:_SHOWN]))

@@ -19,12 +19,15 @@ POLICY = "; ".join(
         "connect-src 'self'",
         "font-src 'self'",
         "form-action 'self'",
+        "object-src 'none'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
     )
 )
 
 _WITHOUT_COOKIES = (*API_PATHS, "/pay/")
+# What is no page runs nothing and stands in no frame, should a browser open it all the same.
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def _cookie(name: str, plain: str) -> str:
@@ -69,6 +72,7 @@ def add_headers(response: Response) -> Response:
     if get_settings().is_https:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     if request.path.startswith(API_PATHS):
+        headers.setdefault("Content-Security-Policy", API_POLICY)
         return response
     headers.setdefault("Content-Security-Policy", POLICY)
     headers.setdefault("Referrer-Policy", "same-origin")

@@ -78,6 +78,7 @@ def is_right(answer: TestResponse, scope: Scope | None, scopes: frozenset[Scope]
     return answer.status_code == 403 and json.loads(answer.data).get("scope") == scope.value
 
 
+@pytest.mark.proves("ASVS 34", "attack 56")
 def test_each_scope_opens_its_routes_and_no_other(world: World) -> None:
     store_id = world.desks["trader"].scene.store_id
     with transaction():
@@ -91,6 +92,7 @@ def test_each_scope_opens_its_routes_and_no_other(world: World) -> None:
     assert wrong == [], "\n".join(wrong)
 
 
+@pytest.mark.proves("ASVS 34", "attack 63")
 def test_each_member_reaches_what_their_role_may(world: World) -> None:
     store_id = world.desks["trader"].scene.store_id
     wrong, walked = [], 0
@@ -108,6 +110,7 @@ def test_each_member_reaches_what_their_role_may(world: World) -> None:
     assert walked > 50
 
 
+@pytest.mark.proves("ASVS 34", "attack 63")
 def test_nobody_and_nobody_of_another_part_gets_in(world: World) -> None:
     with transaction():
         user = world.people["admin"]

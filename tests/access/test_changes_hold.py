@@ -43,6 +43,7 @@ def change(user: User, admin: User, **what: object) -> None:
         assert change_access(user.id, AccessChange(**what), "A test", actor=acting(admin)) is None  # type: ignore[arg-type]
 
 
+@pytest.mark.proves("attack 70", "ASVS 34")
 def test_row_70_a_denial_closes_the_page_with_the_next_request(desk: Desk, admin: User) -> None:
     assert desk.browser.get("/trader/queue").status_code == 200
     change(desk.user, admin, deny=frozenset({Permission.TRADER_QUEUE_VIEW}))
@@ -54,6 +55,7 @@ def test_row_70_a_denial_closes_the_page_with_the_next_request(desk: Desk, admin
     assert desk.browser.get("/trader/queue").status_code == 200
 
 
+@pytest.mark.proves("attack 70")
 def test_row_70_a_form_that_was_open_is_refused_and_changes_nothing(desk: Desk, admin: User) -> None:
     order = desk.payin(claimed=True)
     change(desk.user, admin, deny=frozenset({Permission.PAYIN_CONFIRM}))
@@ -67,6 +69,7 @@ def test_row_70_a_form_that_was_open_is_refused_and_changes_nothing(desk: Desk, 
     assert desk.now(order).status == order.status
 
 
+@pytest.mark.proves("attack 51")
 def test_row_51_a_role_that_is_taken_away_ends_every_session(app: Flask, admin: User) -> None:
     user = new_user(Role.SUPPORT, Role.LEAD)
     browser = Browser(app.test_client())
@@ -77,6 +80,7 @@ def test_row_51_a_role_that_is_taken_away_ends_every_session(app: Flask, admin: 
     assert answer.headers["Location"].startswith("/sign-in")
 
 
+@pytest.mark.proves("attack 51")
 def test_row_51_a_copied_cookie_is_dead_once_its_owner_is_switched_off(desk: Desk, app: Flask) -> None:
     stolen = desk.browser.client.get_cookie(session_cookie())
     assert stolen is not None
@@ -90,6 +94,7 @@ def test_row_51_a_copied_cookie_is_dead_once_its_owner_is_switched_off(desk: Des
     assert thief.get("/trader/stream", headers={"Accept": "text/event-stream"}).status_code == 401
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_one_administrator_alone_lets_no_other_in(app: Flask, admin: User) -> None:
     assert [role for role in Role if takes_two_people(role)] == [Role.ADMIN]
     with pytest.raises(Forbidden, match="another administrator"), transaction():

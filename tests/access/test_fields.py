@@ -51,6 +51,7 @@ def desk(app: Flask) -> Desk:
     return open_desk(app)
 
 
+@pytest.mark.proves("ASVS 34", "ASVS 39")
 def test_a_merchants_program_sees_these_keys_of_an_order_and_no_other(desk: Desk) -> None:
     order = desk.payin()
     with transaction():
@@ -67,6 +68,7 @@ def test_a_merchants_program_sees_these_keys_of_an_order_and_no_other(desk: Desk
     ]
 
 
+@pytest.mark.proves("attack 65")
 def test_row_65_a_list_is_sorted_and_filtered_by_its_own_columns_alone(app: Flask) -> None:
     world = World(app)
     admin = world.visitors["admin"]
@@ -87,6 +89,7 @@ def test_row_65_a_list_is_sorted_and_filtered_by_its_own_columns_alone(app: Flas
         assert "<table" not in text
 
 
+@pytest.mark.proves("attack 67")
 def test_row_67_a_payment_page_opens_by_its_own_token_alone(desk: Desk) -> None:
     order, other = desk.payin(), desk.payin(1600_00)
     client = desk.app.test_client()
@@ -107,6 +110,7 @@ def test_row_67_a_payment_page_opens_by_its_own_token_alone(desk: Desk) -> None:
         assert client.get(f"/pay/{guess}/status").status_code == 404, guess
 
 
+@pytest.mark.proves("attack 67")
 def test_row_67_a_page_that_is_over_tells_nothing_of_whom_to_pay(desk: Desk) -> None:
     order = desk.payin()
     url = f"/pay/{derived_token('payment', order.id)}"

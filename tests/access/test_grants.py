@@ -112,12 +112,14 @@ def test_a_refused_request_changes_nothing(admins: list[User], somebody: User) -
         decide(request, admins[1])
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_nobody_changes_their_own_access(admins: list[User]) -> None:
     for change in (HARMLESS, MONEY, AccessChange(add_roles=frozenset({Role.TRADER}))):
         with pytest.raises(OneselfRefused), transaction():
             change_access(admins[0].id, change, "I need it", actor=acting(admins[0]))
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_who_asked_and_whom_it_is_about_do_not_decide(admins: list[User], app: Flask) -> None:
     with transaction():
         candidate = person(Role.ADMIN, name="Cleo")
@@ -128,6 +130,7 @@ def test_row_69_who_asked_and_whom_it_is_about_do_not_decide(admins: list[User],
     assert get_request(request.id).state == "waiting"
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_the_last_administrator_stays(app: Flask) -> None:
     with transaction():
         hot("DELETE FROM user_role WHERE role = 'admin'")
@@ -146,6 +149,7 @@ def test_an_approval_is_bound_to_what_was_seen(admins: list[User], somebody: Use
     assert Permission.PAYIN_CONFIRM not in held_by(somebody)
 
 
+@pytest.mark.proves("ASVS 7", "attack 69")
 @pytest.mark.parametrize(
     "statement",
     [

@@ -57,6 +57,7 @@ def is_refused(answer: TestResponse, visitor: Visitor) -> bool:
     return answer.status_code == 403 and any(permission.value in text for permission in missing)
 
 
+@pytest.mark.proves("ASVS 34", "attack 63")
 def test_every_route_has_a_policy(world: World) -> None:
     bare = [
         rule.rule
@@ -69,6 +70,7 @@ def test_every_route_has_a_policy(world: World) -> None:
     assert bare == []
 
 
+@pytest.mark.proves("attack 63", "attack 66", "ASVS 34")
 def test_rows_63_and_66_each_person_reaches_what_they_may_and_nothing_else(world: World) -> None:
     wrong: list[str] = []
     walked = 0
@@ -85,6 +87,7 @@ def test_rows_63_and_66_each_person_reaches_what_they_may_and_nothing_else(world
     assert walked > 300
 
 
+@pytest.mark.proves("ASVS 34", "attack 63")
 def test_nobody_reaches_anything_without_signing_in(world: World) -> None:
     wrong: list[str] = []
     for rule, method, _ in guarded(world.app):
@@ -101,6 +104,7 @@ def test_nobody_reaches_anything_without_signing_in(world: World) -> None:
     assert wrong == [], "\n".join(wrong)
 
 
+@pytest.mark.proves("attack 61", "ASVS 34", "attack 62")
 def test_row_61_what_belongs_to_others_is_not_there(world: World) -> None:
     wrong: list[str] = []
     walked = 0
@@ -130,6 +134,7 @@ def _without_sessions(world: World) -> list[str]:
     return state[:6] + state[7:]
 
 
+@pytest.mark.proves("attack 63")
 def test_row_63_another_spelling_or_method_gets_nobody_in(world: World) -> None:
     wrong: list[str] = []
     outsider = world.visitors["member: viewer"]

@@ -16,6 +16,7 @@ SIGNED = {
 }  # fmt: skip
 
 
+@pytest.mark.proves("attack 58")
 @pytest.mark.parametrize("name", sorted(SIGNED))
 def test_row_58_a_request_signature_is_no_proof_without_a_bearers_key(app: Flask, name: str) -> None:
     body = json.dumps({"direction": "payin", "amount": "1.00", "currency": "RUB"})
@@ -24,6 +25,7 @@ def test_row_58_a_request_signature_is_no_proof_without_a_bearers_key(app: Flask
     assert (answer.status_code, (answer.json or {})["code"]) == (401, "missing_credentials")
 
 
+@pytest.mark.proves("attack 64")
 def test_row_64_no_operation_takes_ids_of_several_things(app: Flask) -> None:
     document = app.test_client().get("/api/v1/openapi.json").json
     assert document is not None
@@ -55,6 +57,7 @@ def fields_of(operation: dict[str, Any], document: dict[str, Any]) -> list[tuple
     return found
 
 
+@pytest.mark.proves("attack 68")
 def test_row_68_nobody_acts_in_the_name_of_another(app: Flask) -> None:
     words = ("impersonat", "act-as", "act_as", "login-as", "become")
     paths = [rule.rule + rule.endpoint for rule in app.url_map.iter_rules()]

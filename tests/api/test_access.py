@@ -36,6 +36,7 @@ def test_credentials_that_are_none_are_401(shop: Shop, header: str) -> None:
     assert (answer.status_code, code_of(answer)) == (401, "invalid_credentials")
 
 
+@pytest.mark.proves("attack 55")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
 def test_row_55_nobody_says_for_themselves_where_they_come_from(shop: Shop, header: str) -> None:
     key = shop.key_with(*Scope, allowed_networks=["203.0.113.0/24"])
@@ -43,6 +44,7 @@ def test_row_55_nobody_says_for_themselves_where_they_come_from(shop: Shop, head
     assert (answer.status_code, code_of(answer)) == (403, "network_not_allowed")
 
 
+@pytest.mark.proves("attack 55")
 @pytest.mark.parametrize("header", ["X-User-Id", "X-Original-URL", "X-Rewrite-URL", "X-Http-Method-Override"])
 def test_row_55_headers_for_proxies_open_nothing(shop: Shop, header: str) -> None:
     assert (
@@ -51,12 +53,14 @@ def test_row_55_headers_for_proxies_open_nothing(shop: Shop, header: str) -> Non
     )
 
 
+@pytest.mark.proves("attack 56", "ASVS 38")
 def test_row_56_a_key_in_the_address_is_refused(shop: Shop) -> None:
     answer = shop.get(f"/api/v1/balances?api_key={shop.key}", key=None)
     assert (answer.status_code, code_of(answer)) == (400, "credentials_in_query")
     assert shop.key not in answer.text
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_a_revoked_key_is_dead_at_once(shop: Shop) -> None:
     assert shop.get("/api/v1/balances").status_code == 200
     key = next(key for key in list_api_keys(shop.store_id) if key.mode == "test")
@@ -66,6 +70,7 @@ def test_row_56_a_revoked_key_is_dead_at_once(shop: Shop) -> None:
     assert (answer.status_code, code_of(answer)) == (401, "invalid_credentials")
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_another_process_hears_of_a_revocation_within_a_second(shop: Shop) -> None:
     """Another process is played by a second memory that only Redis connects with the first."""
     from portal.core.heard_memory import HeardMemory
@@ -89,6 +94,7 @@ def test_what_was_read_before_a_revocation_cannot_be_remembered_after_it(shop: S
     assert memory.find(memory.page(), b"k", 60) is None
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_an_expired_key_is_dead(shop: Shop) -> None:
     key = shop.key_with(*Scope, expires_at=datetime.now(UTC) + timedelta(hours=1))
     assert shop.get("/api/v1/balances", key=key).status_code == 200
@@ -147,6 +153,7 @@ CALLS: list[tuple[Scope, Callable[[Shop, str], int]]] = [
 ]
 
 
+@pytest.mark.proves("attack 56")
 @pytest.mark.parametrize(("scope", "call"), CALLS)
 def test_row_56_each_call_needs_its_scope_and_no_other(
     shop: Shop, scope: Scope, call: Callable[[Shop, str], int]
@@ -155,11 +162,13 @@ def test_row_56_each_call_needs_its_scope_and_no_other(
     assert call(shop, shop.key_with(scope)) in {200, 201}
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_the_missing_scope_is_named(shop: Shop) -> None:
     answer = shop.get("/api/v1/balances", key=shop.key_with(Scope.ORDERS_READ))
     assert (code_of(answer), (answer.json or {})["scope"]) == ("missing_scope", "balances:read")
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_a_payout_needs_a_scope_of_its_own(shop: Shop) -> None:
     before = shop.state()
     recipient = {"method": "card", "number": "4111111111111111", "holder": "A"}
@@ -169,6 +178,7 @@ def test_row_56_a_payout_needs_a_scope_of_its_own(shop: Shop) -> None:
     assert shop.state() == before
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_live_and_test_never_meet(served: Shop) -> None:
     order = served.order()
     assert order["mode"] == "test"
@@ -178,6 +188,7 @@ def test_row_56_live_and_test_never_meet(served: Shop) -> None:
     assert (served.get("/api/v1/balances", key=served.live_key).json or {})["mode"] == "live"
 
 
+@pytest.mark.proves("attack 56")
 def test_row_56_a_live_key_drives_nothing(served: Shop) -> None:
     order = served.order()
     before = served.state()
@@ -190,6 +201,7 @@ def test_row_56_a_live_key_drives_nothing(served: Shop) -> None:
     assert served.state() == before
 
 
+@pytest.mark.proves("attack 57")
 def test_row_57_who_guesses_keys_has_to_wait(shop: Shop) -> None:
     for number in range(authentication.FAILED_CREDENTIALS_PER_MINUTE):
         assert shop.get("/api/v1/balances", key=f"nst_test_{number:043d}").status_code == 401
@@ -209,6 +221,7 @@ def test_a_closed_store_is_closed_to_its_keys(shop: Shop) -> None:
     assert (answer.status_code, code_of(answer)) == (403, "store_closed")
 
 
+@pytest.mark.proves("ASVS 8")
 def test_the_limit_of_a_key_is_counted_and_told(shop: Shop, request: pytest.FixtureRequest) -> None:
     def set_limit(value: int) -> None:
         with transaction():
@@ -269,6 +282,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.proves("attack 61")
 @pytest.mark.parametrize(("method", "path", "body"), PATHS)
 @pytest.mark.parametrize("whose", ["a stranger's", "nobody's", "no id"])
 def test_row_61_what_is_not_yours_is_not_there(
@@ -296,6 +310,7 @@ def test_row_61_what_is_not_yours_is_not_there(
     assert "store" not in answer.text.replace("restored", "")
 
 
+@pytest.mark.proves("attack 61")
 def test_row_61_a_strangers_receipt_is_not_even_read(served: Shop, other_shop: Shop) -> None:
     import io
 
@@ -305,6 +320,7 @@ def test_row_61_a_strangers_receipt_is_not_even_read(served: Shop, other_shop: S
     assert other_shop.post(path, data=data, content_type="multipart/form-data").status_code == 404
 
 
+@pytest.mark.proves("attack 63")
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("PUT", "/api/v1/orders", 405), ("PATCH", "/api/v1/orders/ord_1", 405), ("DELETE", "/api/v1/orders/ord_1", 405),

@@ -92,6 +92,7 @@ def test_row_6_an_integer_of_5000_digits_is_not_parsed(shop: Shop) -> None:
     assert (answer.status_code, code_of(answer)) == (400, "malformed_json")
 
 
+@pytest.mark.proves("ASVS 39")
 @pytest.mark.parametrize("amount", [True, [100], {"$gt": 0}, None])
 def test_row_7_another_type_is_not_an_amount(shop: Shop, amount: object) -> None:
     before = shop.state()
@@ -149,6 +150,7 @@ def test_row_10_a_whole_surrogate_pair_is_text() -> None:
     assert parse_json(b'{"a":"\\ud83d\\ude00"}') == {"a": "😀"}
 
 
+@pytest.mark.proves("ASVS 1")
 @pytest.mark.parametrize(
     "content_type",
     ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-7",
@@ -170,6 +172,7 @@ def test_row_11_a_compressed_body_is_415(shop: Shop) -> None:
     assert raw(shop, b"{}", Content_Encoding="gzip").status_code == 415
 
 
+@pytest.mark.proves("ASVS 1", "ASVS 39")
 @pytest.mark.parametrize(
     "field",
     [
@@ -203,6 +206,7 @@ def test_row_13_a_currency_that_is_not_there_is_named(shop: Shop, currency: str,
     assert field_codes(shop.create(currency=currency)) == {"currency": code}
 
 
+@pytest.mark.proves("ASVS 2")
 @pytest.mark.parametrize(
     ("changes", "field", "code"),
     [({"method": "sepa"}, "method", "unknown"), ({"method": "card", "bank": "kaspi"}, "bank", "unknown"),
@@ -222,6 +226,7 @@ def test_row_14_nobody_brings_their_own_rate(shop: Shop, field: str) -> None:
     assert field_codes(shop.create(**{field: "1.00"})) == {field: "unknown_field"}
 
 
+@pytest.mark.proves("ASVS 39")
 def test_row_15_a_parameter_twice_is_400(shop: Shop) -> None:
     answer = shop.get("/api/v1/orders?status=matching&status=completed")
     assert (answer.status_code, code_of(answer)) == (400, "duplicate_parameter")

@@ -158,6 +158,7 @@ def broken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return shop
 
 
+@pytest.mark.proves("ASVS 41")
 def test_what_nobody_expected_is_a_problem_that_tells_nothing(broken: Shop) -> None:
     answer = broken.get("/api/v1/balances")
     assert (answer.status_code, code_of(answer)) == (500, "internal_error")
@@ -193,6 +194,7 @@ def test_any_other_request_id_is_replaced(shop: Shop, offered: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._-]{8,64}", answered)
 
 
+@pytest.mark.proves("ASVS 38")
 def test_nothing_of_a_merchant_may_be_kept_by_a_proxy(shop: Shop) -> None:
     for answer in (
         shop.get("/api/v1/balances"),

@@ -167,6 +167,7 @@ def test_what_was_claimed_can_not_be_cancelled(served: Shop) -> None:
     assert served.state()[:3] == before[:3]
 
 
+@pytest.mark.proves("ASVS 3")
 def test_row_32_a_payin_is_not_the_merchants_to_confirm(served: Shop) -> None:
     order = served.order()
     before = served.state()
@@ -196,6 +197,7 @@ def test_the_whole_road_of_a_payout_spends_the_stores_balance(served: Shop) -> N
     assert available(served) == 100_000_000 - 10_300_000
 
 
+@pytest.mark.proves("ASVS 4")
 def test_a_payout_beyond_the_balance_is_409(served: Shop) -> None:
     before = served.state()
     recipient = {"method": "card", "bank": "sber", "number": card_number(), "holder": "IVAN P."}
@@ -249,6 +251,7 @@ def test_row_86_a_registered_origin_may_be_returned_to(shop: Shop, url: str) -> 
     assert shop.order(return_url=url)["return_url"] == url
 
 
+@pytest.mark.proves("ASVS 17")
 @pytest.mark.parametrize("url", BAD)
 def test_row_86_no_other_address_may_be_returned_to(shop: Shop, url: str) -> None:
     before = shop.state()

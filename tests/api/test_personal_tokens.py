@@ -77,6 +77,7 @@ def test_nobody_gets_a_token_of_a_part_they_do_not_work_in(shop: Shop, role: Rol
     assert code_of(log_in(shop, user, role)) == "invalid_credentials"
 
 
+@pytest.mark.proves("attack 52")
 def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_family(shop: Shop) -> None:
     user = somebody(Role.SUPPORT)
     first = granted(shop, user, Role.SUPPORT)
@@ -141,6 +142,7 @@ def test_staff_without_a_second_factor_get_none_after_the_grace(
     assert code_of(log_in(shop, user, Role.SUPPORT)) == "second_factor_wanted"
 
 
+@pytest.mark.proves("attack 47")
 def test_row_47_guesses_of_a_code_are_slowed_down(shop: Shop) -> None:
     user = somebody(Role.ADMIN)
     secret = give_app(user)
@@ -152,6 +154,7 @@ def test_row_47_guesses_of_a_code_are_slowed_down(shop: Shop) -> None:
     assert log_in(shop, user, Role.ADMIN, otp=app_code(secret)).status_code == 429
 
 
+@pytest.mark.proves("attack 51")
 def test_row_51_a_disabled_persons_token_opens_nothing(shop: Shop) -> None:
     user = somebody(Role.SUPPORT)
     given = granted(shop, user, Role.SUPPORT)
@@ -161,6 +164,7 @@ def test_row_51_a_disabled_persons_token_opens_nothing(shop: Shop) -> None:
     assert refresh(shop, Role.SUPPORT, given["refresh_token"]).status_code == 401
 
 
+@pytest.mark.proves("attack 70")
 def test_row_70_a_denial_holds_with_the_next_request(shop: Shop) -> None:
     user, admin = somebody(Role.SUPPORT), somebody(Role.ADMIN)
     token = granted(shop, user, Role.SUPPORT)["access_token"]
@@ -229,6 +233,7 @@ def test_a_member_of_chosen_stores_gets_no_token_for_another(shop: Shop) -> None
     assert answer.status_code == 422
 
 
+@pytest.mark.proves("attack 70")
 def test_row_70_a_members_new_role_holds_with_the_next_request(shop: Shop) -> None:
     user = join(shop, MemberRole.OWNER)
     token = member_token(shop, user).json["access_token"]

@@ -142,6 +142,7 @@ def test_a_refresh_token_buys_the_next_pair(shop: Shop) -> None:
     assert third.status_code == 200
 
 
+@pytest.mark.proves("attack 52")
 def test_row_52_a_refresh_token_used_twice_ends_the_whole_family(shop: Shop) -> None:
     first = by_key(shop)
     second = ask(shop, grant_type="refresh_token", refresh_token=first["refresh_token"]).json
@@ -153,6 +154,7 @@ def test_row_52_a_refresh_token_used_twice_ends_the_whole_family(shop: Shop) -> 
     assert shop.get("/api/v1/balances").status_code == 200  # the key itself is not concerned
 
 
+@pytest.mark.proves("attack 52")
 @pytest.mark.races
 def test_of_ten_parallel_refreshes_one_wins(shop: Shop) -> None:
     token, barrier, statuses = by_key(shop)["refresh_token"], threading.Barrier(10), []
@@ -210,6 +212,7 @@ def _claims(shop: Shop) -> tuple[dict[str, Any], bytes]:
     return jwt.decode(token, options={"verify_signature": False}), access_tokens._signing_key()
 
 
+@pytest.mark.proves("attack 59", "ASVS 35")
 @pytest.mark.parametrize(
     "change",
     [{"aud": "nostro-trader-api"}, {"aud": ["nostro-merchant-api", "x"]}, {"iss": "http://localhost:80000"},
@@ -224,12 +227,14 @@ def test_row_59_a_token_with_other_claims_is_refused(shop: Shop, change: dict[st
     assert shop.get("/api/v1/balances", key=token).status_code == 401
 
 
+@pytest.mark.proves("attack 59")
 def test_row_59_the_same_claims_unchanged_are_accepted(shop: Shop) -> None:
     claims, key = _claims(shop)
     token = jwt.encode(claims, key, algorithm="HS256", headers={"typ": "at+jwt"})
     assert shop.get("/api/v1/balances", key=token).status_code == 200
 
 
+@pytest.mark.proves("attack 59", "ASVS 35")
 @pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": None}, {"typ": "at+jwt", "crit": ["x"], "x": 1}])
 def test_row_59_a_token_of_another_type_is_refused(shop: Shop, header: dict[str, Any]) -> None:
     claims, key = _claims(shop)
@@ -241,6 +246,7 @@ def _part(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
+@pytest.mark.proves("attack 59", "ASVS 35")
 def test_row_59_no_other_algorithm_and_no_other_key(shop: Shop) -> None:
     claims, key = _claims(shop)
     secret = get_settings().secret_key.get_secret_value()

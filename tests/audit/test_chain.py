@@ -74,6 +74,7 @@ def test_what_was_written_is_chained_once_and_holds() -> None:
     assert head().sequence == 7
 
 
+@pytest.mark.proves("ASVS 41")
 @pytest.mark.usefixtures("log")
 @pytest.mark.parametrize(
     ("statement", "told"),

@@ -70,6 +70,7 @@ def test_secrets_are_hidden_and_numbers_masked(app: Flask) -> None:
     }
 
 
+@pytest.mark.proves("ASVS 5")
 def test_what_is_rolled_back_was_never_done(app: Flask) -> None:
     def undone() -> None:
         with transaction():
@@ -81,6 +82,7 @@ def test_what_is_rolled_back_was_never_done(app: Flask) -> None:
     assert hot("SELECT 1 FROM audit_entry WHERE action = 'thing.undone'") == []
 
 
+@pytest.mark.proves("ASVS 41")
 @pytest.mark.parametrize(
     "statement",
     [

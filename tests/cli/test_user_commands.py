@@ -29,6 +29,7 @@ def email() -> str:
     return f"{uuid.uuid4().hex}@example.test"
 
 
+@pytest.mark.proves("ASVS 25", "ASVS 29")
 def test_the_first_admin_gets_a_link_that_is_kept_as_a_hash(committed_db: Flask) -> None:
     address = email()
     result = run(committed_db, "create-admin", address, "--json")
@@ -71,6 +72,7 @@ def test_disabling_ends_sessions_at_once_and_enabling_lets_in_again(committed_db
     assert actions_about(user) == ["user.disabled", "user.enabled"]
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_the_last_admin_stays(committed_db: Flask) -> None:
     with transaction():
         hot(

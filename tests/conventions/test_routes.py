@@ -71,6 +71,7 @@ def test_paths_are_kebab_case_and_their_parts_typed(app: Flask) -> None:
             assert all(":" in part for part in re.findall(r"<([^>]+)>", rule.rule)), rule.rule
 
 
+@pytest.mark.proves("ASVS 15")
 def test_a_page_that_changes_something_is_not_a_get(app: Flask) -> None:
     for rule in pages(app):
         methods = rule.methods or set()

@@ -21,6 +21,7 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.proves("ASVS 12")
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 def test_nothing_is_inline(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from portal.core.errors import Unavailable
 from portal.identity import passwords
 
 
+@pytest.mark.proves("attack 43")
 def test_hashing_lets_other_threads_go_first() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

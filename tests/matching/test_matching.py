@@ -39,6 +39,7 @@ def test_a_requisite_whose_limits_do_not_allow_the_amount_is_not_taken(
     assert scene.payin().status == "matching"
 
 
+@pytest.mark.proves("ASVS 4")
 @pytest.mark.parametrize(
     "limit",
     [

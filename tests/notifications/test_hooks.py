@@ -113,6 +113,7 @@ def in_time(committing_app: Flask) -> Iterator[Flask]:
         db.session.rollback()
 
 
+@pytest.mark.proves("ASVS 27")
 def test_a_new_device_is_told_to_its_owner_and_a_known_one_is_not(in_time: Flask) -> None:
     user = new_user(Role.TRADER)
     sign_in(in_time, user, AGENT)

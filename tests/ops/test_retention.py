@@ -92,6 +92,7 @@ def money() -> list[dict[str, Any]]:
     return hot("SELECT account_id, amount FROM ledger_posting ORDER BY id") + hot(sql)
 
 
+@pytest.mark.proves("ASVS 38")
 def test_people_are_forgotten_after_their_time_and_the_money_stays(
     app: Flask, scene: Scene, trader: Trader, requisite: Requisite
 ) -> None:

@@ -121,6 +121,7 @@ def test_another_amount_is_priced_anew_at_the_orders_rate(scene: Scene, received
     assert run_checks() == []
 
 
+@pytest.mark.proves("ASVS 5")
 def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scene) -> None:
     trader = scene.trader(deposit_minor=16 * USDT)
     scene.requisite(trader)

@@ -117,6 +117,7 @@ def creating(scene: Scene, amount_minor: int, direction: Direction = Direction.P
     return in_one(lambda: create_order(scene.store, Mode.LIVE, new, actor=scene.merchant))
 
 
+@pytest.mark.proves("ASVS 6")
 @both_ways
 def test_of_two_confirmations_one_pays(arena: Scene, committed_db: Flask, confirming: Confirming) -> None:
     arena.requisite(arena.trader())
@@ -215,6 +216,7 @@ def test_thirty_payins_do_not_pass_a_limit_of_three(arena: Scene, committed_db: 
         assert counters(requisite)["open_orders"] == 3
 
 
+@pytest.mark.proves("ASVS 4", "ASVS 40")
 def test_payins_do_not_pass_a_days_amount(arena: Scene, committed_db: Flask) -> None:
     requisite = arena.requisite(arena.trader(), day_amount_limit=3000_00)
     at_once(committed_db, *(creating(arena, 1000_00 + n) for n in range(12)))
@@ -222,6 +224,7 @@ def test_payins_do_not_pass_a_days_amount(arena: Scene, committed_db: Flask) -> 
     assert counters(requisite)["day_amount"] <= 3000_00
 
 
+@pytest.mark.proves("ASVS 6", "ASVS 40")
 def test_one_amount_is_open_once_on_a_requisite(arena: Scene, committed_db: Flask) -> None:
     requisite = arena.requisite(arena.trader())
     for round_ in range(ROUNDS):
@@ -285,6 +288,7 @@ def test_a_payout_goes_to_the_first_of_two_traders(arena: Scene, committed_db: F
         assert now(order).trader_id == winner.trader_id
 
 
+@pytest.mark.proves("ASVS 6", "ASVS 40")
 def test_payouts_do_not_spend_a_balance_twice(arena: Scene, committed_db: Flask) -> None:
     arena.fund_store(A + 473_684)
 

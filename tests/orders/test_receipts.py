@@ -74,6 +74,7 @@ def test_pictures_are_written_anew_as_jpeg(kind: str) -> None:
         assert (image.format, image.size) == ("JPEG", (360, 640))
 
 
+@pytest.mark.proves("ASVS 38")
 def test_metadata_and_what_hangs_on_the_end_are_gone() -> None:
     exif = Image.Exif()
     exif[0x010F] = "a camera's serial number"
@@ -98,11 +99,13 @@ def test_transparency_becomes_white() -> None:
     assert image.getpixel((10, 10)) == (255, 255, 255)
 
 
+@pytest.mark.proves("ASVS 21")
 @pytest.mark.parametrize("size", [(9_500, 9_500), (13_500, 13_500), (8_001, 10), (60_000, 60_000)])
 def test_too_many_pixels_are_refused_before_they_are_decoded(size: tuple[int, int]) -> None:
     assert refusal_code(png_header(*size)) == "too_many_pixels"
 
 
+@pytest.mark.proves("ASVS 21")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -126,6 +129,7 @@ def test_damaged_pictures_are_refused(raw: bytes) -> None:
     assert refusal_code(raw) == "unreadable"
 
 
+@pytest.mark.proves("ASVS 21")
 def test_an_empty_file_and_a_too_large_one_are_refused() -> None:
     assert refusal_code(b"") == "empty"
     with pytest.raises(PayloadTooLarge):
@@ -185,6 +189,7 @@ def test_an_incomplete_pdf_is_refused() -> None:
 # --- how files are kept -------------------------------------------------------------------------
 
 
+@pytest.mark.proves("ASVS 22")
 def test_files_have_random_names_and_are_private(tmp_path: Path) -> None:
     files = LocalFiles(tmp_path)
     first, second = files.put(b"one"), files.put(b"one")
@@ -198,6 +203,7 @@ def test_files_have_random_names_and_are_private(tmp_path: Path) -> None:
         files.read(first)
 
 
+@pytest.mark.proves("ASVS 22")
 @pytest.mark.parametrize(
     "key", ["../../etc/passwd", "/etc/passwd", "", "a" * 31, "A" * 32, "a" * 32 + "\n", "%2e%2e"]
 )
@@ -271,6 +277,7 @@ def test_the_same_file_again_is_the_same_receipt(payin: OrderRecord) -> None:
     assert len(list_receipts([payin.id])) == 1
 
 
+@pytest.mark.proves("ASVS 21")
 def test_the_sixth_receipt_is_refused(payin: OrderRecord) -> None:
     for number in range(5):
         attach(payin, pdf(b"(%d)" % number))

@@ -71,6 +71,7 @@ def test_what_operators_need_stays_legible(harmless: str) -> None:
     assert redact_text(harmless) == harmless
 
 
+@pytest.mark.proves("ASVS 41")
 def test_a_log_line_has_the_request_and_no_canary(committed_db: Flask) -> None:
     try:
         raise ValueError(with_canaries())

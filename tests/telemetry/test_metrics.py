@@ -214,6 +214,7 @@ def test_the_exporter_serves_metrics_on_its_own_port_and_nothing_else(committed_
         thread.join(5)
 
 
+@pytest.mark.proves("ASVS 37")
 def test_the_site_itself_serves_no_metrics(client: FlaskClient) -> None:
     assert client.get("/metrics").status_code == 404
 

@@ -98,6 +98,7 @@ def signed_in_elsewhere(app: Flask) -> Browser:
     return browser
 
 
+@pytest.mark.proves("attack 55")
 def test_row_55_a_made_up_address_does_not_make_a_new_network(in_context: Flask, lower: Set) -> None:
     limiter.reset()
     lower(web_public_requests_per_minute=2)

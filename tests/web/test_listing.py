@@ -70,6 +70,7 @@ UNKNOWN = ("sort=password_hash", "sort=--created", "status=nonsense", "fields=em
            "after=%00", "after=W10", "after=eyJhIjoxfQ", "after=WyJ4Il0")  # fmt: skip
 
 
+@pytest.mark.proves("attack 65")
 def test_row_65_what_a_list_does_not_know_is_refused_and_never_passed_over(desk: Desk) -> None:
     """On the page, in the fragment and in the file: 400, what it is in words, and the way to the list."""
     orders = (*UNKNOWN, "direction=sideways", "from=yesterday", "to=9999-12-31", "to=2026-02-30")

@@ -160,6 +160,7 @@ def test_a_decision_is_about_what_was_seen(office: Office, desk: Desk) -> None:
     assert desk.browser.post(f"/trader/requisites/{mine}", FIELDS, htmx=False).status_code == 409
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_nobody_approves_a_requisite_of_their_own(office: Office, desk: Desk) -> None:
     add(desk)
     mine = newest(desk)

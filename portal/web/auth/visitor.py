@@ -71,7 +71,18 @@ def background(view: View) -> View:
 
 
 def load_visitor(request: Request) -> Visitor | None:
-    """Flask-Login's request loader: at most once in a request."""
+    """Flask-Login's request loader: at most once in a request. Where it fails, the page of that failure is
+    nobody's, and asks for nobody again.
+    """
+    if g.get("is_visitor_unknown"):
+        return None
+    g.is_visitor_unknown = True
+    visitor = _visitor_of(request)
+    g.is_visitor_unknown = False
+    return visitor
+
+
+def _visitor_of(request: Request) -> Visitor | None:
     token = request.cookies.get(session_cookie())
     if not token or len(token) > 100:
         return None

@@ -26,7 +26,7 @@ _visits = RequestCounter("pay:visit")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+    " font-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 _NO_FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-write=(self)"
 

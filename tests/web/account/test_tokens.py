@@ -120,6 +120,7 @@ def test_rotation_overlaps_and_revocation_is_at_once(owner: Member) -> None:
     assert keys_of(owner.store_id)[1]["revoked_at"] is not None
 
 
+@pytest.mark.proves("attack 62")
 def test_row_62_a_strangers_store_in_the_form_is_not_there(owner: Member, in_context: Flask) -> None:
     foreign = open_desk(in_context).scene.store_id
     answer = owner.issue(store=public_id("st", foreign))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import pytest
+
 from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
 from tests.web.admin.office import Office, column, value_of
@@ -80,6 +82,7 @@ def test_the_change_works_with_htmx_and_holds_with_the_next_request(office: Offi
     assert theirs.get("/support").status_code == 403
 
 
+@pytest.mark.proves("attack 69", "ASVS 7")
 def test_row_69_money_takes_a_second_person_and_never_the_one_who_asked(office: Office) -> None:
     somebody, request_id = ask(office)
     assert column(GRANTS, id=somebody.id) == []
@@ -116,6 +119,7 @@ def test_what_was_asked_for_is_refused_or_withdrawn(office: Office) -> None:
     assert ("access.refused", "Not now") in office.audited(other.id)
 
 
+@pytest.mark.proves("attack 69")
 def test_row_69_nobody_changes_their_own_access(office: Office) -> None:
     for path in ("access/preview", "access"):
         assert (
@@ -135,6 +139,7 @@ def test_a_role_that_comes_with_more_than_permissions_is_not_given_by_the_form(o
     assert column(roles, id=somebody.id) == ["support"]
 
 
+@pytest.mark.proves("attack 66")
 def test_row_66_a_permission_for_ones_team_opens_no_page_about_everybody(office: Office) -> None:
     somebody = new_user(Role.SUPPORT)
     chosen = {

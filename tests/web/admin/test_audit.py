@@ -10,6 +10,8 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
 from portal.audit.verification import note_verification, verify_chain
@@ -94,6 +96,7 @@ def test_pages_hold_every_entry_once_both_ways(office: Office) -> None:
         assert sorted(seen, key=int, reverse=not sort) == seen
 
 
+@pytest.mark.proves("ASVS 41")
 def test_one_entry_shows_what_changed_masked_and_its_seal(office: Office) -> None:
     entry = note(
         office, before={"limit": 5, "api_key": "nst_live_old"}, after={"limit": 7, "api_key": "nst_live_new"}

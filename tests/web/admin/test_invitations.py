@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from portal.identity.models import Role
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof
@@ -84,6 +86,7 @@ def test_a_form_that_makes_no_sense_is_shown_again_and_stores_nothing(
     assert column(ROLES, email=email) == []
 
 
+@pytest.mark.proves("attack 69", "ASVS 7")
 def test_row_69_nobody_alone_invites_an_administrator(office: Office) -> None:
     email = some_email()
     assert (

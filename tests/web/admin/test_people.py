@@ -80,6 +80,7 @@ def test_a_list_of_one_state_holds_nobody_else(office: Office) -> None:
     assert office.ben.id not in {row.id for row in online}
 
 
+@pytest.mark.proves("attack 65")
 def test_row_65_a_mended_cursor_or_a_wrong_choice_is_refused(office: Office) -> None:
     for query in (
         "after=WyJ4IiwgInkiXQ",
@@ -114,6 +115,7 @@ def test_the_file_holds_the_list_and_guards_formulas(office: Office) -> None:
     assert office.ada.email not in text
 
 
+@pytest.mark.proves("ASVS 32", "attack 51")
 def test_switching_off_ends_sessions_and_work_at_once_and_is_written_down(office: Office, desk: Desk) -> None:
     path = f"/admin/people/{desk.user.id}/disabling"
     assert office.post(path, REASON).status_code == 303
@@ -136,6 +138,7 @@ def test_nothing_is_done_without_a_reason(office: Office, what: str) -> None:
     assert office.audited(somebody.id) == []
 
 
+@pytest.mark.proves("ASVS 33")
 @pytest.mark.parametrize("what", ["disabling", "second-factor/reset", "sessions/end-all", "access"])
 def test_power_needs_a_fresh_proof(office: Office, what: str) -> None:
     somebody = new_user(Role.SUPPORT)
@@ -161,6 +164,7 @@ def test_a_second_factor_is_taken_away_with_its_sessions(office: Office) -> None
     assert column("SELECT kind FROM mail WHERE recipient = %(to)s", to=somebody.email) == ["security_changed"]
 
 
+@pytest.mark.proves("ASVS 32")
 def test_one_session_is_ended_and_only_of_that_person(office: Office) -> None:
     browser = office.sign_in(office.ben)
     session_id = column("SELECT id FROM user_session WHERE user_id = %(id)s", id=office.ben.id)[0]

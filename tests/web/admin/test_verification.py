@@ -6,6 +6,8 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from portal.core.db import hot, transaction
 from portal.traders.verification import expire_verifications
 from tests.web.admin.office import Office, column
@@ -51,6 +53,7 @@ def test_a_trader_is_verified_by_documents_for_a_reason_and_works(office: Office
     assert "Papers seen" in page
 
 
+@pytest.mark.proves("ASVS 9", "ASVS 22")
 def test_a_document_comes_back_as_an_attachment_and_its_opening_is_written_down(
     office: Office, desk: Desk, stranger: Desk
 ) -> None:

@@ -81,6 +81,7 @@ def test_beyond_any_number_of_lines_the_list_and_its_counts_are_whole(office: Of
     assert counts["offline"] == empty_counts["offline"] == 6000
 
 
+@pytest.mark.proves("attack 65")
 def test_row_65_a_cursor_of_another_sort_is_refused(office: Office, desk: Desk) -> None:
     many(desk, 60)
     page = office.browser.get("/admin/traders?sort=name").get_data(as_text=True)

@@ -23,6 +23,7 @@ def secure(in_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask
     get_settings.cache_clear()
 
 
+@pytest.mark.proves("attack 50", "ASVS 10")
 def test_row_50_cookies_are_bound_to_this_host_and_out_of_reach(secure: Flask) -> None:
     user, secret = with_app()
     browser = Browser(secure.test_client())

@@ -23,6 +23,7 @@ def over(user: User, days: int = 8) -> User:
     return user
 
 
+@pytest.mark.proves("ASVS 26")
 @pytest.mark.parametrize("role", WITH_DUTY)
 def test_within_the_grace_one_works_and_after_it_adds_a_factor_first(browser: Browser, role: Role) -> None:
     user = new_user(role)

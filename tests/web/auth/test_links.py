@@ -63,6 +63,7 @@ def test_who_is_invited_picks_a_password_and_is_in(browser: Browser) -> None:
     assert new_browser(browser).sign_in(email, NEW).status_code == 303
 
 
+@pytest.mark.proves("ASVS 29")
 def test_the_link_is_good_once_and_kept_as_a_hash(browser: Browser, in_context: Flask) -> None:
     token = invite(somebody())
     with transaction():
@@ -75,6 +76,7 @@ def test_the_link_is_good_once_and_kept_as_a_hash(browser: Browser, in_context: 
     assert (answer.status_code, cookie(second)) == (404, None)
 
 
+@pytest.mark.proves("attack 53")
 @pytest.mark.parametrize("change", ["expires_at = now()", "revoked_at = now()"])
 def test_a_link_that_is_over_gives_nothing(browser: Browser, change: str) -> None:
     email = somebody()
@@ -185,6 +187,7 @@ def test_the_database_keeps_a_members_stores_with_the_members_merchant(in_contex
     db.session.rollback()
 
 
+@pytest.mark.proves("attack 45")
 def test_row_45_an_invitation_for_a_known_email_wants_its_owner_signed_in(
     browser: Browser, in_context: Flask
 ) -> None:
@@ -241,6 +244,7 @@ def test_a_forgotten_password_is_replaced_by_a_link_and_sessions_end(
     assert "user.password_reset" in actions_about(user)
 
 
+@pytest.mark.proves("attack 53")
 def test_row_53_the_link_is_good_once_and_only_the_last_one(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     ask(browser, user.email)
@@ -253,6 +257,7 @@ def test_row_53_the_link_is_good_once_and_only_the_last_one(browser: Browser) ->
     assert browser.sign_in(user.email, NEW).status_code == 303
 
 
+@pytest.mark.proves("attack 53")
 def test_row_53_the_link_ends_after_half_an_hour_at_most(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     ask(browser, user.email)
@@ -264,6 +269,7 @@ def test_row_53_the_link_ends_after_half_an_hour_at_most(browser: Browser) -> No
     assert browser.sign_in(user.email).status_code == 303
 
 
+@pytest.mark.proves("attack 53")
 def test_row_53_a_forged_host_leads_nobody_elsewhere(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Sec-Fetch-Site": "same-origin"}
@@ -274,6 +280,7 @@ def test_row_53_a_forged_host_leads_nobody_elsewhere(browser: Browser) -> None:
     assert link_of(user.email).startswith("/password-reset/")
 
 
+@pytest.mark.proves("ASVS 29", "attack 53")
 def test_a_reset_does_not_pass_by_the_second_factor(browser: Browser) -> None:
     user, secret = with_app()
     ask(browser, user.email)
@@ -288,6 +295,7 @@ def test_a_reset_does_not_pass_by_the_second_factor(browser: Browser) -> None:
         assert hot("SELECT 1 FROM totp_factor WHERE user_id = %(id)s", {"id": user.id})
 
 
+@pytest.mark.proves("attack 45", "ASVS 28")
 def test_row_45_asking_tells_nobody_who_has_a_login(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     off = new_user(Role.MERCHANT)

@@ -58,6 +58,7 @@ def keys_of(user: User) -> list[dict[str, Any]]:
         return hot("SELECT * FROM passkey WHERE user_id = %(id)s ORDER BY id", {"id": user.id})
 
 
+@pytest.mark.proves("ASVS 26")
 def test_a_passkey_is_added_and_lets_in_after_the_password(
     keyed: tuple[User, Authenticator], browser: Browser
 ) -> None:
@@ -114,6 +115,7 @@ def other_key(key: Authenticator) -> None:
     key.key = Authenticator().key
 
 
+@pytest.mark.proves("attack 60")
 @pytest.mark.parametrize("lie", [other_origin, other_house, holder_unchecked, nobody_there, other_key])
 def test_row_60_an_answer_that_is_off_opens_nothing(
     keyed: tuple[User, Authenticator], browser: Browser, lie: Callable[[Authenticator], None]
@@ -128,6 +130,7 @@ def test_row_60_an_answer_that_is_off_opens_nothing(
     assert keys_of(user)[0]["sign_count"] == 0
 
 
+@pytest.mark.proves("attack 60")
 @pytest.mark.parametrize("lie", [other_origin, other_house, holder_unchecked])
 def test_row_60_a_key_that_is_off_is_not_added(
     browser: Browser, lie: Callable[[Authenticator], None]
@@ -139,6 +142,7 @@ def test_row_60_a_key_that_is_off_is_not_added(
     assert keys_of(user) == []
 
 
+@pytest.mark.proves("attack 60")
 def test_row_60_a_challenge_is_good_once_for_one_session_and_purpose(
     keyed: tuple[User, Authenticator], browser: Browser
 ) -> None:
@@ -159,6 +163,7 @@ def test_row_60_a_challenge_is_good_once_for_one_session_and_purpose(
                    "WHERE s.user_id = %(id)s", {"id": user.id}) == []  # fmt: skip
 
 
+@pytest.mark.proves("attack 60")
 def test_row_60_a_challenge_grows_old(keyed: tuple[User, Authenticator], browser: Browser) -> None:
     user, key = keyed
     pass_password(browser, user)
@@ -170,6 +175,7 @@ def test_row_60_a_challenge_grows_old(keyed: tuple[User, Authenticator], browser
     assert answer_step(browser, said).status_code == 422
 
 
+@pytest.mark.proves("attack 60")
 def test_row_60_a_key_that_counts_backwards_is_set_aside_and_its_owner_told(
     keyed: tuple[User, Authenticator], browser: Browser
 ) -> None:
@@ -188,6 +194,7 @@ def test_row_60_a_key_that_counts_backwards_is_set_aside_and_its_owner_told(
     assert answer_step(browser, said).status_code == 422
 
 
+@pytest.mark.proves("attack 60")
 def test_anothers_passkey_opens_nothing(keyed: tuple[User, Authenticator], browser: Browser) -> None:
     user, _key = keyed
     stranger, theirs = new_user(Role.MERCHANT), Authenticator()

@@ -50,6 +50,7 @@ def test_the_right_code_opens_the_session_and_leads_where_one_wanted_to_go(
     assert "session.opened" in actions_about(user)
 
 
+@pytest.mark.proves("ASVS 31")
 def test_a_half_session_opens_nothing(browser: Browser) -> None:
     user, _secret = with_app(Role.TRADER)
     pass_password(browser, user)
@@ -63,6 +64,7 @@ def test_a_half_session_opens_nothing(browser: Browser) -> None:
         assert browser.get(path).location.startswith("/sign-in?next="), path
 
 
+@pytest.mark.proves("attack 50", "ASVS 31")
 def test_row_50_each_step_gives_another_token_and_the_half_one_is_worth_nothing_after_it(
     browser: Browser,
 ) -> None:
@@ -80,6 +82,7 @@ def test_row_50_each_step_gives_another_token_and_the_half_one_is_worth_nothing_
     assert browser.get("/sign-in/second-factor").location == "/sign-in"
 
 
+@pytest.mark.proves("attack 47")
 def test_row_47_the_sixth_guess_finds_the_sign_in_dead_even_with_the_right_code(browser: Browser) -> None:
     user, secret = with_app()
     pass_password(browser, user)
@@ -97,6 +100,7 @@ def test_row_47_the_sixth_guess_finds_the_sign_in_dead_even_with_the_right_code(
         ]
 
 
+@pytest.mark.proves("attack 47")
 def test_row_47_a_burst_of_guesses_is_cut_off_before_the_code_is_looked_at(browser: Browser) -> None:
     user, secret = with_app()
     pass_password(browser, user)
@@ -106,6 +110,7 @@ def test_row_47_a_burst_of_guesses_is_cut_off_before_the_code_is_looked_at(brows
     assert cookie(browser) is None
 
 
+@pytest.mark.proves("attack 47")
 def test_row_47_the_account_pauses_after_wrong_codes_and_the_pause_ends(browser: Browser) -> None:
     user, secret = with_app()
     limits = FactorLimits(attempts=5)
@@ -124,6 +129,7 @@ def test_row_47_the_account_pauses_after_wrong_codes_and_the_pause_ends(browser:
     assert verify_second_factor(user.id, code_of(secret), limits=limits)
 
 
+@pytest.mark.proves("attack 47", "ASVS 30")
 def test_row_47_a_code_is_good_once(browser: Browser, in_context: Flask) -> None:
     user, secret = with_app()
     code = code_of(secret)
@@ -137,6 +143,7 @@ def test_row_47_a_code_is_good_once(browser: Browser, in_context: Flask) -> None
     assert cookie(other) is None
 
 
+@pytest.mark.proves("attack 47", "ASVS 30")
 @pytest.mark.parametrize(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
 def test_row_47_one_step_around_now_and_no_more(in_context: Flask, steps: int, is_right: bool) -> None:
     user, secret = with_app()
@@ -147,12 +154,14 @@ def test_row_47_one_step_around_now_and_no_more(in_context: Flask, steps: int, i
         assert use_totp(user.id, pyotp.TOTP(secret).at(now_s + 30 * steps)) is is_right
 
 
+@pytest.mark.proves("attack 47")
 def test_row_47_a_later_code_makes_earlier_ones_worthless(in_context: Flask) -> None:
     user, secret = with_app()
     assert verify_second_factor(user.id, code_of(secret, 1))
     assert not verify_second_factor(user.id, code_of(secret))
 
 
+@pytest.mark.proves("attack 47", "attack 49")
 @pytest.mark.races
 @pytest.mark.parametrize("kind", ["app", "recovery code"])
 def test_rows_47_and_49_of_two_uses_of_one_code_at_once_one_wins(in_context: Flask, kind: str) -> None:
@@ -179,6 +188,7 @@ def test_rows_47_and_49_of_two_uses_of_one_code_at_once_one_wins(in_context: Fla
         assert sorted(won) == [False, False, False, True]
 
 
+@pytest.mark.proves("attack 49", "ASVS 27", "ASVS 30")
 def test_row_49_a_recovery_code_lets_in_once_and_its_owner_is_told(
     browser: Browser, in_context: Flask
 ) -> None:
@@ -194,6 +204,7 @@ def test_row_49_a_recovery_code_lets_in_once_and_its_owner_is_told(
     assert pass_code(other, second).status_code == 303
 
 
+@pytest.mark.proves("attack 49")
 def test_row_49_anothers_recovery_code_opens_nothing(browser: Browser) -> None:
     user, _secret = with_app()
     stranger, _other = with_app()
@@ -202,6 +213,7 @@ def test_row_49_anothers_recovery_code_opens_nothing(browser: Browser) -> None:
     assert pass_code(browser, give_codes(stranger)[0]).status_code == 422
 
 
+@pytest.mark.proves("ASVS 30")
 def test_codes_are_kept_as_keyed_hashes_and_the_secret_encrypted(in_context: Flask) -> None:
     user, secret = with_app()
     codes = give_codes(user)
@@ -215,6 +227,7 @@ def test_codes_are_kept_as_keyed_hashes_and_the_secret_encrypted(in_context: Fla
     assert secret.encode() not in bytes(sealed[0]["secret_encrypted"])
 
 
+@pytest.mark.proves("ASVS 30")
 def test_a_sign_in_that_took_too_long_begins_again(browser: Browser) -> None:
     user, secret = with_app()
     pass_password(browser, user)
@@ -225,6 +238,7 @@ def test_a_sign_in_that_took_too_long_begins_again(browser: Browser) -> None:
     assert "Begin again." in answer.text
 
 
+@pytest.mark.proves("attack 54")
 def test_row_54_the_second_step_needs_the_forms_token(browser: Browser) -> None:
     user, secret = with_app()
     pass_password(browser, user)
@@ -233,6 +247,7 @@ def test_row_54_the_second_step_needs_the_forms_token(browser: Browser) -> None:
     assert cookie(browser) is None
 
 
+@pytest.mark.proves("attack 54", "ASVS 15")
 def test_row_54_another_site_signs_nobody_in_or_out(browser: Browser) -> None:
     user, secret = with_app()
     pass_password(browser, user)
@@ -257,6 +272,7 @@ def test_the_second_step_is_named_for_password_managers_and_keyboards(browser: B
     assert 'autocomplete="current-password"' in sign_in
 
 
+@pytest.mark.proves("attack 55")
 def test_row_55_headers_that_name_another_address_or_person_change_nothing(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     forged = {

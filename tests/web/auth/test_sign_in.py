@@ -55,6 +55,7 @@ def test_other_roles_land_on_their_home(browser: Browser, role: Role, home: str)
     assert user.email in page.text
 
 
+@pytest.mark.proves("ASVS 10", "ASVS 31")
 def test_the_cookie_is_out_of_reach_and_only_its_hash_is_stored(browser: Browser) -> None:
     answer = browser.sign_in(new_user(Role.TRADER).email)
     cookie = next(line for line in answer.headers.getlist("Set-Cookie") if line.startswith(COOKIE))
@@ -63,6 +64,7 @@ def test_the_cookie_is_out_of_reach_and_only_its_hash_is_stored(browser: Browser
     assert token_of(browser).encode() not in session_row(token_of(browser))["token_hash"]
 
 
+@pytest.mark.proves("attack 50")
 def test_row_50_each_sign_in_has_a_session_of_its_own_and_ends_the_one_before(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     browser.sign_in(user.email)
@@ -73,6 +75,7 @@ def test_row_50_each_sign_in_has_a_session_of_its_own_and_ends_the_one_before(br
     assert session_row(first)["revoked_at"] is not None
 
 
+@pytest.mark.proves("attack 51", "ASVS 32")
 def test_row_51_signing_out_ends_the_session_at_once(browser: Browser) -> None:
     browser.sign_in(new_user(Role.TRADER).email)
     token = token_of(browser)
@@ -83,6 +86,7 @@ def test_row_51_signing_out_ends_the_session_at_once(browser: Browser) -> None:
     assert browser.get("/account").status_code == 303
 
 
+@pytest.mark.proves("attack 54")
 def test_row_54_signing_out_needs_the_forms_token(browser: Browser) -> None:
     browser.sign_in(new_user(Role.TRADER).email)
     browser.token = "forged"
@@ -90,6 +94,7 @@ def test_row_54_signing_out_needs_the_forms_token(browser: Browser) -> None:
     assert session_row(token_of(browser))["revoked_at"] is None
 
 
+@pytest.mark.proves("ASVS 32")
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,6 +113,7 @@ def test_a_session_that_is_over_opens_nothing(browser: Browser, change: str) -> 
     assert browser.get("/account").location == "/sign-in?next=/account"
 
 
+@pytest.mark.proves("attack 51")
 def test_row_51_an_inactive_account_opens_nothing(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     browser.sign_in(user.email)
@@ -117,6 +123,7 @@ def test_row_51_an_inactive_account_opens_nothing(browser: Browser) -> None:
     assert browser.sign_in(user.email).status_code == 422
 
 
+@pytest.mark.proves("ASVS 32")
 def test_polling_alone_does_not_keep_a_session(browser: Browser) -> None:
     browser.sign_in(new_user(Role.TRADER).email)
     token = token_of(browser)
@@ -130,6 +137,7 @@ def test_polling_alone_does_not_keep_a_session(browser: Browser) -> None:
     assert session_row(token)["last_seen_at"] > before
 
 
+@pytest.mark.proves("attack 45", "ASVS 28")
 def test_row_45_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Browser) -> None:
     known = browser.sign_in(new_user(Role.TRADER).email, "wrong password")
     unknown = browser.sign_in(f"{uuid.uuid4().hex}@example.test", "wrong password")
@@ -138,6 +146,7 @@ def test_row_45_an_unknown_email_and_a_wrong_password_get_one_answer(browser: Br
     assert "The email or the password is not right." in unknown.text
 
 
+@pytest.mark.proves("attack 45", "ASVS 28")
 def test_row_45_nobodys_password_takes_as_long_as_somebodys(real_passwords: None) -> None:
     stored = hash_password(PASSWORD)
     is_password_right(None, "warm up")
@@ -154,6 +163,7 @@ def test_row_45_nobodys_password_takes_as_long_as_somebodys(real_passwords: None
     assert 0.5 < unknown / known < 2
 
 
+@pytest.mark.proves("attack 54")
 def test_row_54_nobody_is_signed_in_as_somebody_by_another_sites_form(browser: Browser) -> None:
     user = new_user(Role.TRADER)
     data = {"email": user.email, "password": PASSWORD}
@@ -167,6 +177,7 @@ def test_row_54_nobody_is_signed_in_as_somebody_by_another_sites_form(browser: B
     assert stranger.client.get_cookie(COOKIE) is None
 
 
+@pytest.mark.proves("attack 51")
 def test_row_51_what_a_person_may_do_is_read_anew_with_every_request(browser: Browser) -> None:
     user = new_user(Role.TRADER, Role.SUPPORT)
     browser.sign_in(user.email)
@@ -195,6 +206,7 @@ def test_the_wanted_page_follows_the_sign_in(browser: Browser) -> None:
     assert browser.sign_in(new_user(Role.TRADER).email, next_page="/account?x=1").location == "/account?x=1"
 
 
+@pytest.mark.proves("attack 54", "ASVS 17")
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -217,6 +229,7 @@ def address() -> str:
     return f"2001:db8::{number % 65536:x}:{(number >> 16) % 65536:x}"
 
 
+@pytest.mark.proves("attack 43", "ASVS 23")
 def test_row_43_repeated_failures_bring_a_pause_that_grows_and_ends(in_context: Flask) -> None:
     user, ip = new_user(Role.TRADER), address()
     for _ in range(3):
@@ -236,6 +249,7 @@ def test_row_43_repeated_failures_bring_a_pause_that_grows_and_ends(in_context: 
     assert check_credentials(user.email, PASSWORD, ip, LIMITS) == user.id
 
 
+@pytest.mark.proves("attack 43", "attack 44")
 def test_rows_43_and_44_failures_from_everywhere_bring_a_pause_but_do_not_keep_the_owner_out(
     in_context: Flask,
 ) -> None:
@@ -250,6 +264,7 @@ def test_rows_43_and_44_failures_from_everywhere_bring_a_pause_but_do_not_keep_t
     assert check_credentials(user.email, PASSWORD, home, LIMITS) == user.id
 
 
+@pytest.mark.proves("attack 43")
 def test_the_page_says_when_to_try_again(browser: Browser) -> None:
     email = f"{uuid.uuid4().hex}@example.test"
     with transaction():

@@ -45,6 +45,7 @@ def state_of(browser: Browser) -> str:
         return str(hot(sql)[0]["all"])
 
 
+@pytest.mark.proves("attack 48", "ASVS 33")
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 def test_row_48_nothing_about_factors_or_passwords_without_a_fresh_proof(
     browser: Browser, method: str, path: str
@@ -97,6 +98,7 @@ def test_who_has_a_factor_proves_that_and_not_the_password(browser: Browser) -> 
     assert browser.get("/account/security/password").status_code == 200
 
 
+@pytest.mark.proves("attack 48")
 def test_row_48_guessing_the_proof_brings_a_pause(browser: Browser) -> None:
     user, secret = with_app()
     sign_in_fully(browser, user, secret)
@@ -118,6 +120,7 @@ def test_the_proof_leads_back_to_the_page_of_the_form_and_never_elsewhere(browse
     assert proven.location == "/"
 
 
+@pytest.mark.proves("ASVS 27")
 def test_an_app_is_set_up_by_scanning_and_typing_back(browser: Browser, in_context: Flask) -> None:
     user = new_user(Role.TRADER)
     other = Browser(in_context.test_client())
@@ -145,6 +148,7 @@ def test_an_app_is_set_up_by_scanning_and_typing_back(browser: Browser, in_conte
     assert secret not in browser.get("/account/security").text
 
 
+@pytest.mark.proves("attack 48")
 def test_row_48_a_code_of_anothers_secret_confirms_nothing(browser: Browser) -> None:
     _stranger, others_secret = with_app()
     user = new_user(Role.TRADER)
@@ -169,6 +173,7 @@ def test_new_recovery_codes_make_the_former_ones_worthless(browser: Browser) -> 
     assert browser.post("/sudo", {"code": former[0]}, htmx=False).status_code == 422
 
 
+@pytest.mark.proves("ASVS 32", "attack 51")
 def test_removing_the_app_ends_other_sessions_and_is_told(browser: Browser, in_context: Flask) -> None:
     user, secret = with_app(Role.MERCHANT)
     give_codes(user)
@@ -183,6 +188,7 @@ def test_removing_the_app_ends_other_sessions_and_is_told(browser: Browser, in_c
         assert hot("SELECT 1 FROM recovery_code WHERE user_id = %(id)s", {"id": user.id}) == []
 
 
+@pytest.mark.proves("attack 51", "ASVS 32")
 def test_row_51_a_changed_password_ends_every_other_session(browser: Browser, in_context: Flask) -> None:
     user = new_user(Role.MERCHANT)
     stolen = Browser(in_context.test_client())
@@ -204,6 +210,7 @@ def test_row_51_a_changed_password_ends_every_other_session(browser: Browser, in
     assert actions_about(user).count("user.password_changed") == 1
 
 
+@pytest.mark.proves("attack 46", "ASVS 24")
 @pytest.mark.parametrize(
     ("password", "words"),
     [
@@ -226,6 +233,7 @@ def test_row_46_a_password_is_judged_by_length_and_by_what_everybody_uses(
     assert new_browser(browser).sign_in(user.email).status_code == 303
 
 
+@pytest.mark.proves("attack 46", "ASVS 24")
 def test_row_46_a_password_is_taken_exactly_as_typed(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     browser.sign_in(user.email)
@@ -251,6 +259,7 @@ def test_sessions_are_listed_to_their_owner_and_ended_one_by_one(browser: Browse
     assert "session.revoked" in actions_about(user)
 
 
+@pytest.mark.proves("attack 61")
 def test_row_61_anothers_session_is_not_there(browser: Browser, in_context: Flask) -> None:
     victim = new_user(Role.MERCHANT)
     theirs = Browser(in_context.test_client())

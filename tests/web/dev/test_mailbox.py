@@ -39,6 +39,7 @@ def test_a_letter_can_be_read_and_its_link_followed(app: Flask) -> None:
     assert browser.get("/dev/mailbox/00000000-0000-7000-8000-000000000000").status_code == 404
 
 
+@pytest.mark.proves("ASVS 37")
 @pytest.mark.parametrize(
     "changes",
     [

@@ -54,6 +54,7 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\u00a0", " ").replace("&nbsp;", " ").split())
 
 
+@pytest.mark.proves("ASVS 38")
 def test_each_role_sees_its_part_of_the_order_and_nobody_the_whole_number(tara: Desk) -> None:
     order = tara.scene.payin(1500_00, external_id="basket-77")
     tara.receipt(order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role, User
@@ -28,6 +30,7 @@ def member_of(desk: Desk) -> User:
     return user
 
 
+@pytest.mark.proves("attack 66")
 def test_row_66_lists_and_files_hold_ones_own_orders_alone(desk: Desk, stranger: Desk) -> None:
     mine, theirs = (public_id("ord", of.payin().id) for of in (desk, stranger))
     for user, portal in ((lead_of(desk), "lead"), (member_of(desk), "merchant")):

@@ -19,6 +19,7 @@ def compact(html: str) -> str:
     return re.sub(r"<[^>]+>|\s|\u00a0", "", html)
 
 
+@pytest.mark.proves("ASVS 38")
 @pytest.mark.parametrize("home", ["support", "admin"])
 def test_the_number_is_shown_once_for_a_reason_that_is_kept(
     desk: Desk, caplog: pytest.LogCaptureFixture, home: str

@@ -144,6 +144,7 @@ def test_a_second_click_does_nothing_twice(world: Desk, sue: Browser) -> None:
     assert world.ledger_sum(order) == {"USDT": 0}
 
 
+@pytest.mark.proves("ASVS 3")
 def test_a_form_about_an_order_that_has_changed_meanwhile_does_nothing(world: Desk, sue: Browser) -> None:
     order = world.payin(1500_00)
     path = path_of(order, "cancellation", "support")
@@ -210,6 +211,7 @@ def test_what_does_not_fit_the_order_has_no_form(world: Desk, ada: Browser) -> N
     assert path_of(order, "cancellation") not in ada.get(path_of(order, "x").removesuffix("/x")).text
 
 
+@pytest.mark.proves("ASVS 33")
 def test_what_moves_money_wants_a_fresh_proof(world: Desk, ada: Browser) -> None:
     order = world.payin(1500_00, claimed=True)
     with transaction():

@@ -116,6 +116,7 @@ def test_claimed_shows_who_checks_and_until_when(customer: Customer) -> None:
     assert "Add the receipt" in page.text
 
 
+@pytest.mark.proves("ASVS 17")
 def test_completed_shows_the_amounts_and_the_exact_way_back(customer: Customer) -> None:
     customer.drive(confirm_payin, 1400_00, actor=SYSTEM)
     page = customer.get()
@@ -205,6 +206,7 @@ def test_the_order_id_and_a_payouts_token_open_nothing(scene: Scene, customer: C
     assert app.test_client().get(f"/pay/{public_id('ord', customer.order.id)}").status_code == 404
 
 
+@pytest.mark.proves("ASVS 8", "attack 67")
 def test_guessing_tokens_is_slowed_down(app: Flask, scene: Scene, customer: Customer) -> None:
     client = app.test_client()
     codes = [client.get(f"/pay/{'b' * 26}").status_code for _ in range(70)]
@@ -226,6 +228,7 @@ def test_a_network_that_looks_too_often_waits_a_minute(
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
 
 
+@pytest.mark.proves("ASVS 14")
 def test_the_headers_frame_only_for_the_stores_own_origins(customer: Customer) -> None:
     headers = customer.get().headers
     policy = headers["Content-Security-Policy"]
@@ -237,6 +240,7 @@ def test_the_headers_frame_only_for_the_stores_own_origins(customer: Customer) -
     assert "Permissions-Policy" in headers
 
 
+@pytest.mark.proves("ASVS 14")
 def test_a_store_without_origins_is_framed_by_nobody(customer: Customer, scene: Scene) -> None:
     set_store(scene, return_origins="{}")
     headers = customer.get().headers
@@ -293,6 +297,7 @@ def test_the_stores_colour_is_a_style_sheet_with_readable_text(customer: Custome
     assert customer.client.get("/pay/theme/st_00000000000000000000000000.css").status_code == 404
 
 
+@pytest.mark.proves("ASVS 9")
 def test_the_logo_is_served_as_a_picture_only(customer: Customer, scene: Scene) -> None:
     assert "/pay/logo/" not in customer.get().text
     set_store(scene, logo_key=get_files().put(b"<svg onload=alert(1)>"))

@@ -93,6 +93,7 @@ def test_the_token_of_one_payment_opens_no_form_of_another(
     assert customer.now().status == "awaiting_payment"
 
 
+@pytest.mark.proves("ASVS 8")
 def test_a_storm_of_forms_is_slowed_down(customer: Customer) -> None:
     codes = [customer.post("/receipts").status_code for _ in range(40)]
     assert codes[0] == 422
@@ -224,6 +225,7 @@ def test_a_file_that_is_no_receipt_is_refused_beside_its_field(
     assert customer.receipts() == []
 
 
+@pytest.mark.proves("ASVS 21")
 def test_a_file_beyond_the_limit_of_a_request_is_413_with_a_way_on(customer: Customer) -> None:
     answer = customer.post("/claim", upload(b"\x89PNG\r\n\x1a\n" + b"0" * (13 * 1024 * 1024)))
     assert answer.status_code == 413

@@ -86,6 +86,7 @@ def test_what_is_not_an_amount_is_said_beside_the_field(desk: Desk, typed: str) 
     assert desk.now(order).status == Status.AWAITING_CONFIRMATION
 
 
+@pytest.mark.proves("ASVS 3")
 def test_a_payin_that_moved_on_is_409_in_words(desk: Desk) -> None:
     order = desk.payin(claimed=True)
     desk.browser.post(path_of(order, "decline"), {"reason": "not_received"})
@@ -192,6 +193,7 @@ def test_without_a_session_there_is_only_the_sign_in(desk: Desk, browser: Browse
     assert desk.now(order).status == Status.AWAITING_CONFIRMATION
 
 
+@pytest.mark.proves("ASVS 15")
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_form_without_its_token_is_refused(desk: Desk, action: str) -> None:
     order = desk.payin(claimed=True)
@@ -200,6 +202,7 @@ def test_a_form_without_its_token_is_refused(desk: Desk, action: str) -> None:
     assert desk.now(order).status == Status.AWAITING_CONFIRMATION
 
 
+@pytest.mark.proves("ASVS 15")
 def test_a_form_sent_from_another_site_is_refused(desk: Desk) -> None:
     order = desk.payin(claimed=True)
     answer = desk.browser.open(
