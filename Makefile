@@ -52,6 +52,10 @@ simulate: setup ## play customers and traders on the running demo; ARGS= goes to
 test: setup ## the whole suite on real servers; ARGS= goes to pytest
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
+.PHONY: faults
+faults: setup ## break the running house in every way of docs/faults.md; under 30 minutes; ARGS= goes to pytest
+	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" $(ARGS)
+
 .PHONY: bench
 bench: setup ## measure us and the yardsticks; writes bench/results/; ARGS= goes to it
 	@$(BIN)/python -m bench $(ARGS)
