@@ -173,7 +173,8 @@ def _admin(url: str) -> psycopg.Connection[tuple[object, ...]]:
 def create_database(url: str, name: str, template: str | None = None) -> None:
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template:
-        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        # Twice as quick as through the write-ahead log, where nothing has to survive a crash.
+        statement += sql.SQL(" TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(template))
     with _admin(url) as connection:
         # Copies of one template wait for each other: the server refuses two at a time.
         connection.execute("SELECT pg_advisory_lock(hashtext('nostro-test-template'))")

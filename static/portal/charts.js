@@ -39,6 +39,8 @@
       scales: { x: { time: false, range: (_c, low, high) => [low - 0.5, high + 0.5] }, y: { range: (_c, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
       legend: { show: true, live: true },
+      // While nobody points at a bar, the newest one is told.
+      hooks: { setLegend: [(chart) => { if (chart.legend.idx === null || chart.legend.idx === undefined) chart.setLegend({ idx: data.labels.length - 1 }, false); }] },
       series: [
         { label: data.from, value: (_chart, value) => (value === null ? "" : data.labels[value]) },
         ...data.series.map((line, place) => series(line, place, data.series.length, data.unit, data.decimals)),
