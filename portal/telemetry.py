@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from portal.core import error_tracking, process_metrics, request_log, statement_comments
+from portal.core import error_tracking, lost_connections, process_metrics, request_log, statement_comments
 from portal.core import logging as logs
 from portal.core.db import db, transaction
 from portal.error_reports.recorder import Counted, ErrorRecorder
@@ -22,6 +22,7 @@ def register(app: Flask, request_id: Callable[[], str]) -> None:
     request_log.register(app, request_id)
     with app.app_context():
         statement_comments.install(db.engine)
+        lost_connections.install(db.engine)
     take_role(app, COMMAND if is_flask_command() else WEB)
 
 

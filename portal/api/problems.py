@@ -11,17 +11,14 @@ from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, got_request_exception, request
-from psycopg.errors import OperationalError as DriverDown
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from portal.api.codes import ERROR_CODES
 from portal.api.request_id import HEADER, request_id
 from portal.core import metrics
-from portal.core.db import RETRIED_SQLSTATES, sqlstate_of
+from portal.core.db import is_out_of_service
 from portal.core.errors import DomainError, Unauthorized, Unavailable
 from portal.settings import get_settings
 
@@ -29,8 +26,6 @@ log = logging.getLogger(__name__)
 
 PATHS = ("/api/", "/merchant/auth/", "/trader/auth/", "/support/auth/", "/lead/auth/", "/admin/auth/")
 PROBLEM = "application/problem+json"
-_STATEMENT_TIMEOUT = "57014"
-_SHUTTING_DOWN = frozenset({"57P01", "57P02", "57P03"})
 
 # What the framework raises by itself, in the words of the contract.
 _FRAMEWORK: dict[int, tuple[str, str, str]] = {
@@ -114,29 +109,13 @@ def _from_framework(error: HTTPException) -> Response:
     return response
 
 
-def _is_overload(error: Exception) -> bool:
-    """The database is away, starting, busy or too slow: true for everybody, over in a moment."""
-    if isinstance(error, PoolTimeout | RedisError):
-        return True
-    if not isinstance(error, DBAPIError | DriverDown):
-        return False
-    state = sqlstate_of(error)
-    busy = state in RETRIED_SQLSTATES or state == _STATEMENT_TIMEOUT or state in _SHUTTING_DOWN
-    return busy or (isinstance(error, DBAPIError) and error.connection_invalidated) or _never_connected(error)
-
-
-def _never_connected(error: Exception) -> bool:
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(origin, DriverDown) and origin.sqlstate is None
-
-
 def from_error(error: Exception) -> Response:
     """The problem for anything that was raised while a request was served."""
     if isinstance(error, DomainError):
         return from_refusal(error)
     if isinstance(error, HTTPException):
         return _from_framework(error)
-    if _is_overload(error):
+    if isinstance(error, RedisError) or is_out_of_service(error):
         log.warning(
             "refused for want of a dependency: %s", type(error).__name__, extra={"request_id": request_id()}
         )

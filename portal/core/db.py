@@ -44,6 +44,9 @@ RETRIED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 # Unique indexes whose violation only says that a race was lost to a neighbour.
 RETRIED_CONSTRAINTS = frozenset({"uq_orders_requisite_open_amount", "pk_idempotency_key"})
 MAX_TRIES = 5
+_QUERY_CANCELED = "57014"
+# Connection lost, no room (disk, memory, connections), shutting down or starting, errors of the system around it.
+_OUT_OF_SERVICE = ("08", "53", "57P", "58")
 
 
 class Base(DeclarativeBase):
@@ -258,6 +261,19 @@ def is_connection_lost(error: BaseException) -> bool:
     return isinstance(origin, psycopg.OperationalError) and (origin.sqlstate or "08").startswith(
         ("08", "57P")
     )
+
+
+def is_out_of_service(error: BaseException) -> bool:
+    """The database is away, starting, full, busy or too slow: true for everybody, and over at some time."""
+    if isinstance(error, PoolTimeout):
+        return True
+    origin = _driver_error(error)
+    if origin is None:
+        return isinstance(error, DBAPIError) and error.connection_invalidated
+    state = origin.sqlstate
+    if state is None:
+        return isinstance(origin, psycopg.OperationalError)
+    return state in RETRIED_SQLSTATES or state == _QUERY_CANCELED or state.startswith(_OUT_OF_SERVICE)
 
 
 def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -23,23 +23,19 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.api.request_id import request_id
-from portal.core.db import RETRIED_SQLSTATES, db, sqlstate_of
+from portal.core.db import db, is_out_of_service
 from portal.core.errors import DomainError
 from portal.core.htmx import is_htmx, notice_fragment
 from portal.core.permissions import NotSignedIn
 from portal.web.refusal_words import words_of_error, words_of_status
 
 log = logging.getLogger(__name__)
-
-_QUERY_CANCELED = "57014"
-_CONNECTION_CLASSES = ("08", "57P")
 
 
 def refusal(
@@ -106,16 +102,8 @@ def from_http(error: HTTPException) -> BaseResponse:
 
 
 def is_overload(error: Exception) -> bool:
-    """The database or Redis is away, starting, busy or too slow: true for everybody, over in a moment."""
-    if isinstance(error, PoolTimeout | RedisError):
-        return True
-    if not isinstance(error, DBAPIError | psycopg.Error):
-        return False
-    state = sqlstate_of(error)
-    if state is None:
-        origin = error.orig if isinstance(error, DBAPIError) else error
-        return isinstance(origin, psycopg.OperationalError)
-    return state in RETRIED_SQLSTATES or state == _QUERY_CANCELED or state.startswith(_CONNECTION_CLASSES)
+    """The database or Redis is away, starting, full, busy or too slow: true for everybody, over at some time."""
+    return isinstance(error, RedisError) or is_out_of_service(error)
 
 
 def from_error(error: Exception) -> Response:

@@ -1,0 +1,59 @@
+"""Connections that the server has ended: no answer is lost by a rollback, and the whole pool is renewed."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from flask import Flask
+
+from portal.core.db import db, hot, is_out_of_service, look, release, transaction
+
+pytestmark = pytest.mark.races
+_END_OTHERS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def end_all_connections() -> None:
+    url = db.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(_END_OTHERS)
+
+
+def test_what_was_only_read_is_put_down_without_an_error(committed_db: Flask) -> None:
+    assert hot("SELECT 1 AS n") == [{"n": 1}]
+    end_all_connections()
+    release()
+    assert hot("SELECT 2 AS n") == [{"n": 2}]
+
+
+@pytest.mark.proves("F9")
+def test_a_transaction_that_loses_its_connection_says_so_and_can_be_begun_again(committed_db: Flask) -> None:
+    def lose_it() -> None:
+        with transaction():
+            hot("SELECT 1")
+            end_all_connections()
+            hot("SELECT 2")
+
+    with pytest.raises(psycopg.OperationalError) as lost:
+        lose_it()
+    assert is_out_of_service(lost.value)
+    db.session.rollback()
+    with transaction():
+        assert hot("SELECT 3 AS n") == [{"n": 3}]
+
+
+@pytest.mark.proves("F9")
+def test_one_request_pays_for_a_restart_and_not_one_for_each_connection(committed_db: Flask) -> None:
+    held = [db.engine.connect() for _ in range(4)]
+    for connection in held:
+        connection.exec_driver_sql("SELECT 1")
+        connection.close()
+    end_all_connections()
+    with pytest.raises(psycopg.OperationalError):
+        look("SELECT 1")
+    again = [db.engine.connect() for _ in range(4)]
+    for connection in again:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+        connection.close()
