@@ -1,7 +1,7 @@
 """`flask clock`: what must happen because time has passed. Many may run, one acts.
 
 The one that acts holds an advisory lock on a connection of its own; when it dies, PostgreSQL frees the
-lock and another clock takes over within STAND_BY_S. Every duty is also safe to run twice, so that the
+lock and another clock takes over within STAND_BY_S; when it only hangs, after HUNG_AFTER_S. Every duty is also safe to run twice, so that the
 second in which a cut-off leader does not know it yet costs nothing.
 """
 
@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 LOCK = 0x6E6F7374_636C6F63  # "nostcloc": the advisory lock of the acting clock
 STAND_BY_S = 1.0
+# The one that acts asks every STAND_BY_S: PostgreSQL ends the session of one that has not asked for so long.
+HUNG_AFTER_S = 10
 WAKE_S = 0.5
 FULL = 50  # orders in one go; small, so that a stop is obeyed at once
 
@@ -224,7 +226,7 @@ class Leadership:
                     autocommit=True,
                     connect_timeout=2,
                     application_name="nostro clock",
-                    options="-c statement_timeout=2s",
+                    options=f"-c statement_timeout=2s -c idle_session_timeout={HUNG_AFTER_S}s",
                     keepalives_idle=2,
                     keepalives_interval=1,
                     keepalives_count=3,

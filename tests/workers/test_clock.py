@@ -101,6 +101,21 @@ def test_a_duty_is_done_again_after_its_period_and_at_once_when_more_is_waiting(
     assert (len(rare), len(full)) == (1, 2)
 
 
+@pytest.mark.proves("F4", "F36")
+def test_a_clock_that_hangs_loses_the_lead(committed_db: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "HUNG_AFTER_S", 1)
+    hung, second = Leadership(dsn()), Leadership(dsn())
+    try:
+        assert hung.is_ours()
+        assert not second.is_ours()
+        # It asks no more, and its connection stays open.
+        assert wait_for(second.is_ours, 5)
+        assert not hung.is_ours()
+    finally:
+        hung.give_up()
+        second.give_up()
+
+
 def test_one_clock_leads_and_another_takes_over_when_it_is_cut_off(committed_db: Flask) -> None:
     first, second = Leadership(dsn()), Leadership(dsn())
     try:
