@@ -51,8 +51,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed:
         item.fault_failed = True  # type: ignore[attr-defined]
         if _kept:
-            for actor in _kept[0].actors.values():
-                report.sections.append((f"log of {actor.role}", actor.said(40)))
+            kept = _kept[0].keep_logs(item.name)
+            report.sections.append(("logs of the stage", str(kept)))
     return report
 
 

@@ -58,8 +58,9 @@ class Load(Simulation):
         return sum(self.tally.counts.values())
 
     def defects(self) -> dict[str, int]:
-        """What can't be explained by a fault: the simulator's own."""
-        return {kind: n for kind, n in self.tally.errors.items() if kind.startswith("defect: ")}
+        """What can't be explained by a fault: the simulator's own (which looks up examples of numbers in the database)."""
+        away = {"defect: OperationalError", "defect: AdminShutdown", "defect: DatabaseError"}
+        return {k: n for k, n in self.tally.errors.items() if k.startswith("defect: ") and k not in away}
 
     def _customer_acts(self, browser: Browser, life: Life) -> None:
         was_claimed = life.is_claimed

@@ -117,6 +117,14 @@ class Stage:
         forget(self.folder / "postgres")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def keep_logs(self, name: str) -> Path:
+        """Copy what all processes said to where it stays."""
+        kept = ROOT / "var" / "faults" / name
+        kept.mkdir(parents=True, exist_ok=True)
+        for log in self.folder.glob("*.log"):
+            shutil.copy(log, kept)
+        return kept
+
     def _prepare(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.faults.prepare", self.shop.url],
@@ -231,6 +239,12 @@ class Stage:
         for pid in list(descendants(self.postgres_pid()))[::-1]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def empty_redis(self) -> None:
+        """kill -9, and started with an empty disk."""
+        self.kill_redis()
+        shutil.rmtree(self.folder / "redis" / "data")
+        self.redis.start()
 
     def kill_redis(self) -> None:
         process = self.redis._process
