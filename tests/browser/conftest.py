@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.web.desk import Desk, open_desk
@@ -34,6 +34,8 @@ def chromium() -> Iterator[Browser]:
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        # A busy machine is slow, not wrong.
+        expect.set_options(timeout=20_000)
         yield browser
         browser.close()
 

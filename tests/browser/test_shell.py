@@ -36,9 +36,13 @@ def test_axe_finds_nothing_on_any_page_of_the_navigation(
     page = sign_in(chromium, site, user, "/")
     links = page.eval_on_selector_all("header a[href^='/']", "all => all.map(a => a.getAttribute('href'))")
     assert len(set(links)) >= 4
+    seen = set()
     for path in dict.fromkeys([*links, "/nowhere"]):
         page.goto(f"{site}{path}")
-        assert problems(page, *BOTH) == [], path
+        if page.url not in seen:
+            assert problems(page, *BOTH) == [], path
+        seen.add(page.url)
+    assert len(seen) >= 4
 
 
 def test_the_components_are_sound_in_both_themes(chromium: Browser, site: str, desk: Desk) -> None:
