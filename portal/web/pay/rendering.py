@@ -19,6 +19,7 @@ from portal.orders.payment_session import PaymentSession, get_payment_session, n
 from portal.orders.record import OrderRecord
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import get_method, list_banks, method_terms
+from portal.web.languages import words_now
 from portal.web.pay.forms import ClaimForm
 from portal.web.pay.guard import CSRF_FIELD, csrf_token
 from portal.web.pay.languages import LANGUAGES, asked_language, direction_of, pick_language
@@ -64,15 +65,24 @@ def render_session(
             extra["chosen"] = request.values.get("method", "")
         html = render_template(
             template or f"pay/{view.screen.value}.html",
-            view=view, form=form if form is not None else ClaimForm(), notice=notice, language=language,
+            view=view, form=form if form is not None else _blank_form(language), notice=notice, language=language,
             languages=LANGUAGES, dir=direction_of(language), csrf_field=CSRF_FIELD,
             csrf_value=csrf_token(token), link=link_of(token), banks=_bank_names(session.order, view, language),
             refreshes=status == 200 and form is None, is_side=template is not None,
-            **extra,
+            **words_now(), **extra,
         )  # fmt: skip
     if session.number is not None and not session.is_disclosed and request.method != "HEAD":
         note_disclosure(session.order.id)
     return make_response(html, status)
+
+
+@lru_cache(maxsize=8)
+def _blank_form(_language: str) -> ClaimForm:
+    """What nobody has filled in is the same for everybody who reads this language: made once, in its words."""
+    form = ClaimForm()
+    for field in form:
+        field.label.text, field.description = str(field.label.text), str(field.description)
+    return form
 
 
 def render_now(token: str, **options: Any) -> Response:
