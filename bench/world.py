@@ -14,7 +14,7 @@ from flask import Flask
 
 from portal.core.actors import SYSTEM
 from portal.core.crypto import blind_index, encrypt
-from portal.core.db import db, hot, transaction
+from portal.core.db import db, hot, take_time, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
@@ -132,7 +132,7 @@ SELECT n.id, n.number, n.index, {", ".join("r." + name for name in _COPIED)}
 def more_requisites(count: int) -> None:
     """Copies of the traders' first requisites, each with a number of its own that no check has seen."""
     with transaction():
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         originals = [
             row["id"]
             for row in hot("SELECT DISTINCT ON (trader_id) id FROM requisite ORDER BY trader_id, id")

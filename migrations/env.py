@@ -19,6 +19,8 @@ def run() -> None:
         connection.execute(text("SET lock_timeout = '10s'"))
         connection.execute(text("SET statement_timeout = 0"))
         connection.commit()
+        # Changing a large table takes its time.
+        connection.connection.dbapi_connection.answer_within_s = None
         context.configure(
             connection=connection,
             target_metadata=target.metadata,

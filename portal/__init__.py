@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from portal.core.bounded_connection import answer_within_s, bound_answers
 from portal.core.db import db, engine_options
 from portal.settings import Settings, get_settings
 
@@ -27,6 +28,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         # Without this every visitor would come from the proxy's address, and share one limit.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
+    with app.app_context():
+        bound_answers(db.engine, answer_within_s(settings))
 
     from flask_migrate import Migrate
 

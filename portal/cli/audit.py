@@ -18,7 +18,7 @@ from portal.audit.sealing import seal_waiting
 from portal.audit.verification import Verdict, note_verification, verify_chain
 from portal.cli.ledger import AS_JSON
 from portal.core.actors import Actor, ActorKind
-from portal.core.db import hot, transaction
+from portal.core.db import hot, take_time, transaction
 from portal.settings import get_settings
 
 audit = AppGroup("audit", help="Who did what, and proof that nobody has changed the record of it.")
@@ -43,7 +43,7 @@ def verify(heads: Path | None, as_json: bool) -> None:
         raise click.ClickException(f"{heads} holds no heads.")
     with transaction():
         hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         verdict = verify_chain(exported)
     with transaction():
         note_verification(verdict, len(exported), actor=_OPS)

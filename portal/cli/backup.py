@@ -16,7 +16,7 @@ from portal.audit.verification import verify_chain
 from portal.cli.ledger import AS_JSON
 from portal.cli.progress import Bars
 from portal.core.backup import BackupFailed, Contents, create_backup
-from portal.core.db import db, hot, transaction
+from portal.core.db import db, take_time, transaction
 from portal.core.postgres_programs import ProgramsMissing
 from portal.core.restoring import differences, restore_backup, verify_backup
 from portal.core.rotation import sample
@@ -113,7 +113,7 @@ def _examine(url: str, contents: Contents) -> list[str]:
         try:
             found = [f"{one.check}: {one.count}, such as {one.examples[0]}" for one in verify_everything()]
             with transaction():
-                hot("SET LOCAL statement_timeout = 0")
+                take_time()
                 chain = verify_chain([])
             found += list(chain.findings)
             head = chain.head.hash.hex() if chain.head else None

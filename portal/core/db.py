@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,10 +18,11 @@ from psycopg import RawCursor
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Engine, MetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
+from portal.core.bounded_connection import BoundedConnection, answer_within_s
 from portal.core.errors import Unavailable
 from portal.core.trace import count_query
 from portal.settings import Settings
@@ -47,6 +48,8 @@ MAX_TRIES = 5
 _QUERY_CANCELED = "57014"
 # Connection lost, no room (disk, memory, connections), shutting down or starting, errors of the system around it.
 _OUT_OF_SERVICE = ("08", "53", "57P", "58")
+# Later than this nothing is tried again: whoever asked would wait for the lock of somebody who hangs.
+RETRY_WITHIN_S = 3.0
 
 
 class Base(DeclarativeBase):
@@ -78,6 +81,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "lock_timeout": f"{settings.db_lock_timeout_ms}ms",
         "statement_timeout": f"{settings.db_statement_timeout_ms}ms",
         "idle_in_transaction_session_timeout": f"{settings.db_idle_in_transaction_timeout_s}s",
+        # A client that is gone without a word must not keep its locks.
+        "client_connection_check_interval": "2s",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
     }
     return {
         "pool_size": settings.db_pool_size,
@@ -91,6 +99,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "prepare_threshold": 2,
             "connect_timeout": 5,
             "application_name": "nostro",
+            # Nor may a server that is gone without a word keep a request.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(1000 * answer_within_s(settings)),
         },
     }
 
@@ -117,11 +130,15 @@ def transaction() -> Iterator[None]:
         yield
         db.session.commit()
     except BaseException:
-        db.session.rollback()
         state["after_commit"] = []
+        # When the connection is gone, what failed before says more than that it can't be rolled back.
+        with suppress(OperationalError):
+            db.session.rollback()
         raise
     finally:
         state["depth"] = 0
+        if isinstance(state["driver"], BoundedConnection):
+            state["driver"].answer_within_s = state["driver"].usual_answer_within_s
         state["driver"] = None
         callbacks, state["after_commit"] = state["after_commit"], []
     _call_all(callbacks)
@@ -146,6 +163,14 @@ def after_commit(callback: Callable[[], object]) -> None:
     if not state.get("depth", 0):
         raise RuntimeError("after_commit() belongs inside transaction()")
     state["after_commit"].append(callback)
+
+
+def take_time() -> None:
+    """Let the statements of the present transaction() take as long as they need: for reading a whole history."""
+    hot("SET LOCAL statement_timeout = 0")
+    connection = _driver_connection()
+    if isinstance(connection, BoundedConnection):
+        connection.answer_within_s = None
 
 
 def release() -> None:
@@ -222,6 +247,7 @@ def run_in_one_statement(work: Callable[[], T]) -> T:
 
 
 def _retried(once: Callable[[], T]) -> T:
+    until = time.monotonic() + RETRY_WITHIN_S
     for attempt in range(MAX_TRIES):
         try:
             return once()
@@ -231,6 +257,8 @@ def _retried(once: Callable[[], T]) -> T:
             log.info("transaction retried", extra={"attempt": attempt + 1, "sqlstate": sqlstate_of(error)})
         except PoolTimeout:
             raise Unavailable("All database connections are busy.") from None
+        if time.monotonic() > until:
+            break
         time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
     raise Unavailable("The database is busy. Repeat the request with the same Idempotency-Key.")
 

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from portal.core.crypto import DecryptionFailed, decrypt, encrypt, key_id_of, newest_key_id
-from portal.core.db import Base, hot, release, run_in_transaction, transaction
+from portal.core.db import Base, hot, release, run_in_transaction, take_time, transaction
 
 BATCH = 200
 # As `encrypt` and `decrypt` are called for the value: what it is bound to.
@@ -56,7 +56,7 @@ def count_by_key(column: EncryptedColumn) -> dict[str, int]:
         f" WHERE {column.column} IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     with transaction():
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         return {row["key_id"]: row["values"] for row in hot(sql)}
 
 
@@ -111,7 +111,7 @@ def _read(column: EncryptedColumn, after: Mapping[str, Any] | None, limit: int) 
         sql += f" AND ({_keys(column)}) > ({', '.join(f'%({name})s' for name in names)})"
         params |= {name: after[name] for name in names}
     with transaction():
-        hot("SET LOCAL statement_timeout = 0")  # what is done already is passed over one by one
+        take_time()  # what is done already is passed over one by one
         return hot(f"{sql} ORDER BY {_keys(column)} LIMIT %(limit)s", params)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from psycopg.errors import LockNotAvailable
 
-from portal.core.db import hot, transaction
+from portal.core.db import hot, take_time, transaction
 from portal.error_reports.queries import latest_proof
 from portal.error_reports.service import record_proof
 from portal.identity.audience import list_holders
@@ -31,7 +31,7 @@ def verify_everything() -> list[Finding]:
     """Run every check in one read-only snapshot, without the time limit of a request."""
     with transaction():
         hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         return run_checks(CHECKS)
 
 
@@ -56,7 +56,7 @@ def prove_ledger_when_due() -> int:
             return 0
     with suppress(LockNotAvailable), transaction():
         hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         # Locking a table takes no snapshot: what is read next sees the proof of whoever was here before.
         hot("LOCK TABLE proof_run IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
         if not _is_due():

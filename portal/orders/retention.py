@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from portal.core.db import hot, transaction
+from portal.core.db import hot, take_time, transaction
 from portal.core.files import get_files
 
 _FIRST = uuid.UUID(int=0)
@@ -87,7 +87,7 @@ def forget_receipts(days: int, *, batch: int = 50) -> Forgetting:
 
 def _count(sql: str, days: int) -> int:
     with transaction():
-        hot("SET LOCAL statement_timeout = 0")
+        take_time()
         return int(hot(sql, {"days": days})[0]["n"])
 
 
@@ -96,7 +96,7 @@ def _walk(sql: str, days: int, batch: int) -> Iterator[int]:
     after = _FIRST
     while True:
         with transaction():
-            hot("SET LOCAL statement_timeout = 0")
+            take_time()
             ids = [row["id"] for row in hot(sql, {"days": days, "after": after, "limit": batch})]
         if not ids:
             return
@@ -108,7 +108,7 @@ def _forget_receipts(days: int, batch: int) -> Iterator[int]:
     after, files = _FIRST, get_files()
     while True:
         with transaction():
-            hot("SET LOCAL statement_timeout = 0")
+            take_time()
             rows = hot(_RECEIPTS, {"days": days, "after": after, "limit": batch})
             for row in rows:
                 files.delete(row["file_key"])

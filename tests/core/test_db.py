@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from flask import Flask
 
-from portal.core.db import after_commit, db, hot, run_in_one_statement, run_in_transaction, transaction
+from portal.core.bounded_connection import BoundedConnection, answer_within_s
+from portal.core.db import (
+    after_commit,
+    db,
+    hot,
+    run_in_one_statement,
+    run_in_transaction,
+    take_time,
+    transaction,
+)
+from portal.settings import get_settings
 
 
 @pytest.fixture
@@ -75,3 +86,36 @@ def test_the_connection_goes_back_as_it_was(table: str) -> None:
         run_in_transaction(lambda: (hot(f"INSERT INTO {table} VALUES (2)"), 1 / 0))
     assert rows(table) == [1]
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_an_answer_is_waited_for_in_bounded_time_and_longer_for_work_that_takes_time(table: str) -> None:
+    def patience() -> float | None:
+        connection = db.session.connection().connection.driver_connection
+        assert isinstance(connection, BoundedConnection)
+        return connection.answer_within_s
+
+    with transaction():
+        usual = patience()
+        assert usual == answer_within_s(get_settings())
+        take_time()
+        assert patience() is None
+        assert hot("SHOW statement_timeout")[0]["statement_timeout"] == "0"
+    with transaction():
+        assert patience() == usual
+
+
+def test_a_server_that_does_not_answer_is_given_up(table: str) -> None:
+    given_up: list[BoundedConnection] = []
+
+    def wait_for_it() -> None:
+        connection = db.session.connection().connection.driver_connection
+        assert isinstance(connection, BoundedConnection)
+        given_up.append(connection)
+        connection.answer_within_s = 0.2
+        hot("SELECT pg_sleep(5)")
+
+    with pytest.raises(psycopg.OperationalError, match="did not answer in time"), transaction():
+        wait_for_it()
+    assert given_up[0].closed
+    with transaction():
+        assert hot("SELECT 1 AS one") == [{"one": 1}]
