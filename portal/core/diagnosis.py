@@ -25,7 +25,7 @@ from portal.core.db import Base, hot, transaction
 from portal.settings import Settings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-EXTENSIONS = ("btree_gist",)
+EXTENSIONS = ("btree_gist", "pg_trgm")
 OLDEST_POSTGRES = 150_000
 OLDEST_REDIS = 7
 # Deadlines use the database's clock; people's codes of a second factor use ours, in steps of 30 seconds.

@@ -16,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import CIDR, INET
@@ -72,10 +73,28 @@ class Audience(StrEnum):
 
 
 class User(Model):
-    """A login. `email` is kept in lower case; the password as an argon2id hash or not at all."""
+    """A login. `email` is kept in lower case; the password as an argon2id hash or not at all.
+
+    `last_seen_at`: when a session of theirs was last used, to the minute. `has_second_factor` is kept by triggers of
+    the database.
+    """
 
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("email = lower(email)", name="email_lower"),)
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", name="email_lower"),
+        Index("ix_users_name", text("lower(name)"), "id"),
+        Index("ix_users_created_at", "created_at", "id"),
+        Index("ix_users_last_seen_at", text("coalesce(last_seen_at, '-infinity')"), "id"),
+        Index("ix_users_off", "id", postgresql_where=text("NOT is_active")),
+        Index("ix_users_no_factor", "id", postgresql_where=text("is_active AND NOT has_second_factor")),
+        Index(
+            "ix_users_words",
+            func.lower(text("name")).label("words"),
+            "email",
+            postgresql_using="gin",
+            postgresql_ops={"words": "gin_trgm_ops", "email": "gin_trgm_ops"},
+        ),
+    )
 
     id: Mapped[UuidKey]
     email: Mapped[str] = mapped_column(Text, unique=True)
@@ -85,6 +104,8 @@ class User(Model):
     locale: Mapped[str] = mapped_column(Text, server_default="en")
     timezone: Mapped[str] = mapped_column(Text, server_default="UTC")
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    last_seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    has_second_factor: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]
     roles: Mapped[list[UserRole]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
@@ -96,7 +117,7 @@ class UserRole(Model):
     """A role since `created_at`, from which the grace of the second factor counts."""
 
     __tablename__ = "user_role"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (one_of("role", Role), Index("ix_user_role_role", "role", "user_id"))
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     role: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -153,7 +174,11 @@ class ApiKey(Model):
     """A store's key. Only its SHA-256 is stored; `prefix` and `last4` let its owner recognise it."""
 
     __tablename__ = "api_key"
-    __table_args__ = (one_of("mode", Mode), Index("ix_api_key_store_id", "store_id"))
+    __table_args__ = (
+        one_of("mode", Mode),
+        Index("ix_api_key_store_id", "store_id"),
+        Index("ix_api_key_last_used_at", "last_used_at", postgresql_where=text("last_used_at IS NOT NULL")),
+    )
 
     id: Mapped[UuidKey]
     store_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("store.id"))

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from portal.core.db import hot
+from portal.core.keyset import Key, Listed, Page, State, words_like
 from portal.identity.models import Role
 
 
@@ -56,41 +56,35 @@ class Narrow:
     merchant_id: uuid.UUID | None = None
 
 
-_PEOPLE = """
-SELECT u.id, u.email, u.name, u.is_active, u.created_at,
+_IS_SEEN = "b.is_active AND coalesce(b.last_seen_at, '-infinity') > now() - interval '5 minutes'"
+_IS_HERE = """EXISTS (
+    SELECT 1 FROM user_session s WHERE s.user_id = {who}.id AND s.stage = 'open' AND s.revoked_at IS NULL
+       AND s.expires_at > now() AND s.last_seen_at > now() - interval '5 minutes')"""
+_IS_ONLINE = f"{_IS_SEEN} AND {_IS_HERE.format(who='b')}"
+_LINES = f"""
+SELECT u.id, u.email, u.name, u.is_active, u.created_at, u.last_seen_at, u.has_second_factor,
        ARRAY(SELECT r.role FROM user_role r WHERE r.user_id = u.id ORDER BY r.role) AS roles,
-       EXISTS (SELECT 1 FROM totp_factor t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL)
-         OR EXISTS (SELECT 1 FROM passkey p WHERE p.user_id = u.id AND p.set_aside_at IS NULL)
-         AS has_second_factor,
-       s.last_seen_at, coalesce(u.is_active AND s.online_at > now() - interval '5 minutes', false) AS is_online
-  FROM users u LEFT JOIN LATERAL (
-    SELECT max(s.last_seen_at) AS last_seen_at,
-           max(s.last_seen_at) FILTER (WHERE s.revoked_at IS NULL AND s.expires_at > now()) AS online_at
-      FROM user_session s WHERE s.user_id = u.id AND s.stage = 'open') s ON true
- WHERE (%(role)s::text IS NULL OR EXISTS (
-          SELECT 1 FROM user_role r WHERE r.user_id = u.id AND r.role = %(role)s::text))
-   AND (%(merchant)s::uuid IS NULL OR EXISTS (
-          SELECT 1 FROM merchant_member m WHERE m.user_id = u.id AND m.merchant_id = %(merchant)s::uuid))
-   AND (%(like)s::text IS NULL OR u.email LIKE %(like)s::text OR lower(u.name) LIKE %(like)s::text
-        OR u.id::text = %(words)s::text)
-"""
-_IN_STATE = """(%(state)s::text IS NULL OR CASE %(state)s::text
-   WHEN 'active' THEN p.is_active WHEN 'blocked' THEN NOT p.is_active
-   WHEN 'online' THEN p.is_online WHEN 'offline' THEN p.is_active AND NOT p.is_online
-   WHEN 'no_factor' THEN p.is_active AND NOT p.has_second_factor END)"""
-_KEYS = {
-    PersonSort.NAME: ("lower(p.name)", "text"),
-    PersonSort.EMAIL: ("p.email", "text"),
-    PersonSort.CREATED: ("p.created_at", "timestamptz"),
-    PersonSort.SEEN: ("coalesce(p.last_seen_at, '-infinity')", "timestamptz"),
-}
-_COUNTS = f"""
-SELECT count(*) AS all, count(*) FILTER (WHERE p.is_active) AS active,
-       count(*) FILTER (WHERE NOT p.is_active) AS blocked, count(*) FILTER (WHERE p.is_online) AS online,
-       count(*) FILTER (WHERE p.is_active AND NOT p.is_online) AS offline,
-       count(*) FILTER (WHERE p.is_active AND NOT p.has_second_factor) AS no_factor
-  FROM ({_PEOPLE}) p
+       u.is_active AND {_IS_HERE.format(who="u")} AS is_online, picked.sort_value::text AS sort_key
+  FROM picked JOIN users u ON u.id = picked.id
 """  # noqa: S608 - constant texts
+_LIST = Listed(
+    table="users",
+    lines=_LINES,
+    sorts={
+        PersonSort.NAME: Key("lower(b.name)", "text"),
+        PersonSort.EMAIL: Key("b.email", "text"),
+        PersonSort.CREATED: Key("b.created_at", "timestamptz"),
+        PersonSort.SEEN: Key("coalesce(b.last_seen_at, '-infinity')", "timestamptz"),
+    },
+    states={
+        PersonState.ACTIVE: State("b.is_active"),
+        PersonState.BLOCKED: State("NOT b.is_active"),
+        PersonState.ONLINE: State(_IS_ONLINE),
+        PersonState.OFFLINE: State(f"b.is_active AND NOT ({_IS_ONLINE})"),
+        PersonState.NO_FACTOR: State("b.is_active AND NOT b.has_second_factor"),
+    },
+    found="SELECT u.id FROM users u WHERE lower(u.name) LIKE %(like)s OR u.email LIKE %(like)s",
+)
 
 
 def list_people_rows(
@@ -102,32 +96,41 @@ def list_people_rows(
     limit: int,
 ) -> list[PersonRow]:
     """People in this order, those behind `after` (the sorted value as text, and the id) if it is given."""
-    key, kind = _KEYS[sort]
-    way, beyond = ("DESC", "<") if is_descending else ("ASC", ">")
-    sql = (
-        f"SELECT p.*, ({key})::text AS sort_key FROM ({_PEOPLE}) p WHERE {_IN_STATE}"  # noqa: S608 - constant texts
-        f" AND (%(after_id)s::uuid IS NULL OR ({key}, p.id) {beyond} (%(after)s::{kind}, %(after_id)s::uuid))"
-        f" ORDER BY {key} {way}, p.id {way} LIMIT %(limit)s"
-    )
-    values = _values(narrow) | {
-        "state": narrow.state.value if narrow.state else None, "limit": limit,
-        "after": after[0] if after else None, "after_id": after[1] if after else None,
-    }  # fmt: skip
-    return [_row(row) for row in hot(sql, values)]
+    page = Page(sort.value, is_descending, after, limit, narrow.state.value if narrow.state else None)
+    return [_row(row) for row in _LIST.page(page, _values(narrow), also=_conditions(narrow))]
 
 
 def count_people(narrow: Narrow) -> Mapping[str, int]:
-    """How many there are in each state and in all, by the state's name and "all"; `narrow.state` is not looked at."""
-    return hot(_COUNTS, _values(narrow))[0]
+    """How many there are in each state by the state's name, up to COUNTED_TO + 1; `narrow.state` is not looked at."""
+    return _LIST.counts(_values(narrow), also=_conditions(narrow))
+
+
+def _conditions(narrow: Narrow) -> list[str]:
+    """The role stands in the text: how many have it decides where the search begins."""
+    conditions = []
+    if narrow.role is not None:
+        role = f"r.role = '{narrow.role.value}'"
+        conditions.append(f"EXISTS (SELECT 1 FROM user_role r WHERE r.user_id = b.id AND {role})")  # noqa: S608 - an enum
+    if narrow.merchant_id is not None:
+        conditions.append(
+            "b.id IN (SELECT m.user_id FROM merchant_member m WHERE m.merchant_id = %(merchant)s::uuid)"
+        )
+    if _uuid((narrow.words or "").strip()) is not None:
+        conditions.append("b.id = %(person)s::uuid")
+    return conditions
 
 
 def _values(narrow: Narrow) -> dict[str, Any]:
-    words = (narrow.words or "").strip().lower()
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return {
-        "role": narrow.role.value if narrow.role else None, "merchant": narrow.merchant_id,
-        "words": words or None, "like": f"%{escaped}%" if words else None,
-    }  # fmt: skip
+    person_id = _uuid((narrow.words or "").strip())
+    like = words_like(narrow.words) if person_id is None else None
+    return {"merchant": narrow.merchant_id, "like": like, "person": person_id}
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def _row(row: dict[str, Any]) -> PersonRow:

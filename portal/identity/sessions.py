@@ -57,6 +57,7 @@ class HalfSession:
 
 
 _INSERT = """
+WITH seen AS (UPDATE users SET last_seen_at = now() WHERE id = %(user)s AND %(stage)s = 'open')
 INSERT INTO user_session (id, token_hash, user_id, ip, user_agent, last_seen_at, expires_at, stage, sudo_until)
 SELECT %(id)s, %(hash)s, %(user)s, %(ip)s::inet, %(agent)s, now(),
        now() + make_interval(secs => %(lifetime)s), %(stage)s,
@@ -114,12 +115,14 @@ SELECT s.id, s.user_id, u.email,
    AND s.expires_at > now() AND u.is_active
 """
 _OPEN = """
-UPDATE user_session
+WITH opened AS (UPDATE user_session
    SET token_hash = %(hash)s, stage = 'open', second_factor_at = now(), last_seen_at = now(),
        expires_at = now() + make_interval(secs => %(lifetime)s),
        sudo_until = now() + make_interval(secs => %(sudo)s)
  WHERE id = %(id)s AND stage = 'second_factor' AND revoked_at IS NULL AND expires_at > now()
-RETURNING user_id, host(ip) AS ip, user_agent
+RETURNING user_id, host(ip) AS ip, user_agent),
+seen AS (UPDATE users u SET last_seen_at = now() FROM opened WHERE u.id = opened.user_id)
+SELECT * FROM opened
 """
 _RAISE = """
 UPDATE user_session
@@ -193,7 +196,10 @@ _REVOKE_OWN = """
 UPDATE user_session SET revoked_at = now()
  WHERE id = %(id)s AND user_id = %(user)s AND revoked_at IS NULL RETURNING id
 """
-_TOUCH = "UPDATE user_session SET last_seen_at = now() WHERE id = %(id)s"
+_TOUCH = """
+WITH seen AS (UPDATE user_session SET last_seen_at = now() WHERE id = %(id)s RETURNING user_id)
+UPDATE users u SET last_seen_at = now() FROM seen WHERE u.id = seen.user_id
+"""
 
 
 def list_sessions(user_id: uuid.UUID, idle_s: int) -> Sequence[SessionLine]:

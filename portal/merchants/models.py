@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.columns import CreatedAt, Minor, UuidKey
@@ -13,6 +23,17 @@ from portal.core.db import Model
 
 class Merchant(Model):
     __tablename__ = "merchant"
+    __table_args__ = (
+        Index("ix_merchant_name", text("lower(name)"), "id"),
+        Index("ix_merchant_created_at", "created_at", "id"),
+        Index("ix_merchant_off", "id", postgresql_where=text("NOT is_active")),
+        Index(
+            "ix_merchant_words",
+            func.lower(text("name")).label("words"),
+            postgresql_using="gin",
+            postgresql_ops={"words": "gin_trgm_ops"},
+        ),
+    )
 
     id: Mapped[UuidKey]
     name: Mapped[str] = mapped_column(Text)
@@ -33,6 +54,12 @@ class Store(Model):
         # What refers to a store of a merchant refers to both, so that it can't be another merchant's.
         UniqueConstraint("id", "merchant_id"),
         Index("ix_store_merchant_id", "merchant_id"),
+        Index(
+            "ix_store_words",
+            func.lower(text("name")).label("words"),
+            postgresql_using="gin",
+            postgresql_ops={"words": "gin_trgm_ops"},
+        ),
     )
 
     id: Mapped[UuidKey]

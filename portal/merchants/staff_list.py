@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.core.keyset import Listed, Page
+from portal.core.keyset import Key, Listed, Numbers, Page, State, words_like
 from portal.core.modes import Mode
 
 ONLINE_S = 900
@@ -28,51 +28,56 @@ class MerchantLine:
     sort_key: str = ""
 
 
-_MERCHANTS = """
-SELECT m.id, m.name, m.is_active, m.created_at,
-       ARRAY(SELECT s.id FROM store s WHERE s.merchant_id = m.id) AS owners,
-       ARRAY(SELECT s.id FROM store s WHERE s.merchant_id = m.id ORDER BY s.id) AS store_ids,
+_LINES = """
+SELECT m.id, m.name, m.is_active, m.created_at, w.ids AS owners, w.ids AS store_ids,
        (SELECT count(*) FROM merchant_member x WHERE x.merchant_id = m.id) AS members,
-       k.last_used_at,
+       k.last_used_at, picked.sort_value::text AS sort_key,
        coalesce(m.is_active AND k.last_used_at > now() - make_interval(secs => %(online_s)s), false) AS is_online
-  FROM merchant m LEFT JOIN LATERAL (
+  FROM picked JOIN merchant m ON m.id = picked.id
+  CROSS JOIN LATERAL (SELECT ARRAY(SELECT s.id FROM store s WHERE s.merchant_id = m.id ORDER BY s.id) AS ids) w
+  LEFT JOIN LATERAL (
     SELECT max(k.last_used_at) AS last_used_at FROM store s JOIN api_key k ON k.store_id = s.id
      WHERE s.merchant_id = m.id AND k.mode = %(mode)s) k ON true
- WHERE (%(like)s::text IS NULL OR lower(m.name) LIKE %(like)s::text OR EXISTS (
-          SELECT 1 FROM store s WHERE s.merchant_id = m.id AND lower(s.name) LIKE %(like)s::text))
-   AND (%(id)s::uuid IS NULL OR m.id = %(id)s::uuid)
 """
-
-
+_CALLING = """SELECT s.merchant_id FROM api_key k JOIN store s ON s.id = k.store_id
+       WHERE k.mode = %(mode)s AND k.last_used_at > now() - make_interval(secs => %(online_s)s)"""
 _LIST = Listed(
-    _MERCHANTS,
-    {
-        "name": ("lower(p.name)", "text"), "created": ("p.created_at", "timestamptz"),
-        "members": ("p.members", "bigint"), "stores": ("cardinality(p.store_ids)", "bigint"),
+    table="merchant",
+    lines=_LINES,
+    sorts={
+        "name": Key("lower(b.name)", "text"),
+        "created": Key("b.created_at", "timestamptz"),
+        "members": Numbers(
+            "SELECT merchant_id AS id, count(*) AS value FROM merchant_member GROUP BY merchant_id"
+        ),
+        "stores": Numbers("SELECT merchant_id AS id, count(*) AS value FROM store GROUP BY merchant_id"),
     },
-    {
-        "active": "p.is_active", "blocked": "NOT p.is_active", "online": "p.is_online",
-        "offline": "p.is_active AND NOT p.is_online",
+    states={
+        "active": State("b.is_active"),
+        "blocked": State("NOT b.is_active"),
+        "online": State(f"b.is_active AND b.id IN ({_CALLING})"),
+        "offline": State(f"b.is_active AND b.id NOT IN ({_CALLING})"),
     },
-)  # fmt: skip
+    found="""SELECT m.id FROM merchant m WHERE lower(m.name) LIKE %(like)s
+       UNION SELECT s.merchant_id FROM store s WHERE lower(s.name) LIKE %(like)s""",
+    owned="""SELECT s.merchant_id AS id, sum(k.value)::bigint AS value FROM ranking k
+       JOIN store s ON s.id = k.id GROUP BY s.merchant_id""",
+)
 
 
 def find_merchant_line(merchant_id: uuid.UUID) -> MerchantLine | None:
-    rows, _counts = _LIST.page(Page("created"), _values(None, merchant_id))
+    values = {**_values(None), "id": merchant_id}
+    rows = _LIST.page(Page("created"), values, also=["b.id = %(id)s::uuid"])
     return MerchantLine(**rows[0]) if rows else None
 
 
 def page_of_merchants(words: str | None, page: Page) -> tuple[list[MerchantLine], dict[str, int]]:
-    """A page of the merchants, and how many are in each state; with `words` those whose name, or a store's, has
-    them.
+    """A page of the merchants, and how many are in each state, up to COUNTED_TO + 1; with `words` those whose name,
+    or a store's, has them.
     """
-    rows, counts = _LIST.page(page, _values(words, None))
+    rows, counts = _LIST.page_and_counts(page, _values(words))
     return [MerchantLine(**row) for row in rows], counts
 
 
-def _values(words: str | None, merchant_id: uuid.UUID | None) -> dict[str, object]:
-    text = (words or "").strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return {
-        "mode": Mode.LIVE.value, "like": f"%{text}%" if text else None, "id": merchant_id,
-        "online_s": float(ONLINE_S),
-    }  # fmt: skip
+def _values(words: str | None) -> dict[str, object]:
+    return {"mode": Mode.LIVE.value, "like": words_like(words), "online_s": float(ONLINE_S)}

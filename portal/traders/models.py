@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     Text,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import INT8RANGE, Range
@@ -46,6 +47,7 @@ class Team(Model):
     """The traders of one lead, with the lead's own traffic switches."""
 
     __tablename__ = "team"
+    __table_args__ = (Index("ix_team_lead_id", "lead_id"),)
 
     id: Mapped[UuidKey]
     name: Mapped[str] = mapped_column(Text)
@@ -58,7 +60,8 @@ class Team(Model):
 class Trader(Model):
     """Somebody vetted who receives and pays fiat. Serves orders of one mode only.
 
-    `verified_until`: when the clock ends the verification; None is never.
+    `verified_until`: when the clock ends the verification; None is never. `requisites`: how many of theirs are not
+    archived, kept by a trigger of the database.
     """
 
     __tablename__ = "trader"
@@ -66,6 +69,17 @@ class Trader(Model):
         one_of("status", TraderStatus),
         one_of("mode", Mode),
         Index("ix_trader_team_id", "team_id"),
+        Index("ix_trader_name", text("lower(name)"), "id"),
+        Index("ix_trader_created_at", "created_at", "id"),
+        Index("ix_trader_requisites", "requisites", "id"),
+        Index("ix_trader_blocked", "id", postgresql_where=text("is_blocked")),
+        Index("ix_trader_unverified", "id", postgresql_where=text("status <> 'verified'")),
+        Index(
+            "ix_trader_words",
+            func.lower(text("name")).label("words"),
+            postgresql_using="gin",
+            postgresql_ops={"words": "gin_trgm_ops"},
+        ),
         Index(
             "ix_trader_verified_until", "verified_until", postgresql_where=text("verified_until IS NOT NULL")
         ),
@@ -83,6 +97,7 @@ class Trader(Model):
     lead_payin_on: Mapped[bool] = mapped_column(server_default=text("true"))
     lead_payout_on: Mapped[bool] = mapped_column(server_default=text("true"))
     verified_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    requisites: Mapped[int] = mapped_column(Integer, server_default="0")
     created_at: Mapped[CreatedAt]
 
 
@@ -125,6 +140,8 @@ class Requisite(Model):
             "decided_by IS NULL OR submitted_by IS NULL OR decided_by <> submitted_by", name="two_people"
         ),
         Index("ix_requisite_trader_id", "trader_id"),
+        Index("ix_requisite_ready", "trader_id", postgresql_where=text("can_take_payin")),
+        Index("ix_requisite_number_last4", "number_last4"),
         Index("ix_requisite_pending", "id", postgresql_where=text("status = 'pending'")),
         Index(
             "uq_requisite_number",

@@ -59,6 +59,13 @@ def get_trader_terms(trader_id: uuid.UUID) -> TraderTerms:
     return terms
 
 
+def leads_of(trader_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Who leads each of these traders now, from memory; who is led by nobody is not in it."""
+    known = traders.get().by_id
+    terms = {trader_id: known[trader_id] for trader_id in trader_ids if trader_id in known}
+    return {trader_id: term.lead_id for trader_id, term in terms.items() if term.lead_id is not None}
+
+
 def find_own_trader(user_id: uuid.UUID) -> TraderTerms | None:
     """The trader behind a login, as each request of their portal needs it. The login of a trader never changes."""
     terms = traders.get().by_user.get(user_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from portal.core.db import hot
+from portal.core.keyset import Key, Listed, Page, State, words_like
 
 
 class RequisiteState(StrEnum):
@@ -76,30 +76,34 @@ class Narrowed:
     lead_id: uuid.UUID | None = None
 
 
-_KEYS = {
-    RequisiteSort.CREATED: ("p.id", "uuid"),
-    RequisiteSort.TRADER: ("lower(p.trader)", "text"),
-    RequisiteSort.USED: ("p.used", "bigint"),
-}
 # The counters of a day count on that day alone.
-_LINES = """
-SELECT r.id, r.trader_id, t.name AS trader, m.name AS team, r.mode, r.method, r.currency, r.bank, r.number_masked,
-       r.status, r.can_take_payin AS is_online, r.payin_on, r.payout_on, r.min_amount, r.max_amount, r.open_orders,
-       r.max_open_orders, r.created_at,
-       greatest(r.open_orders * 1000 / r.max_open_orders,
-                CASE WHEN r.day = d.day THEN greatest(r.day_amount * 1000 / r.day_amount_limit,
-                                                      r.day_count * 1000 / r.day_count_limit) END,
-                r.window_amount * 1000 / r.window_amount_limit,
-                r.total_amount * 1000 / r.total_amount_limit)::bigint AS used
-  FROM requisite r JOIN trader t ON t.id = r.trader_id LEFT JOIN team m ON m.id = t.team_id,
-       (SELECT (now() AT TIME ZONE %(zone)s)::date AS day) d
- WHERE (%(lead)s::uuid IS NULL OR m.lead_id = %(lead)s::uuid)
-   AND CASE %(state)s::text WHEN 'online' THEN r.can_take_payin ELSE r.status = coalesce(%(state)s::text, r.status) END
-   AND (%(state)s::text IS NOT NULL OR r.status <> 'archived')
-   AND (%(method)s::text IS NULL OR r.method = %(method)s::text)
-   AND (%(bank)s::text IS NULL OR r.bank = %(bank)s::text)
-   AND (%(like)s::text IS NULL OR lower(t.name) LIKE %(like)s::text OR r.number_last4 = %(words)s::text)
-"""
+_USED = """greatest(b.open_orders * 1000 / b.max_open_orders,
+         CASE WHEN b.day = (now() AT TIME ZONE %(zone)s)::date
+              THEN greatest(b.day_amount * 1000 / b.day_amount_limit, b.day_count * 1000 / b.day_count_limit) END,
+         b.window_amount * 1000 / b.window_amount_limit,
+         b.total_amount * 1000 / b.total_amount_limit)::bigint"""
+_LIST = Listed(
+    table="requisite",
+    lines=f"""
+SELECT b.id, b.trader_id, t.name AS trader, m.name AS team, b.mode, b.method, b.currency, b.bank, b.number_masked,
+       b.status, b.can_take_payin AS is_online, b.payin_on, b.payout_on, b.min_amount, b.max_amount, b.open_orders,
+       b.max_open_orders, b.created_at, {_USED} AS used, picked.sort_value::text AS sort_key
+  FROM picked JOIN requisite b ON b.id = picked.id JOIN trader t ON t.id = b.trader_id
+  LEFT JOIN team m ON m.id = t.team_id""",  # noqa: S608 - constants
+    sorts={
+        RequisiteSort.CREATED: Key("b.id", "uuid"),
+        RequisiteSort.TRADER: Key("lower(t.name)", "text", "JOIN trader t ON t.id = b.trader_id"),
+        RequisiteSort.USED: Key(_USED, "bigint"),
+    },
+    states={
+        state: State("b.can_take_payin" if state is RequisiteState.ONLINE else f"b.status = '{state.value}'")
+        for state in RequisiteState
+    },
+    found="""SELECT r.id FROM trader x JOIN requisite r ON r.trader_id = x.id WHERE lower(x.name) LIKE %(like)s
+       UNION SELECT r.id FROM requisite r WHERE r.number_last4 = %(words)s""",
+)
+_LEAST = {Used.NEARLY: 800, Used.UP: 1000}
+_OF_LEAD = "b.trader_id IN (SELECT x.id FROM team m JOIN trader x ON x.team_id = m.id WHERE m.lead_id = %(lead)s::uuid)"
 
 
 def list_requisite_lines(
@@ -115,22 +119,22 @@ def list_requisite_lines(
 
     Archived ones only when they are asked for. `day_timezone` is the zone in which a day of limits begins.
     """
-    key, kind = _KEYS[sort]
-    way, beyond = ("DESC", "<") if is_descending else ("ASC", ">")
-    sql = (
-        f"SELECT p.*, ({key})::text AS sort_key FROM ({_LINES}) p"  # noqa: S608 - constant texts
-        f" WHERE (%(after_id)s::uuid IS NULL OR ({key}, p.id) {beyond} (%(after)s::{kind}, %(after_id)s::uuid))"
-        f" AND p.used >= %(least_used)s ORDER BY {key} {way}, p.id {way} LIMIT %(limit)s"
-    )
+    page = Page(sort.value, is_descending, after, limit, narrow.state.value if narrow.state else None)
     words = (narrow.words or "").strip().lower()
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     values = {
-        "lead": narrow.lead_id, "state": narrow.state.value if narrow.state else None, "method": narrow.method,
-        "bank": narrow.bank, "words": words or None, "like": f"%{escaped}%" if words else None,
-        "zone": day_timezone, "limit": limit, "least_used": _LEAST[narrow.used],
-        "after": after[0] if after else None, "after_id": after[1] if after else None,
+        "lead": narrow.lead_id, "method": narrow.method, "bank": narrow.bank, "zone": day_timezone,
+        "words": words, "like": words_like(words), "least": _LEAST[narrow.used] if narrow.used else None,
     }  # fmt: skip
-    return [RequisiteLine(**row) for row in hot(sql, values)]
+    rows = _LIST.page(page, values, also=_conditions(narrow))
+    return [RequisiteLine(**row) for row in rows]
 
 
-_LEAST = {None: 0, Used.NEARLY: 800, Used.UP: 1000}
+def _conditions(narrow: Narrowed) -> list[str]:
+    asked = {
+        "b.status <> 'archived'": narrow.state is None,
+        _OF_LEAD: narrow.lead_id is not None,
+        "b.method = %(method)s": narrow.method is not None,
+        "b.bank = %(bank)s": narrow.bank is not None,
+        f"{_USED} >= %(least)s": narrow.used is not None,
+    }
+    return [condition for condition, is_asked in asked.items() if is_asked]

@@ -6,32 +6,31 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.core.keyset import Listed, Page
-from portal.core.modes import Mode
+from portal.core.keyset import Key, Listed, Numbers, Page, State, words_like
 
-_TRADER_KEYS = {
-    "name": ("lower(p.name)", "text"), "created": ("p.created_at", "timestamptz"),
-    "team": ("lower(coalesce(p.team, ''))", "text"), "requisites": ("p.requisites", "bigint"),
-    "requisites_online": ("p.requisites_online", "bigint"), "open_orders": ("p.open_orders", "bigint"),
-}  # fmt: skip
-_IS_ONLINE = "p.is_working AND NOT p.is_blocked AND p.requisites_online > 0"
-_TRADER_STATES = {
-    "active": "NOT p.is_blocked AND p.status = 'verified'", "blocked": "p.is_blocked",
-    "online": f"{_IS_ONLINE} AND p.status = 'verified'",
-    "offline": f"NOT ({_IS_ONLINE}) AND NOT p.is_blocked AND p.status = 'verified'",
-    "unverified": "p.status <> 'verified'",
-}  # fmt: skip
-_LEAD_KEYS = {
-    "name": ("lower(p.name)", "text"), "created": ("p.created_at", "timestamptz"),
-    "requisites": ("p.requisites", "bigint"), "requisites_online": ("p.requisites_online", "bigint"),
-    "open_orders": ("p.open_orders", "bigint"), "traders_online": ("p.traders_online", "bigint"),
-    "traders": ("cardinality(p.trader_ids)", "bigint"),
-}  # fmt: skip
-_LEAD_STATES = {
-    "active": "p.is_active", "blocked": "NOT p.is_active", "online": "p.is_active AND p.traders_online > 0",
-    "offline": "p.is_active AND p.traders_online = 0",
-}  # fmt: skip
-_MOST_OF_TEAMS = 5000
+# Whose login is switched off is blocked too.
+_IS_OFF = "EXISTS (SELECT 1 FROM users u WHERE u.id = b.user_id AND NOT u.is_active)"
+_OFF = "SELECT t.id FROM users u JOIN trader t ON t.user_id = u.id WHERE NOT u.is_active AND t.mode = 'live'"
+_IS_READY = "EXISTS (SELECT 1 FROM requisite q WHERE q.trader_id = b.id AND q.can_take_payin)"
+_BLOCKED = "SELECT id FROM trader WHERE is_blocked AND mode = 'live' UNION " + _OFF  # noqa: S608 - constants
+_IS_ACTIVE = f"b.status = 'verified' AND NOT b.is_blocked AND NOT {_IS_OFF}"
+# What can take a payin is a working, verified trader's.
+_READY = (
+    "SELECT DISTINCT q.trader_id FROM requisite q WHERE q.can_take_payin AND q.mode = 'live'"  # noqa: S608 - constants
+    " AND q.trader_id NOT IN (" + _OFF + ")"
+)
+_OF_REQUISITES = (
+    "SELECT q.trader_id AS id, {value} AS value FROM requisite q WHERE {which} GROUP BY q.trader_id"
+)
+_OF_LEADS = (
+    "SELECT m.lead_id AS id, {value} AS value FROM requisite q JOIN trader t ON t.id = q.trader_id"
+    " JOIN team m ON m.id = t.team_id WHERE {which} AND q.mode = 'live' GROUP BY m.lead_id"
+)
+_OF_TEAMS = (
+    "SELECT m.lead_id AS id, {value} AS value FROM trader t JOIN team m ON m.id = t.team_id"
+    " WHERE t.mode = 'live' GROUP BY m.lead_id"
+)
+_CAN, _BUSY = "q.can_take_payin", "q.open_orders > 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,43 +59,33 @@ class TraderLine:
         return self.is_working and not self.is_blocked and self.requisites_online > 0
 
 
-_TRADERS = """
+_TRADER_LINES = """
 SELECT t.id, t.user_id, t.name, u.email, t.team_id, m.name AS team, t.status, t.is_working,
        t.is_blocked OR NOT coalesce(u.is_active, true) AS is_blocked, t.created_at, ARRAY[t.id] AS owners,
-       r.requisites, r.requisites_online, r.open_orders
-  FROM trader t LEFT JOIN users u ON u.id = t.user_id LEFT JOIN team m ON m.id = t.team_id
+       t.requisites, r.requisites_online, r.open_orders, picked.sort_value::text AS sort_key
+  FROM picked JOIN trader t ON t.id = picked.id
+  LEFT JOIN users u ON u.id = t.user_id LEFT JOIN team m ON m.id = t.team_id
   LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE q.status <> 'archived') AS requisites,
-           count(*) FILTER (WHERE q.can_take_payin) AS requisites_online,
+    SELECT count(*) FILTER (WHERE q.can_take_payin) AS requisites_online,
            coalesce(sum(q.open_orders), 0)::bigint AS open_orders
       FROM requisite q WHERE q.trader_id = t.id) r ON true
- WHERE t.mode = %(mode)s
-   AND (%(like)s::text IS NULL OR lower(t.name) LIKE %(like)s::text OR u.email LIKE %(like)s::text
-        OR lower(m.name) LIKE %(like)s::text)
 """
-_LEADS = """
-SELECT u.id, u.name, u.email, u.is_active,
-       ARRAY(SELECT t.id FROM trader t JOIN team m ON m.id = t.team_id
-              WHERE m.lead_id = u.id AND t.mode = %(mode)s ORDER BY t.id) AS owners,
+_LEAD_LINES = """
+SELECT u.id, u.name, u.email, u.is_active, ARRAY[u.id] AS owners,
        ARRAY(SELECT m.id FROM team m WHERE m.lead_id = u.id ORDER BY m.id) AS team_ids,
        ARRAY(SELECT m.name FROM team m WHERE m.lead_id = u.id ORDER BY m.id) AS teams,
-       ARRAY(SELECT t.id FROM trader t JOIN team m ON m.id = t.team_id
-              WHERE m.lead_id = u.id AND t.mode = %(mode)s ORDER BY t.id) AS trader_ids,
-       w.requisites, w.requisites_online, w.traders_online, w.open_orders, u.created_at
-  FROM users u LEFT JOIN LATERAL (
-    SELECT coalesce(sum(r.requisites), 0)::bigint AS requisites,
-           coalesce(sum(r.requisites_online), 0)::bigint AS requisites_online,
-           coalesce(sum(r.open_orders), 0)::bigint AS open_orders,
-           count(*) FILTER (WHERE t.is_working AND NOT t.is_blocked AND r.requisites_online > 0) AS traders_online
-      FROM team m JOIN trader t ON t.team_id = m.id AND t.mode = %(mode)s
-      LEFT JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE q.status <> 'archived') AS requisites,
-               count(*) FILTER (WHERE q.can_take_payin) AS requisites_online,
-               coalesce(sum(q.open_orders), 0) AS open_orders
-          FROM requisite q WHERE q.trader_id = t.id) r ON true
-     WHERE m.lead_id = u.id) w ON true
- WHERE EXISTS (SELECT 1 FROM user_role r WHERE r.user_id = u.id AND r.role = 'lead')
-   AND (%(like)s::text IS NULL OR lower(u.name) LIKE %(like)s::text OR u.email LIKE %(like)s::text)
+       w.traders, w.requisites, r.requisites_online, r.traders_online, r.open_orders, u.created_at,
+       picked.sort_value::text AS sort_key
+  FROM picked JOIN users u ON u.id = picked.id
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS traders, coalesce(sum(t.requisites), 0)::bigint AS requisites
+      FROM team m JOIN trader t ON t.team_id = m.id AND t.mode = 'live' WHERE m.lead_id = u.id) w ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE q.can_take_payin) AS requisites_online,
+           count(DISTINCT q.trader_id) FILTER (WHERE q.can_take_payin) AS traders_online,
+           coalesce(sum(q.open_orders), 0)::bigint AS open_orders
+      FROM team m JOIN trader t ON t.team_id = m.id AND t.mode = 'live' JOIN requisite q ON q.trader_id = t.id
+     WHERE m.lead_id = u.id AND (q.can_take_payin OR q.open_orders > 0)) r ON true
 """
 
 
@@ -110,7 +99,7 @@ class LeadLine:
     is_active: bool
     team_ids: list[uuid.UUID]
     teams: list[str]
-    trader_ids: list[uuid.UUID]
+    traders: int
     requisites: int
     requisites_online: int
     traders_online: int
@@ -120,36 +109,83 @@ class LeadLine:
     sort_key: str = ""
 
 
-_TRADER_LIST = Listed(_TRADERS, _TRADER_KEYS, _TRADER_STATES)
-_LEAD_LIST = Listed(_LEADS, _LEAD_KEYS, _LEAD_STATES)
-
-
-def list_trader_lines() -> list[TraderLine]:
-    """Live traders, oldest first, _MOST_OF_TEAMS at most: to choose from."""
-    rows, _counts = _TRADER_LIST.page(Page("created", limit=_MOST_OF_TEAMS), _values(None))
-    return [TraderLine(**row) for row in rows]
+_TRADERS = Listed(
+    table="trader",
+    where="b.mode = 'live'",
+    lines=_TRADER_LINES,
+    sorts={
+        "name": Key("lower(b.name)", "text"),
+        "created": Key("b.created_at", "timestamptz"),
+        "team": Key("coalesce(lower(m.name), '')", "text", "LEFT JOIN team m ON m.id = b.team_id"),
+        "requisites": Key("b.requisites", "bigint"),
+        "requisites_online": Numbers(_OF_REQUISITES.format(value="count(*)", which=_CAN)),
+        "open_orders": Numbers(_OF_REQUISITES.format(value="sum(q.open_orders)::bigint", which=_BUSY)),
+    },
+    states={
+        "active": State(_IS_ACTIVE),
+        "blocked": State(f"b.id IN ({_BLOCKED})", _BLOCKED),
+        "online": State(f"{_IS_ACTIVE} AND {_IS_READY}", _READY),
+        "offline": State(f"{_IS_ACTIVE} AND NOT {_IS_READY}"),
+        "unverified": State("b.status <> 'verified'"),
+    },
+    found="""SELECT t.id FROM trader t WHERE lower(t.name) LIKE %(like)s
+       UNION SELECT t.id FROM users u JOIN trader t ON t.user_id = u.id WHERE u.email LIKE %(like)s
+       UNION SELECT t.id FROM team m JOIN trader t ON t.team_id = m.id WHERE lower(m.name) LIKE %(like)s""",
+)
+_READY_LEADS = """SELECT m.lead_id FROM requisite q JOIN trader t ON t.id = q.trader_id
+    JOIN team m ON m.id = t.team_id WHERE q.can_take_payin AND q.mode = 'live'"""
+_LEADS = Listed(
+    table="users",
+    where="EXISTS (SELECT 1 FROM user_role r WHERE r.user_id = b.id AND r.role = 'lead')",
+    lines=_LEAD_LINES,
+    sorts={
+        "name": Key("lower(b.name)", "text"),
+        "created": Key("b.created_at", "timestamptz"),
+        "traders": Numbers(_OF_TEAMS.format(value="count(*)")),
+        "traders_online": Numbers(_OF_LEADS.format(value="count(DISTINCT t.id)", which=_CAN)),
+        "requisites": Numbers(_OF_TEAMS.format(value="sum(t.requisites)::bigint")),
+        "requisites_online": Numbers(_OF_LEADS.format(value="count(*)", which=_CAN)),
+        "open_orders": Numbers(_OF_LEADS.format(value="sum(q.open_orders)::bigint", which=_BUSY)),
+    },
+    states={
+        "active": State("b.is_active"),
+        "blocked": State("NOT b.is_active"),
+        "online": State(f"b.is_active AND b.id IN ({_READY_LEADS})"),
+        "offline": State(f"b.is_active AND b.id NOT IN ({_READY_LEADS})"),
+    },
+    found="SELECT u.id FROM users u WHERE lower(u.name) LIKE %(like)s OR u.email LIKE %(like)s",
+)
 
 
 def page_of_traders(words: str | None, page: Page) -> tuple[list[TraderLine], dict[str, int]]:
-    """A page of the live traders, and how many are in each state; with `words` those whose name, email or team has
-    them.
+    """A page of the live traders, and how many are in each state, up to COUNTED_TO + 1; with `words` those whose
+    name, email or team has them.
     """
-    rows, counts = _TRADER_LIST.page(page, _values(words))
+    rows, counts = _TRADERS.page_and_counts(page, {"like": words_like(words)})
     return [TraderLine(**row) for row in rows], counts
 
 
+def page_of_team(team_id: uuid.UUID, words: str | None, page: Page) -> list[TraderLine]:
+    """A page of the team's live traders; with `words` those who have them, as above."""
+    values = {"like": words_like(words), "team": team_id}
+    rows = _TRADERS.page(page, values, also=["b.team_id = %(team)s::uuid"])
+    return [TraderLine(**row) for row in rows]
+
+
+def list_traders_outside(team_id: uuid.UUID, words: str, limit: int) -> list[TraderLine]:
+    """Live traders who have the words and are not in this team, by name."""
+    values = {"like": words_like(words), "team": team_id}
+    rows = _TRADERS.page(
+        Page("name", limit=limit), values, also=["b.team_id IS DISTINCT FROM %(team)s::uuid"]
+    )
+    return [TraderLine(**row) for row in rows]
+
+
 def page_of_leads(words: str | None, page: Page) -> tuple[list[LeadLine], dict[str, int]]:
-    """A page of the people who lead, and how many are in each state; with `words` those whose name or email has
-    them.
+    """A page of the people who lead, and how many are in each state, counted as traders are; with `words` those
+    whose name or email has them.
     """
-    rows, counts = _LEAD_LIST.page(page, _values(words))
+    rows, counts = _LEADS.page_and_counts(page, {"like": words_like(words)}, without={"offline"})
+    # Who is not online is offline: to look at their teams once more would cost as much again.
+    counts["offline"] = counts["active"] - counts["online"]
     return [LeadLine(**row) for row in rows], counts
-
-
-def _values(words: str | None) -> dict[str, object]:
-    return {"mode": Mode.LIVE.value, "like": _like(words)}
-
-
-def _like(words: str | None) -> str | None:
-    text = (words or "").strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{text}%" if text else None

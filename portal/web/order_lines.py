@@ -22,6 +22,11 @@ AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "settlement
 STAFF_AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "store", "trader")
 
 
+# A field to choose from says nothing to anybody when it is longer.
+_MOST_CHOICES = 100
+_NOBODYS = uuid.UUID(int=0)
+
+
 def status_choices() -> Sequence[tuple[str, str]]:
     return (
         (Status.REVIEW.value, _("In review")),
@@ -102,7 +107,9 @@ def filters(stores: Mapping[uuid.UUID, str] | None = None) -> tuple[Filter, ...]
         Filter("status", _l("Status"), Kind.CHOICE, status_choices),
         Filter("direction", _l("Direction"), Kind.CHOICE, direction_choices),
     ]
-    if stores is not None and len(stores) > 1:
+    if stores is not None and len(stores) > _MOST_CHOICES:
+        asked.append(Filter("store", _l("Store"), hint=_l("st_… or the whole name")))
+    elif stores is not None and len(stores) > 1:
         choices = tuple((public_id("st", store_id), name) for store_id, name in stores.items())
         asked.append(Filter("store", _l("Store"), Kind.CHOICE, lambda: choices))
     asked += [Filter("from", _l("From"), Kind.DATE), Filter("to", _l("Until"), Kind.DATE)]
@@ -122,7 +129,7 @@ def order_listing(
     """The list itself. `whose` is asked anew for each page."""
 
     def fetch(asked: Asked) -> list[OrderLine]:
-        narrow, mine = narrow_of(asked), whose()
+        narrow, mine = narrow_of(asked, stores or {}), whose()
         if mine == Whose() and stores and (narrow.external_id or narrow.store_id):
             # A shop's own number is found by the shop: by all of them where none is named.
             mine = Whose(stores=(narrow.store_id,) if narrow.store_id else tuple(stores))
@@ -144,7 +151,16 @@ def order_listing(
     )
 
 
-def narrow_of(asked: Asked) -> Narrow:
+def _store_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> uuid.UUID | None:
+    """The store that is asked for by its id or its whole name, where no other has it; nobody's for anything else."""
+    text = asked.get("store")
+    if text is None or (store_id := parse_public_id("st", text)) is not None:
+        return store_id if text else None
+    named = [store_id for store_id, name in stores.items() if name.casefold() == text.casefold()]
+    return named[0] if len(named) == 1 else _NOBODYS
+
+
+def narrow_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> Narrow:
     """What the filters of the URL mean for orders; days are days of the viewer's zone."""
     number = asked.get("q")
     order_id = parse_public_id("ord", number) if number else None
@@ -154,7 +170,7 @@ def narrow_of(asked: Asked) -> Narrow:
         external_id=number if order_id is None else None,
         status=asked.get("status"),
         direction=asked.get("direction"),
-        store_id=parse_public_id("st", asked.get("store") or ""),
+        store_id=_store_of(asked, stores),
         created_from=_midnight(asked.get("from")),
         created_to=until + timedelta(days=1) if until else None,
         beyond=_uuid(asked.after),

@@ -76,9 +76,9 @@ def number_text(number: float) -> str:
     return format_decimal(number, locale=current_language()).replace(" ", "\u00a0")
 
 
-def counted_text(number: int) -> str:
-    """A number that was counted up to COUNTED_TO + 1: from there on it is "more"."""
-    return f"{number_text(COUNTED_TO)}+" if number > COUNTED_TO else number_text(number)
+def counted_text(number: int, counted_to: int = COUNTED_TO) -> str:
+    """A number that was counted up to `counted_to` + 1: from there on it is "more"."""
+    return f"{number_text(counted_to)}+" if number > counted_to else number_text(number)
 
 
 def percent_text(share: float, decimals: int = 1) -> str:

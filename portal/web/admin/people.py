@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask.typing import ResponseReturnValue
 
+from portal.core.keyset import COUNTED_TO
 from portal.core.permissions import Permission, requires
 from portal.web.admin import blueprint
 from portal.web.admin.people_lists import people_counts, people_listing, tabs
@@ -15,7 +16,9 @@ from portal.web.listing_export import export
 @blueprint.get("/people")
 @requires(Permission.PERSON_VIEW)
 def people() -> ResponseReturnValue:
-    return render("admin/people.html", people_listing(), tab_items=tabs, counts=people_counts)
+    return render(
+        "admin/people.html", people_listing(), tab_items=tabs, counts=people_counts, counted_to=COUNTED_TO
+    )
 
 
 @blueprint.get("/people.csv")
@@ -43,4 +46,11 @@ def merchants() -> ResponseReturnValue:
 
 
 def _work_page(work: WorkList) -> ResponseReturnValue:
-    return render("admin/people.html", work.listing, tab_items=tabs, counts=work.states_counted, work=work)
+    return render(
+        "admin/people.html",
+        work.listing,
+        tab_items=tabs,
+        counts=work.states_counted,
+        counted_to=COUNTED_TO,
+        work=work,
+    )

@@ -19,7 +19,6 @@ from portal.core.errors import ValidationFailed
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.audience import names_of
-from portal.traders.staff_list import list_trader_lines
 from portal.traders.teams import (
     MAX_NAME,
     assign_trader,
@@ -32,7 +31,9 @@ from portal.traders.teams import (
 )
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
+from portal.web.admin.team_members import MOST_FOUND, found_outside, members_of
 from portal.web.forms import PageForm
+from portal.web.listing import show
 
 
 class TeamForm(PageForm):
@@ -144,13 +145,14 @@ def _list_page(form: TeamForm, status: int = 200) -> Response:
 def _team_page(
     team_id: uuid.UUID, form: TeamForm | None = None, status: int = 200, problem: str = ""
 ) -> Response:
-    found, everybody = get_team(team_id), list_trader_lines()
+    found = get_team(team_id)
     page = render_template(
         "admin/teams/team.html",
         team=found,
         form=form or _form(None, found.lead_id, name=found.name),
-        members=[line for line in everybody if line.team_id == team_id],
-        others=[line for line in everybody if line.team_id != team_id],
+        shown=show(members_of(team_id)),
+        others=found_outside(team_id),
+        most_found=MOST_FOUND,
         words=problem,
         is_problem=bool(problem),
     )

@@ -25,6 +25,7 @@ from portal.orders.turnover import (
     turnover_of_all_traders,
 )
 from portal.traders.models import TraderStatus
+from portal.traders.queries import leads_of
 from portal.traders.staff_list import (
     LeadLine,
     TraderLine,
@@ -33,7 +34,7 @@ from portal.traders.staff_list import (
 )
 from portal.web.admin.people_lists import Count
 from portal.web.admin.periods import period_choices, since_of
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
+from portal.web.listing import PAGE, Asked, Cell, Column, Filter, Kind, Listing, bad_place
 
 _BY_TURNOVER = {"turnover", "orders"}
 
@@ -69,7 +70,9 @@ class Worked:
 
 @dataclass
 class WorkList:
-    """One list of a request. `read` gives all lines that hold the words, `owners` whose turnover is a line's."""
+    """One list of a request. `read` gives a page of the lines that hold the words, and how many of those are in each
+    state; `owners` of a line are whose turnover is its own.
+    """
 
     name: str
     title: str
@@ -78,6 +81,7 @@ class WorkList:
     everybodys: Callable[[Mode, datetime], Mapping[UUID, Turnover]]
     words_of_states: Callable[[], Sequence[tuple[str, str]]]
     columns: tuple[Column[Worked], ...]
+    page_size: int = PAGE
     is_whole: bool = True
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -114,6 +118,7 @@ class WorkList:
             empty_title=_l("Nobody is here yet"),
             empty_next=_l("Invite somebody: they get a link and pick their own password."),
             icon="users-group",
+            page_size=self.page_size,
             filters=(
                 Filter("q", _l("Search")),
                 Filter("state", _l("State"), Kind.CHOICE, self.words_of_states),
@@ -124,15 +129,15 @@ class WorkList:
         )
 
     def states_counted(self) -> list[Count]:
-        """After the page was fetched."""
-        period = request.args.get("period")
+        """After the page was fetched, of the lines that hold the asked words."""
+        period, words = request.args.get("period"), request.args.get("q")
         return [
             Count(
-                words, self.counts.get(name, 0),
-                url_for(self.listing.endpoint, state=name, period=period),
+                name_of_state, self.counts.get(name, 0),
+                url_for(self.listing.endpoint, state=name, period=period, q=words or None),
                 "bad" if name == "blocked" and self.counts.get(name) else None,
             )
-            for name, words in self.words_of_states()
+            for name, name_of_state in self.words_of_states()
         ]  # fmt: skip
 
 
@@ -215,19 +220,34 @@ def _lead_states() -> Sequence[tuple[str, str]]:
     )  # fmt: skip
 
 
+def _turnover_of_all_leads(mode: Mode, since: datetime) -> Mapping[UUID, Turnover]:
+    """Of the traders whom each leads now."""
+    found: dict[UUID, Turnover] = {}
+    moved = turnover_of_all_traders(mode, since)
+    for trader_id, lead_id in leads_of(moved).items():
+        found[lead_id] = found.get(lead_id, NOTHING) + moved[trader_id]
+    return found
+
+
+def _turnover_of_leads(leads: Sequence[UUID], mode: Mode, since: datetime) -> Mapping[UUID, Turnover]:
+    """A lead may have thousands of traders: to ask for each costs more than to look at the newest orders."""
+    return _turnover_of_all_leads(mode, since) if leads else {}
+
+
 def leads_list() -> WorkList:
     return WorkList(
         name="leads",
         title=_l("Team leads"),
         read=page_of_leads,
-        turnover=turnover_by_trader,
-        everybodys=turnover_of_all_traders,
+        turnover=_turnover_of_leads,
+        everybodys=_turnover_of_all_leads,
         words_of_states=_lead_states,
+        page_size=20,
         columns=(
             _name(lambda line: url_for("admin.person", person_id=line.id)),
             Column("teams", _l("Teams"), lambda row: ", ".join(row.line.teams)),
             Column("state", _l("State"), _lead_state, Cell.PILL),
-            Column("traders", _l("Traders"), lambda row: len(row.line.trader_ids), Cell.NUMBER, sort="traders"),
+            Column("traders", _l("Traders"), lambda row: row.line.traders, Cell.NUMBER, sort="traders"),
             _number("traders_online", _l("Online")),
             _number("requisites", _l("Requisites")),
             _number("requisites_online", _l("Ready now"), is_shown=False),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 import uuid
 
-from portal.core.db import transaction
+from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.traders.queries import get_trader_terms
 from portal.traders.service import set_team_switches
@@ -73,3 +75,30 @@ def test_nobody_else_changes_teams(office: Office, desk: Desk) -> None:
     )
     assert answer.status_code == 403
     assert column("SELECT name FROM team WHERE id = %(id)s", id=desk.scene.team_id) == ["Lena's team"]
+
+
+def test_a_large_team_comes_in_pages_and_others_are_looked_for(office: Office, desk: Desk) -> None:
+    team_id, _lead = form_team(office)
+    word = uuid.uuid4().hex[:12]
+    with transaction():
+        for where, count in ((team_id, 60), (None, 30)):
+            hot(
+                "INSERT INTO trader (id, name, team_id, status) SELECT gen_random_uuid(), %(word)s || n, %(team)s,"
+                " 'verified' FROM generate_series(1, %(count)s) n",
+                {"word": word, "team": where, "count": count},
+            )
+    first = office.browser.get(f"/admin/teams/{team_id}").get_data(as_text=True)
+    assert first.count('id="member-') == 50
+    assert "found-" not in first
+    more = html.unescape(re.search(r'href="([^"]*after=[^"]*)"', first)[1])  # type: ignore[index]
+    assert office.browser.get(more).get_data(as_text=True).count('id="member-') == 10
+    assert (
+        office.browser.get(f"/admin/teams/{team_id}?q={word}1").get_data(as_text=True).count('id="member-')
+        == 11
+    )
+    found = office.browser.get(f"/admin/teams/{team_id}?find={word}").get_data(as_text=True)
+    assert found.count('id="found-') == 20
+    assert "There are more." in found
+    nobody = office.browser.get(f"/admin/teams/{team_id}?find=x{word}").get_data(as_text=True)
+    assert "No trader outside this team" in nobody
+    assert office.browser.get(f"/admin/teams/{team_id}?after=WyJ4IiwgInkiXQ").status_code == 400

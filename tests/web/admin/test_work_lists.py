@@ -8,12 +8,16 @@ import uuid
 
 import pytest
 
+from portal.core import keyset
 from portal.core.db import hot, transaction
-from portal.core.keyset import Page
+from portal.core.keyset import COUNTED_TO, Page
 from portal.core.trace import traced
+from portal.identity.models import Role
+from portal.identity.second_factor import forget_factors
 from portal.traders.staff_list import page_of_traders
-from tests.web.admin.office import Office
-from tests.web.desk import Desk, path_of
+from tests.web.admin.office import Office, column
+from tests.web.auth.people import new_browser, with_app
+from tests.web.desk import Desk, new_user, path_of
 
 SORTS = ("name", "-name", "created", "team", "-requisites", "open_orders", "-turnover", "orders")
 
@@ -78,7 +82,9 @@ def test_beyond_any_number_of_lines_the_list_and_its_counts_are_whole(office: Of
         )
     assert len(first) == 50
     assert behind == []
-    assert counts["offline"] == empty_counts["offline"] == 6000
+    # Counted as far as anybody wants to know.
+    assert counts["offline"] == empty_counts["offline"] == COUNTED_TO + 1
+    assert f"{COUNTED_TO:,}+" in office.browser.get(f"/admin/traders?q={word}").get_data(as_text=True)
 
 
 @pytest.mark.proves("attack 65")
@@ -89,3 +95,67 @@ def test_row_65_a_cursor_of_another_sort_is_refused(office: Office, desk: Desk) 
     assert found
     assert office.browser.get(f"/admin/traders?sort=requisites&after={found[1]}").status_code == 400
     assert office.browser.get("/admin/traders?sort=password_hash").status_code == 400
+
+
+def test_what_the_lists_keep_is_what_the_tables_say(office: Office, desk: Desk) -> None:
+    """Second factors and requisites are counted by triggers, whoever changes them."""
+    user, secret = with_app()
+    kept = "SELECT has_second_factor AS kept FROM users WHERE id = %(id)s"
+    assert column(kept, id=user.id) == [True]
+    with transaction():
+        hot("UPDATE totp_factor SET confirmed_at = NULL WHERE user_id = %(id)s", {"id": user.id})
+    assert column(kept, id=user.id) == [False]
+    with transaction():
+        hot("UPDATE totp_factor SET confirmed_at = now() WHERE user_id = %(id)s", {"id": user.id})
+        forget_factors(user.id)
+    assert column(kept, id=user.id) == [False]
+    assert secret
+    of_trader = "SELECT requisites FROM trader WHERE id = %(id)s"
+    assert column(of_trader, id=desk.trader.id) == [1]
+    with transaction():
+        spare = desk.scene.requisite(desk.trader, on=False)
+    assert column(of_trader, id=desk.trader.id) == [2]
+    with transaction():
+        hot("UPDATE requisite SET status = 'archived' WHERE id = %(id)s", {"id": spare.id})
+    assert column(of_trader, id=desk.trader.id) == [1]
+
+
+def test_a_person_was_last_seen_when_they_last_used_a_session(office: Office) -> None:
+    seen = "SELECT last_seen_at AS at FROM users WHERE id = %(id)s"
+    user = new_user(Role.SUPPORT)
+    assert column(seen, id=user.id) == [None]
+    browser = new_browser(office.browser)
+    assert browser.sign_in(user.email).status_code == 303
+    first = column(seen, id=user.id)
+    with transaction():
+        hot("UPDATE users SET last_seen_at = now() - interval '1 hour' WHERE id = %(id)s", {"id": user.id})
+        sql = "UPDATE user_session SET last_seen_at = now() - interval '1 hour' WHERE user_id = %(id)s"
+        hot(sql, {"id": user.id})
+    path, link = f"/admin/people?state=online&q={user.email}", f"/admin/people/{user.id}"
+    assert link not in office.browser.get(path).text
+    assert browser.get("/account").status_code == 200
+    assert column(seen, id=user.id) == first  # one transaction in this test: it has one time
+    assert link in office.browser.get(path).text
+
+
+def test_a_list_never_sorts_everybody(office: Office, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is cut along an index: with a hundred times the lines it looks at no more of them."""
+    many(desk, 3000)
+    with transaction():
+        hot("ANALYZE trader")
+    plans: list[str] = []
+    real = keyset.hot
+
+    def explained(sql: str, params: dict[str, object]) -> list[dict[str, object]]:
+        plans.append("\n".join(str(row["QUERY PLAN"]) for row in real(f"EXPLAIN {sql}", params)))
+        return real(sql, params)
+
+    monkeypatch.setattr(keyset, "hot", explained)
+    for sort, index in (
+        ("name", "ix_trader_name"),
+        ("-created", "ix_trader_created_at"),
+        ("-requisites", "ix_trader_requisites"),
+    ):
+        plans.clear()
+        assert office.browser.get(f"/admin/traders?sort={sort}").status_code == 200
+        assert index in plans[0], plans[0]
