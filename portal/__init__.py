@@ -21,6 +21,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=12 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=256 * 1024,
         MAX_FORM_PARTS=40,
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # nobody asks from another origin, and no route answers for another's
         TESTING=settings.environment == "test",
     )
     app.extensions["nostro_settings"] = settings

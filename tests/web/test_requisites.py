@@ -11,6 +11,7 @@ from flask import Flask
 from portal.core.db import db, hot, transaction
 from portal.identity.models import Role, User
 from portal.orders.models import Status
+from portal.traders.queries import requisite_number
 from portal.traders.requisites import own_requisite, seal_of
 from tests.scene import card_number
 from tests.web.admin.office import Office, column
@@ -237,3 +238,17 @@ def next_page(page: str) -> str:
 
     found = re.search(r'href="([^"]*after=[^"]*)"', page)
     return html.unescape(found[1]) if found else ""
+
+
+def test_the_file_has_the_list_with_masked_numbers(office: Office, desk: Desk) -> None:
+    with transaction():
+        hot("UPDATE trader SET name = 'Zeta ' || id WHERE id = %(id)s", {"id": desk.trader.id})
+        masked = desk.requisite.number_masked
+        whole = requisite_number(desk.requisite.id)
+    answer = office.browser.get(f"/admin/requisites.csv?q=Zeta+{desk.trader.id}")
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/csv"
+    text = answer.get_data(as_text=True)
+    assert masked in text
+    assert whole not in text
+    assert office.browser.get("/admin/requisites.csv?sort=holder").status_code == 400

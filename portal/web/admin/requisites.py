@@ -19,12 +19,14 @@ from portal.core.permissions import Permission, requires
 from portal.identity.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_requisite, get_trader
+from portal.traders.requisite_list import RequisiteLine
 from portal.traders.requisites import Verdict, decide_requisite, seal_of, verdicts_for
 from portal.web.acting import acting_person
 from portal.web.admin import blueprint
 from portal.web.admin.history import history_of
 from portal.web.auth.sudo import needs_sudo
-from portal.web.listing import render
+from portal.web.listing import Listing, render
+from portal.web.listing_export import export
 from portal.web.reason_form import ReasonForm
 from portal.web.requisites.lines import requisite_listing
 from portal.web.requisites.words import bars_of, refusal_words, state_pill, verdict_words
@@ -33,10 +35,17 @@ from portal.web.requisites.words import bars_of, refusal_words, state_pill, verd
 @blueprint.get("/requisites")
 @requires(Permission.REQUISITE_VIEW)
 def requisites() -> ResponseReturnValue:
-    listing = requisite_listing(
-        "admin.requisites", lambda line: url_for("admin.requisite", requisite_id=line.id)
-    )
-    return render("requisites/list.html", listing)
+    return render("requisites/list.html", _listing())
+
+
+@blueprint.get("/requisites.csv")
+@requires(Permission.REQUISITE_VIEW)
+def export_requisites() -> ResponseReturnValue:
+    return export(_listing())
+
+
+def _listing() -> Listing[RequisiteLine]:
+    return requisite_listing("admin", lambda line: url_for("admin.requisite", requisite_id=line.id))
 
 
 @blueprint.get("/requisites/<uuid:requisite_id>")

@@ -6,13 +6,24 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal.core.permissions import Permission, requires
+from portal.traders.requisite_list import RequisiteLine
 from portal.web.lead import blueprint
-from portal.web.listing import render
+from portal.web.listing import Listing, render
+from portal.web.listing_export import export
 from portal.web.requisites.lines import requisite_listing
 
 
 @blueprint.get("/requisites")
 @requires(Permission.REQUISITE_VIEW)
 def requisites() -> ResponseReturnValue:
-    listing = requisite_listing("lead.requisites", lambda _line: None, current_user.id)
-    return render("requisites/list.html", listing)
+    return render("requisites/list.html", _listing())
+
+
+@blueprint.get("/requisites.csv")
+@requires(Permission.REQUISITE_VIEW)
+def export_requisites() -> ResponseReturnValue:
+    return export(_listing())
+
+
+def _listing() -> Listing[RequisiteLine]:
+    return requisite_listing("lead", lambda _line: None, current_user.id)

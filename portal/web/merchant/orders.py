@@ -16,8 +16,10 @@ from portal.web.listing import Listing, render
 from portal.web.listing_export import export
 from portal.web.merchant import blueprint
 from portal.web.merchant.seat import Seat, current_seat
+from portal.web.merchant.verbs import DESK
 from portal.web.order_lines import order_listing
 from portal.web.orders.amounts import Share
+from portal.web.orders.doing import add_verbs, verbs_for
 from portal.web.orders.page import Eyes, answer, raw_of, read_page
 from portal.web.orders.resending import resend
 from portal.web.receipts import receipt_response
@@ -58,7 +60,11 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
     page = read_page(order_id, eyes)
     holds_keys = page.order.store_id in current_seat().stores_for(Permission.API_KEY_VIEW)
     resends = page.order.store_id in current_seat().stores_for(Permission.WEBHOOK_RESEND)
-    return answer(page, raw=raw_of(page.order) if holds_keys else None, may_resend=resends)
+    raw = raw_of(page.order) if holds_keys else None
+    return answer(page, raw=raw, may_resend=resends, verbs=verbs_for(page.order, DESK))
+
+
+add_verbs(blueprint, DESK)
 
 
 @blueprint.post("/orders/<order_id:order_id>/deliveries/<uuid:delivery_id>/resending")

@@ -1,10 +1,11 @@
-"""Carrying out what staff do to an order: the page that asks why, and the deed, once however often it is sent."""
+"""Carrying out what people do to an order: the page that asks why, and the deed, once however often it is sent."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from flask import Blueprint, flash, make_response, render_template, request, url_for
 from flask_babel import gettext as _
@@ -14,7 +15,7 @@ from portal.core.actors import Actor
 from portal.core.db import run_in_transaction
 from portal.core.errors import Conflict, DomainError, Forbidden, ValidationFailed
 from portal.core.htmx import see_other
-from portal.core.permissions import requires
+from portal.core.permissions import Permission, requires
 from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
@@ -29,45 +30,64 @@ from portal.web.refusal_words import words_of_error
 _LATEST = 3
 
 
-def verbs_for(order: OrderRecord) -> list[Verb]:
+class Load(Protocol):
+    """An order that the visitor may use this permission on; NotFound for any other."""
+
+    def __call__(self, order_id: uuid.UUID, permission: Permission, *, lock: bool = False) -> OrderRecord: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The verbs of one side of the house: whose orders they are about, and as whom the visitor acts."""
+
+    verbs: Sequence[Verb]
+    load: Load
+    may: Callable[[OrderRecord, Permission], bool]
+    actor: Callable[[], Actor]
+
+
+STAFF = Desk(VERBS, staff_order, lambda _order, permission: is_everybodys(permission), acting_person)
+
+
+def verbs_for(order: OrderRecord, desk: Desk = STAFF) -> list[Verb]:
     """What this visitor may do to the order as it stands."""
-    kind = acting_person().kind
-    return [verb for verb in VERBS if is_everybodys(verb.permission) and verb.fits(order, kind)]
+    kind = desk.actor().kind
+    return [verb for verb in desk.verbs if desk.may(order, verb.permission) and verb.fits(order, kind)]
 
 
-def add_verbs(blueprint: Blueprint) -> None:
+def add_verbs(blueprint: Blueprint, desk: Desk = STAFF) -> None:
     """Each verb gets a page with its form, and the address that the form is sent to."""
-    for verb in VERBS:
+    for verb in desk.verbs:
         path = f"/orders/<order_id:order_id>/{verb.path}"
-        blueprint.add_url_rule(path, verb.endpoint, _guarded(verb, _asking(verb)))
+        blueprint.add_url_rule(path, verb.endpoint, _guarded(verb, _asking(verb, desk)))
         done = f"{verb.endpoint}_done"
-        blueprint.add_url_rule(path, done, _guarded(verb, _doing(verb)), methods=["POST"])
+        blueprint.add_url_rule(path, done, _guarded(verb, _doing(verb, desk)), methods=["POST"])
 
 
 def _guarded(verb: Verb, view: Callable[[uuid.UUID], Response]) -> Callable[[uuid.UUID], Response]:
     return requires(verb.permission)(needs_sudo(view) if verb.moves_money else view)
 
 
-def _asking(verb: Verb) -> Callable[[uuid.UUID], Response]:
+def _asking(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def ask(order_id: uuid.UUID) -> Response:
-        order = _loaded(verb, order_id)
-        if not verb.fits(order, acting_person().kind):
+        order = desk.load(order_id, verb.permission)
+        if not verb.fits(order, desk.actor().kind):
             raise Conflict(_("This is not possible as the order stands."))
         return _page(verb, verb.form(None, order))
 
     return ask
 
 
-def _doing(verb: Verb) -> Callable[[uuid.UUID], Response]:
+def _doing(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def do(order_id: uuid.UUID) -> Response:
-        form = verb.form(request.form, _loaded(verb, order_id))
+        form = verb.form(request.form, desk.load(order_id, verb.permission))
         if not form.validate():
             return _page(verb, form, 422)
         if form.to_be_agreed_minor is not None:
             return _page(verb, form)
-        actor = acting_person()
+        actor = desk.actor()
         try:
-            run_in_transaction(lambda: _carry_out(verb, order_id, form, actor))
+            run_in_transaction(lambda: _carry_out(verb, desk, order_id, form, actor))
         except (Conflict, Forbidden, ValidationFailed) as error:
             return _page(verb, form, error.status, words=refusal_words(error), is_problem=True)
         flash(str(verb.done))
@@ -76,13 +96,9 @@ def _doing(verb: Verb) -> Callable[[uuid.UUID], Response]:
     return do
 
 
-def _loaded(verb: Verb, order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
-    return staff_order(order_id, verb.permission, lock=lock)
-
-
-def _carry_out(verb: Verb, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
+def _carry_out(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
     """Raises Conflict when the order is not as the form's reader saw it, unless they did just this to it."""
-    order = _loaded(verb, order_id, lock=True)
+    order = desk.load(order_id, verb.permission, lock=True)
     if str(order.version) == form.version.data:
         form.order = order
         verb.run(order, form, actor)

@@ -26,10 +26,16 @@ from portal.orders.service import (
 from portal.orders.transitions import Step, may_happen
 from portal.web.orders.forms import AmountForm, DecisionForm, DisputeForm, VerbForm
 
+_SHOP_READS = _l(
+    "The shop can read it, in the order's timeline and with its programs. Kept in the audit log as well."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One thing that may be done. `path` is its part of the address, `steps` what it makes of the order."""
+    """One thing that may be done. `path` is its part of the address, `steps` what it makes of the order; `readers`
+    says who reads the reason.
+    """
 
     path: str
     endpoint: str
@@ -42,6 +48,7 @@ class Verb:
     form: Callable[[Any, OrderRecord], VerbForm] = VerbForm
     moves_money: bool = True
     tone: str = ""
+    readers: LazyString = _SHOP_READS
 
     def fits(self, order: OrderRecord, kind: ActorKind) -> bool:
         """Whether it is possible as the order stands."""
@@ -84,6 +91,7 @@ VERBS = (
         _l("The order fails for good; what a payout held goes back to the store. The shop is told that it was declined, not why."),
         _l("The order is refused."),
         tone="danger",
+        readers=_l("Kept in the audit log; the shop does not read it."),
     ),
     Verb(
         "completion", "order_complete", Permission.ORDER_COMPLETE,
@@ -119,7 +127,7 @@ VERBS = (
         "cancellation", "order_cancel", Permission.ORDER_CANCEL, frozenset({Step.CANCELLED}),
         lambda order, form, actor: cancel_order(order, form.words, actor=actor),
         _l("Cancel it"),
-        _l("The order ends for good; hold and limits go back. The shop is told, with your reason."),
+        _l("The order ends for good; hold and limits go back. The shop is told."),
         _l("The order is cancelled."),
         tone="danger",
     ),

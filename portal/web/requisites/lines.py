@@ -91,9 +91,9 @@ def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
 
 
 def requisite_listing(
-    endpoint: str, link: Callable[[RequisiteLine], str | None], lead_id: uuid.UUID | None = None
+    portal: str, link: Callable[[RequisiteLine], str | None], lead_id: uuid.UUID | None = None
 ) -> Listing[RequisiteLine]:
-    """Everybody's requisites, or those of a lead's traders."""
+    """Everybody's requisites, or those of a lead's traders; numbers masked, in the file too."""
 
     def fetch(asked: Asked) -> list[RequisiteLine]:
         state, used = asked.get("state"), asked.get("used")
@@ -111,7 +111,8 @@ def requisite_listing(
         columns=_columns(link),
         fetch=fetch,
         cursor=lambda line, _asked: (line.sort_key, str(line.id)),
-        endpoint=endpoint,
+        endpoint=f"{portal}.requisites",
+        export_endpoint=f"{portal}.export_requisites",
         default_sort="-created",
         title=_l("Requisites"),
         empty_title=_l("No requisites yet"),

@@ -10,17 +10,20 @@ import pytest
 from flask import Flask
 
 from portal.core.actors import SYSTEM, Actor, ActorKind
-from portal.core.db import hot, transaction
+from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
-from portal.identity.models import Role
+from portal.identity.models import MemberRole, Role
+from portal.merchants.models import Store
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
+from portal.orders.representation import order_object
 from portal.orders.service import claim_payout
 from portal.reference.snapshot import forget_all
 from portal.risk import rule_changes
 from portal.risk.models import RiskAction, RuleMode
+from tests.access.people import member
 from tests.scene import as_trader
 from tests.web.desk import Browser, Desk, new_user, open_desk, upload
 
@@ -253,3 +256,25 @@ def test_what_risk_set_aside_is_let_through_or_refused(
     assert now.status == status
     assert now.status_reason == ("declined" if verb == "refusal" else None), "why is not for the shop"
     assert "The bank says so" in [reason for _, reason in audited(set_aside)]
+
+
+def test_who_types_a_reason_is_told_that_the_shop_reads_it_and_so_it_is(world: Desk, ada: Browser) -> None:
+    """In the order's timeline, and where its programs look."""
+    order = world.payin(1500_00, claimed=True)
+    assert "The shop can read it" in ada.get(path_of(order, "completion")).text
+    assert send(ada, path_of(order, "completion")).status_code == 303
+    assert order_object(world.now(order))["status_reason"] == "The bank says so"
+    with transaction():
+        merchant_id = db.session.get_one(Store, world.scene.store_id).merchant_id
+        mia = member(merchant_id, MemberRole.OWNER)
+    browser = world.new_browser()
+    browser.begin_session(mia)
+    assert "The bank says so" in browser.get(f"/merchant/orders/{public_id('ord', order.id)}").text
+
+
+def test_why_a_reviewed_order_is_refused_is_not_for_the_shop(
+    world: Desk, ada: Browser, set_aside: OrderRecord
+) -> None:
+    assert "the shop does not read it" in ada.get(path_of(set_aside, "refusal")).text
+    assert send(ada, path_of(set_aside, "refusal")).status_code == 303
+    assert order_object(world.now(set_aside))["status_reason"] == "declined"

@@ -1,0 +1,86 @@
+"""What a merchant's member does to an order of their stores on its page: what their programs may do, with a reason."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask_babel import lazy_gettext as _l
+
+from portal.audit.service import record_audit
+from portal.core.actors import Actor, ActorKind
+from portal.core.errors import NotFound
+from portal.core.permissions import Permission
+from portal.orders.queries import get_order
+from portal.orders.record import OrderRecord
+from portal.orders.service import cancel_order, confirm_payout
+from portal.orders.transitions import Step
+from portal.web.acting import acting_person
+from portal.web.merchant.seat import current_seat
+from portal.web.orders.doing import Desk
+from portal.web.orders.forms import VerbForm
+from portal.web.orders.verbs import Verb
+
+_READERS = _l("Whoever works on this order can read it. Kept in the audit log as well.")
+
+
+def _cancel(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+    before = order.status
+    _note(cancel_order(order, form.words, actor=actor), Step.CANCELLED, before, form, actor)
+
+
+def _confirm(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+    before = order.status
+    _note(confirm_payout(order, actor=actor, reason=form.words), Step.CONFIRMED, before, form, actor)
+
+
+def _note(order: OrderRecord, step: Step, before: str, form: VerbForm, actor: Actor) -> None:
+    """What a person does by hand is written down; what their programs do is told by the timeline."""
+    was, became = {"status": before}, {"status": order.status}
+    record_audit(
+        f"order.{step.value}",
+        actor=actor,
+        subject=("order", order.id),
+        before=was,
+        after=became,
+        reason=form.words,
+    )
+
+
+VERBS = (
+    Verb(
+        "confirmation", "order_confirm", Permission.PAYOUT_CREATE, frozenset({Step.CONFIRMED}), _confirm,
+        _l("Confirm it was received"),
+        _l("The receiver has the money: the trader is paid from what the payout holds of your balance. It can't be undone."),
+        _l("The payout is completed."),
+        readers=_READERS,
+    ),
+    Verb(
+        "cancellation", "order_cancel", Permission.ORDER_CREATE, frozenset({Step.CANCELLED}), _cancel,
+        _l("Cancel it"),
+        _l("The order ends for good and can't be paid any more. What a payout holds goes back to your balance."),
+        _l("The order is cancelled."),
+        tone="danger",
+        readers=_READERS,
+    ),
+)  # fmt: skip
+
+
+def _may(order: OrderRecord, permission: Permission) -> bool:
+    seat = current_seat()
+    return all(order.store_id in seat.stores_for(needed) for needed in (permission, Permission.ORDER_VIEW))
+
+
+def _load(order_id: uuid.UUID, permission: Permission, *, lock: bool = False) -> OrderRecord:
+    order = get_order(order_id, lock=lock)
+    if not _may(order, permission):
+        raise NotFound("There is no such order.")
+    return order
+
+
+def _actor() -> Actor:
+    """The person as the merchant's, whatever else they are."""
+    person = acting_person()
+    return Actor(ActorKind.MERCHANT, person.id, person.origin)
+
+
+DESK = Desk(VERBS, _load, _may, _actor)
