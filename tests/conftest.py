@@ -275,11 +275,13 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
 
 def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
+    from portal.core.redis_patience import ask_again
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all
     from portal.web.limits import limiter
 
     forget_accounts()
+    ask_again()
     forget_all()
     # Each test has the minute's requests to itself.
     if limiter.initialized:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import redis
 
+from portal.core.redis_patience import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ class HeardMemory(Generic[T]):
                 return
             self._look_at = now + LOOK_EVERY_S
         try:
-            mark = _redis().get(self._mark_key)
+            with asking():
+                mark = _redis().get(self._mark_key)
         except redis.RedisError:
             self._look_at = now + LOOK_AGAIN_AFTER_FAILURE_S
             return

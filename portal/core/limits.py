@@ -19,6 +19,7 @@ from typing import cast
 
 import redis
 
+from portal.core.redis_patience import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,8 @@ class RequestCounter:
             window = self._window
             sent = [(subject, count, count.unsent) for subject, count in self._counts.items() if count.unsent]
         try:
-            totals = self._add(window, [(subject, unsent) for subject, _, unsent in sent])
+            with asking():
+                totals = self._add(window, [(subject, unsent) for subject, _, unsent in sent])
         except redis.RedisError:
             log.warning("requests are counted by each process alone: Redis does not answer")
             self._sync_at = time.time() + SYNC_AGAIN_AFTER_FAILURE_S

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from portal.core.db import after_commit, db
+from portal.core.redis_patience import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -145,10 +146,11 @@ class Snapshot(Generic[T]):
     def _look(self, now: float) -> None:
         self._look_at = now + LOOK_EVERY_S
         try:
-            mark = _redis().get(self._key)
-            if mark is None:
-                _redis().set(self._key, uuid4().hex, ex=_MARK_TTL_S, nx=True)
+            with asking():
                 mark = _redis().get(self._key)
+                if mark is None:
+                    _redis().set(self._key, uuid4().hex, ex=_MARK_TTL_S, nx=True)
+                    mark = _redis().get(self._key)
         except redis.RedisError:
             self._look_at = now + LOOK_AGAIN_AFTER_FAILURE_S
             log.warning("cannot ask Redis whether %s changed; using what is known", self.name)
@@ -159,7 +161,8 @@ class Snapshot(Generic[T]):
         if not self._copy_in_redis or not mark:
             return None
         try:
-            copy = _redis().get(f"{self._key}:{mark}")
+            with asking():
+                copy = _redis().get(f"{self._key}:{mark}")
             return cast("T", json.loads(cast("str", copy))) if copy else None
         except (redis.RedisError, ValueError):
             return None
@@ -168,7 +171,8 @@ class Snapshot(Generic[T]):
         if not self._copy_in_redis or not mark:
             return
         try:
-            _redis().set(f"{self._key}:{mark}", json.dumps(value), ex=_COPY_TTL_S)
+            with asking():
+                _redis().set(f"{self._key}:{mark}", json.dumps(value), ex=_COPY_TTL_S)
         except redis.RedisError:
             log.info("no copy of %s left in Redis", self.name)
 
