@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import cast
 
 from flask import g, request
@@ -12,6 +11,7 @@ from flask import g, request
 from portal.api.access_tokens import TokenRefused, read_access_token
 from portal.api.origin import current_origin
 from portal.core.actors import Actor, ActorKind
+from portal.core.database_clock import database_now
 from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from portal.core.limits import Allowance, RequestCounter, network_of
 from portal.core.modes import Mode
@@ -125,7 +125,7 @@ def _by_key(secret: str) -> Caller | None:
 
 def caller_of_key(key: StoreKey) -> Caller | None:
     """What a key may do here and now; None when it has expired. Raises Forbidden for a foreign network."""
-    if key.is_expired(datetime.now(UTC)):
+    if key.is_expired(database_now()):
         return None
     if not key.allows_address(request.remote_addr):
         raise Forbidden("This key may not be used from your network.", code="network_not_allowed")

@@ -338,6 +338,15 @@ def look(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, An
     return run_in_one_statement(lambda: hot(sql, params)) if is_alone else hot(sql, params)
 
 
+def look_aside(sql: str) -> list[dict[str, Any]]:
+    """look(), also from within run_in_one_statement(), of whose one statement it is no part."""
+    token = _single.set(None)
+    try:
+        return look(sql)
+    finally:
+        _single.reset(token)
+
+
 def _driver_connection() -> psycopg.Connection[Any]:
     """The session's connection as the driver knows it; remembered while a transaction() is open."""
     state = _state()

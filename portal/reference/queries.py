@@ -6,10 +6,11 @@ All of it is small, so all of it is one snapshot. Whether a rate is stale is jud
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from portal.core.database_clock import database_now
 from portal.core.money import BPS
 from portal.reference import configuration as config
 from portal.reference.errors import RateUnavailable, UnknownCurrency, UnknownMethod
@@ -230,6 +231,6 @@ def current_rate(quote_currency: str, base_currency: str, direction: str) -> Rat
     rate = snapshot.get().rates.get((base_currency, quote_currency))
     if rate is None or rate.raw_micros is None or rate.source is None or rate.observed_at is None:
         raise RateUnavailable(f"There is no exchange rate for {quote_currency} to {base_currency}.")
-    if not rate.is_fresh(datetime.now(UTC)):
+    if not rate.is_fresh(database_now()):
         raise RateUnavailable(f"The exchange rate for {quote_currency} to {base_currency} is out of date.")
     return RateQuote(with_spread(rate.raw_micros, rate.spread_bps, direction), rate.source, rate.observed_at)

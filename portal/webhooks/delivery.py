@@ -7,12 +7,14 @@ out and somebody else claimed the delivery, the former holder's outcome is disca
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from portal.core.crypto import DecryptionFailed, decrypt
+from portal.core.database_clock import database_now
 from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.ids import public_id
@@ -45,6 +47,8 @@ class Claim:
     body: bytes
     secrets: tuple[str, ...]
     timeout_s: int
+    # The database's time less this process's seconds: what is signed later carries the right time.
+    clock_s: float
     is_broken: bool = False
 
 
@@ -200,6 +204,7 @@ def _claim(row: dict[str, Any], token: uuid.UUID, *, is_failing: bool) -> Claim:
         body=body,
         secrets=secrets,
         timeout_s=config.get(config.WEBHOOK_TIMEOUT_S),
+        clock_s=database_now().timestamp() - time.monotonic(),
         is_broken=is_broken,
     )
 

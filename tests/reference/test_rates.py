@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.errors import InsufficientPrivilege
@@ -17,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import db, transaction
-from portal.reference import rate_feed, service
+from portal.reference import queries, rate_feed, service
 from portal.reference.errors import RateDeviates, RateUnavailable, UnknownRatePair
 from portal.reference.models import RateHistory, RatePair
 from portal.reference.queries import current_rate, with_spread
@@ -132,14 +131,17 @@ def test_no_rate_is_refused_and_not_the_callers_fault(fiat: str) -> None:
         current_rate("XXX", "USDT", "payin")
 
 
-def test_a_stale_rate_is_refused_even_while_it_is_remembered(fiat: str) -> None:
+def test_a_stale_rate_is_refused_even_while_it_is_remembered(
+    fiat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with transaction():
         service.change_terms("USDT", fiat, service.PairTerms(stale_after_s=60))
     set_rate(fiat, 95_000_000)
     seen_at = current_rate(fiat, "USDT", "payin").observed_at
-    with time_machine.travel(seen_at + timedelta(seconds=59), tick=False):
-        assert current_rate(fiat, "USDT", "payin").micros == 95_000_000
-    with time_machine.travel(seen_at + timedelta(seconds=61), tick=False), pytest.raises(RateUnavailable):
+    monkeypatch.setattr(queries, "database_now", lambda: seen_at + timedelta(seconds=59))
+    assert current_rate(fiat, "USDT", "payin").micros == 95_000_000
+    monkeypatch.setattr(queries, "database_now", lambda: seen_at + timedelta(seconds=61))
+    with pytest.raises(RateUnavailable):
         current_rate(fiat, "USDT", "payin")
 
 

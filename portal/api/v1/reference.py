@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import Response, request
@@ -12,6 +12,7 @@ from portal.api.answers import answer
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
 from portal.api.validation import Answer, Code, Currency, Query, validated_query
+from portal.core.database_clock import database_now
 from portal.core.money import format_amount, format_rate
 from portal.orders.representation import moment
 from portal.reference.queries import (
@@ -213,7 +214,7 @@ def banks() -> Response:
 )
 def rates() -> Response:
     asked = validated_query(OfCurrency, request.args)
-    now = datetime.now(UTC)
+    now = database_now()
     known = set(_codes(asked.currency))
     return _kept([_rate(rate, now) for rate in list_rates() if rate.quote in known], _KEEP_RATES_S)
 
