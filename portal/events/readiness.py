@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,15 +42,15 @@ _asking = threading.Lock()
 _answer: tuple[float, dict[str, str]] | None = None
 
 
-def check_readiness() -> dict[str, str]:
+def check_readiness(**others: Callable[[], str]) -> dict[str, str]:
     """`ok` or what is wrong, for database, migrations, outbox, clock and queues. Takes a connection of its own.
 
-    Needs an application context. Never raises.
+    `others` are checks of packages above this one, by name; each reads. Needs an application context. Never raises.
     """
     global _answer  # noqa: PLW0603 - kept for a moment
     with _asking:
         if _answer is None or time.monotonic() - _answer[0] > KEEP_S:
-            _answer = (time.monotonic(), _look())
+            _answer = (time.monotonic(), _look(others))
         return _answer[1]
 
 
@@ -70,7 +71,7 @@ def clock_silent_s() -> float | None:
     return float(rows[0]["silent_s"]) if rows else None
 
 
-def _look() -> dict[str, str]:
+def _look(others: Mapping[str, Callable[[], str]]) -> dict[str, str]:
     try:
         release()
         with transaction():
@@ -78,7 +79,7 @@ def _look() -> dict[str, str]:
         with transaction():
             return {
                 "database": "ok", "migrations": _migrations(), "outbox": _outbox(), "clock": _clock(),
-                "queues": _queues(),
+                "queues": _queues(), **{name: check() for name, check in others.items()},
             }  # fmt: skip
     except (SQLAlchemyError, psycopg.Error) as error:
         log.warning("not ready: the database can't be written: %s", type(error).__name__)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
+from portal.core.queues import QueueName, is_paused
 from portal.events.models import Event
 from portal.orders.queries import least_id_at
 from portal.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -235,3 +236,19 @@ def how_late() -> Lateness:
 def oldest_due_age_s() -> float:
     """Seconds by which the sender is late with its most overdue delivery to a healthy endpoint; 0 if not."""
     return float(hot(_OLDEST_DUE)[0]["age_s"])
+
+
+# A sender that can't keep up still gets on; one that is stuck leaves what is due and attempts nothing.
+_STUCK_AFTER_S = 60.0
+_STUCK = f"""
+SELECT (SELECT age_s FROM ({_OLDEST_DUE}) d) > %(after)s
+       AND coalesce((SELECT at FROM webhook_attempt ORDER BY id DESC LIMIT 1), '-infinity')
+           < clock_timestamp() - make_interval(secs => %(after)s) AS is_stuck
+"""  # noqa: S608 - constant texts
+
+
+def sending_progress() -> str:
+    """`stuck` when webhooks to healthy endpoints are due for a minute and none was attempted in it; else `ok`."""
+    if is_paused(QueueName.WEBHOOKS):
+        return "ok"
+    return "stuck" if hot(_STUCK, {"after": _STUCK_AFTER_S})[0]["is_stuck"] else "ok"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from standardwebhooks import WebhookVerificationError
 
-from tests.webhooks.receiver import Receiver
+from tests.webhooks.receiver import Received, Receiver
 
 
 class Shop:
     """A receiver that counts. `delay_s` and `status` say how it answers from now on."""
 
     def __init__(self) -> None:
-        self.secret = ""
+        self.secrets: tuple[str, ...] = ()
         self.delay_s = 0.0
         self.status = 200
         # What each event said when it came first, and how often it came.
@@ -38,10 +39,18 @@ class Shop:
     def stop(self) -> None:
         self.receiver.stop()
 
+    def _verified(self, request: Received) -> Any:
+        """By the secret of one of the stores. Raises WebhookVerificationError."""
+        *others, last = self.secrets
+        for secret in others:
+            with suppress(WebhookVerificationError):
+                return request.verified_by(secret)
+        return request.verified_by(last)
+
     async def _reply(self, receiver: Receiver, writer: asyncio.StreamWriter) -> None:
         code, request = self.status, receiver.received.pop()
         try:
-            content = request.verified_by(self.secret)
+            content = self._verified(request)
             self.sends[request.id] += 1
             if self.told.setdefault(request.id, content) != content:
                 self.refused.append(f"{request.id} came with another content")
