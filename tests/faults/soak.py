@@ -151,10 +151,12 @@ def soak(minutes: float, seed: int, per_minute: float) -> int:
     os.environ.update(servers.PLAIN_SETTINGS)
     stage = Stage()
     nemesis = Nemesis(stage, random.Random(seed))
-    broken = ""
+    broken, before, after = "", {}, {}
     began_at = time.monotonic()
     try:
         stage.start()
+        # The simulator of this process looks things up there too.
+        os.environ.update(stage.environment() | {"LOG_FORMAT": "off"})
         for role in ("relay-2", "clock-2"):
             stage.add(role)
         # The first requests and jobs load what a process keeps.
