@@ -1,26 +1,40 @@
-// A bell listens only while its page is seen: over HTTP/1.1 a browser keeps six connections to a host, and pages in the
-// background would take them all. Seen again, it asks for what it missed: a stream begins with a look.
+// The live streams of the pages. A bell listens only while its page is seen: over HTTP/1.1 a browser keeps six connections
+// to a host, and pages in the background would take them all. Seen again, it asks for what it missed: a stream begins
+// with a look. The trader's queue listens always.
 "use strict";
 (() => {
-  class SeenSource {
-    constructor(url) {
+  class LiveSource {
+    constructor(url, onlyWhileSeen) {
       this.url = url;
       this.listeners = [];
       this.source = null;
-      this.follow = () => { if (document.hidden) this.pause(); else this.open(); };
+      this.wait = 1000;
+      this.isClosed = false;
+      this.onlyWhileSeen = onlyWhileSeen;
+      this.follow = () => { if (this.onlyWhileSeen && document.hidden) this.pause(); else this.open(); };
+      // A page that is left cuts its stream, which is no failure; one that comes back goes on.
+      this.leave = () => { this.pause(); setTimeout(this.follow, 2000); }; // a download leaves nothing
       document.addEventListener("visibilitychange", this.follow);
+      window.addEventListener("pageshow", this.follow);
+      for (const kind of ["beforeunload", "pagehide"]) window.addEventListener(kind, this.leave);
       this.follow();
     }
 
     open() {
-      if (this.source) return;
+      if (this.source || this.isClosed) return;
       const source = new EventSource(this.url);
       this.source = source;
-      source.onopen = (event) => { if (this.onopen) this.onopen(event); };
-      source.onerror = (event) => {
-        if (this.onerror) this.onerror(event);
-        // Given up by the browser: the extension makes a new one.
-        if (source.readyState === EventSource.CLOSED) this.close();
+      source.onopen = (event) => {
+        this.wait = 1000;
+        if (this.onopen) this.onopen(event);
+      };
+      source.onerror = () => {
+        document.dispatchEvent(new CustomEvent("live:lost"));
+        // The browser connects again by itself, until it gives up.
+        if (source.readyState !== EventSource.CLOSED) return;
+        this.pause();
+        setTimeout(this.follow, this.wait);
+        this.wait = Math.min(this.wait * 2, 64000);
       };
       for (const [kind, listener] of this.listeners) source.addEventListener(kind, listener);
     }
@@ -31,7 +45,10 @@
     }
 
     close() {
+      this.isClosed = true;
       document.removeEventListener("visibilitychange", this.follow);
+      window.removeEventListener("pageshow", this.follow);
+      for (const kind of ["beforeunload", "pagehide"]) window.removeEventListener(kind, this.leave);
       this.pause();
     }
 
@@ -48,6 +65,5 @@
     }
   }
 
-  const plain = window.htmx.createEventSource;
-  window.htmx.createEventSource = (url) => (url.endsWith("/notifications/stream") ? new SeenSource(url) : plain(url));
+  window.htmx.createEventSource = (url) => new LiveSource(url, url.endsWith("/notifications/stream"));
 })();

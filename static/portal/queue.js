@@ -254,7 +254,7 @@
     say(connection.dataset.live);
     window.htmx.trigger("#refresher", "refresh-queue");
   });
-  document.addEventListener("htmx:sseError", () => say(connection.dataset.slow));
+  document.addEventListener("live:lost", () => say(connection.dataset.slow));
 
   readClock(board());
   known = new Set(calls());

@@ -30,6 +30,18 @@ def hide(page: Page, *, hidden: bool) -> None:
     )
 
 
+def test_who_walks_about_leaves_no_error_behind(committed_db: Flask, chromium: Browser, site: str) -> None:
+    """A page that is left cuts its stream, which is nobody's failure; who stays after all is told on."""
+    page = sign_in(chromium, site, new_user(Role.ADMIN), "/account")
+    complaints = complaints_of(page)
+    for path in ("/admin", "/account", "/admin/people", "/account/notifications") * 2:
+        with page.expect_response("**/account/notifications/stream"):
+            page.goto(f"{site}{path}")
+    with page.expect_response("**/account/notifications/stream"):
+        page.evaluate("window.dispatchEvent(new Event('beforeunload'))")
+    assert complaints == []
+
+
 def test_the_bell_counts_by_itself_and_leads_to_what_happened(
     committed_db: Flask, chromium: Browser, site: str
 ) -> None:
