@@ -41,6 +41,16 @@ from portal.web.origin import current_origin
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 
 
+# What no route of the API asks for is not offered.
+_SCOPES = {
+    Scope.ORDERS_READ: _l("See orders, and what can be served now"),
+    Scope.ORDERS_WRITE: _l("Create payins, cancel them, send receipts"),
+    Scope.PAYOUTS_WRITE: _l("Create payouts and confirm them"),
+    Scope.BALANCES_READ: _l("See balances and ledger entries"),
+    Scope.WEBHOOKS_WRITE: _l("Change where webhooks go"),
+}
+
+
 class KeyForm(PageForm):
     store = SelectField(_l("Store"))
     mode = SelectField(_l("Mode"), choices=[("test", _l("Test")), ("live", _l("Live"))])
@@ -74,9 +84,8 @@ def _form(**values: object) -> KeyForm | None:
         return None
     form = KeyForm(request.form if request.method == "POST" else None, **values)
     form.store.choices = [(public_id("st", store.id), store.name) for store, _scopes in issuable]
-    form.scopes.choices = [
-        (scope.value, scope.value) for scope in sorted(set().union(*(s for _, s in issuable)))
-    ]
+    may = set().union(*(scopes for _store, scopes in issuable))
+    form.scopes.choices = [(scope.value, words) for scope, words in _SCOPES.items() if scope in may]
     return form
 
 

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from portal.api.operations import operation_of
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
@@ -54,6 +55,17 @@ def join(desk: Desk, role: MemberRole) -> Member:
     browser = desk.new_browser()
     assert browser.sign_in(user.email).status_code == 303
     return Member(user, browser, desk.scene.store_id)
+
+
+def test_every_scope_that_the_api_asks_for_is_offered_in_words_and_no_other(app: Flask) -> None:
+    asked = {one.scope for view in app.view_functions.values() if (one := operation_of(view)) and one.scope}
+    with app.app_context():
+        page = join(open_desk(app), MemberRole.OWNER).browser.get(PAGE).get_data(as_text=True)
+    offered = re.findall(
+        r'name="scopes" value="([^"]+)"[^>]*><span class="form-check-label">(.+?) <code>', page
+    )
+    assert {scope for scope, _words in offered} == {scope.value for scope in asked}
+    assert all(" " in words for _scope, words in offered)
 
 
 def keys_of(store_id: uuid.UUID) -> list[dict[str, object]]:
