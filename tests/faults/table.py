@@ -40,6 +40,11 @@ def promises() -> dict[str, str]:
     return {row[1]: row[3].strip() for row in _ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
 
 
+def rows_of() -> dict[str, str]:
+    """Number of each row, and how the document says that it is tested."""
+    return {row[1]: row[4].strip() for row in _ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
+
+
 def lines_of(reports: list[pytest.TestReport]) -> list[Line]:
     """One for each number, in order."""
     lines = {number: Line(number, promise) for number, promise in promises().items()}

@@ -1,0 +1,41 @@
+"""The page of faults and the tests that show it agree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from tests.faults.table import Line, promises, rows_of
+
+HERE = Path(__file__).parent
+
+
+def shown_here() -> set[str]:
+    """The numbers that the tests beside this one name."""
+    found: set[str] = set()
+    for path in HERE.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.proves":
+                found |= {str(given.value) for given in node.args if isinstance(given, ast.Constant)}
+    return found & set(promises())
+
+
+def test_the_page_has_all_36_with_a_promise() -> None:
+    assert list(promises()) == [f"F{n}" for n in range(1, 37)]
+    assert all(promises().values())
+
+
+def test_the_page_says_how_each_number_is_tested() -> None:
+    told = {number for number, how in rows_of().items() if how}
+    assert shown_here() - told == set(), "tested, and the page does not say how"
+
+
+def test_a_number_is_kept_only_when_something_ran_and_nothing_failed() -> None:
+    line = Line("F1", "a promise")
+    assert line.result == "not run"
+    line.skipped.append("no root")
+    assert line.result == "not here"
+    line.rounds = 3
+    assert line.result == "kept, in part"
+    line.failed.append("test")
+    assert line.result == "BROKEN"
