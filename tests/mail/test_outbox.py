@@ -100,6 +100,7 @@ def test_a_rolled_back_transaction_sends_nothing(smtp: SmtpTransport, server: Sm
     assert server.arrived == []
 
 
+@pytest.mark.proves("F27")
 def test_a_busy_server_is_tried_again_later_and_given_up_in_the_end(
     smtp: SmtpTransport, server: SmtpServer
 ) -> None:

@@ -136,6 +136,7 @@ def test_an_empty_file_and_a_too_large_one_are_refused() -> None:
         check_receipt(b"\x89PNG" + b"0" * 2000, max_bytes=2000)
 
 
+@pytest.mark.proves("F28")
 def test_the_decoder_may_not_write_files_or_take_a_gigabyte(tmp_path: Path) -> None:
     import subprocess
     import sys

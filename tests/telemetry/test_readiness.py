@@ -103,6 +103,7 @@ def test_f36_not_ready_when_the_clock_is_silent(site: FlaskClient) -> None:
     assert checks_of(site, 503)["clock"] == "silent"
 
 
+@pytest.mark.proves("F17")
 def test_f17_with_all_connections_taken_it_is_alive_and_not_ready(
     site: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,7 +191,8 @@ class TestOutcomes:
         answered(claim()[0], status, retry_after="120")
         assert 115 < seconds_left(stage, endpoint) < 121
 
-    def test_the_whole_schedule_and_then_no_more(self, stage: Stage) -> None:
+    @pytest.mark.proves("F26")
+def test_the_whole_schedule_and_then_no_more(self, stage: Stage) -> None:
         endpoint, _ = stage.endpoint()
         stage.happen_and_relay(endpoint.store_id)
         pauses = []
@@ -228,7 +229,8 @@ class TestThreeDaysOfNothingButFailures:
         for claimed in claim_any():
             answered(claimed, 500)
 
-    def test_they_disable_the_endpoint_and_a_replay_restores_everything(self, stage: Stage) -> None:
+    @pytest.mark.proves("F26")
+def test_they_disable_the_endpoint_and_a_replay_restores_everything(self, stage: Stage) -> None:
         endpoint, _ = stage.endpoint()
         started_at = datetime.now(UTC) - timedelta(days=4)
         for _ in range(6):

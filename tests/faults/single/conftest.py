@@ -29,6 +29,9 @@ BOUNDS = {
 # What the driver waits for beyond the statement's time, and for a new connection.
 WITHIN_S = 8.0
 
+# Databases in which rows were edited by hand and put back: who wrote them does not tell when they were made.
+EDITED: set[str] = set()
+
 
 @dataclass
 class Site:
@@ -66,7 +69,7 @@ class Site:
 
     def prove(self) -> None:
         with self.connection() as connection:
-            assert [str(found) for found in broken(connection)] == []
+            assert [str(found) for found in broken(connection, is_copy=self.url in EDITED)] == []
 
 
 @pytest.fixture
