@@ -430,7 +430,7 @@ class TestTls:
             either(f"https://shop.example:{server.port}/", lookup=answers("127.0.0.1"), ssl_context=trusting)
 
     @pytest.mark.proves("F25")
-def test_an_expired_certificate_is_refused(self, either: Callable[..., Answer]) -> None:
+    def test_an_expired_certificate_is_refused(self, either: Callable[..., Answer]) -> None:
         serving, trusting = self_signed("shop.example", days=-1)
         with receiver(says(OK), serving) as server, pytest.raises((PostFailed, FetchFailed)):
             either(f"https://shop.example:{server.port}/", lookup=answers("127.0.0.1"), ssl_context=trusting)

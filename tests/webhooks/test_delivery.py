@@ -192,7 +192,7 @@ class TestOutcomes:
         assert 115 < seconds_left(stage, endpoint) < 121
 
     @pytest.mark.proves("F26")
-def test_the_whole_schedule_and_then_no_more(self, stage: Stage) -> None:
+    def test_the_whole_schedule_and_then_no_more(self, stage: Stage) -> None:
         endpoint, _ = stage.endpoint()
         stage.happen_and_relay(endpoint.store_id)
         pauses = []
@@ -230,7 +230,7 @@ class TestThreeDaysOfNothingButFailures:
             answered(claimed, 500)
 
     @pytest.mark.proves("F26")
-def test_they_disable_the_endpoint_and_a_replay_restores_everything(self, stage: Stage) -> None:
+    def test_they_disable_the_endpoint_and_a_replay_restores_everything(self, stage: Stage) -> None:
         endpoint, _ = stage.endpoint()
         started_at = datetime.now(UTC) - timedelta(days=4)
         for _ in range(6):

@@ -178,7 +178,7 @@ class TestReceiversThatMisbehave:
         return line, kept.error
 
     @pytest.mark.proves("F25")
-def test_one_that_hangs_is_cut_off_at_the_deadline(self, stage: Stage) -> None:
+    def test_one_that_hangs_is_cut_off_at_the_deadline(self, stage: Stage) -> None:
         stage.allow_seconds(1)
         with receiver(hang) as shop:
             line, error = self.failing(stage, shop)
@@ -196,7 +196,7 @@ def test_one_that_hangs_is_cut_off_at_the_deadline(self, stage: Stage) -> None:
         assert inside.received == []
 
     @pytest.mark.proves("F25")
-def test_one_that_never_stops_talking_costs_no_memory(self, stage: Stage) -> None:
+    def test_one_that_never_stops_talking_costs_no_memory(self, stage: Stage) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with receiver(flood) as shop, sending(stage):
             endpoint, _ = stage.endpoint(shop.url)
@@ -235,7 +235,7 @@ def test_one_that_never_stops_talking_costs_no_memory(self, stage: Stage) -> Non
 
 class TestManyAtOnce:
     @pytest.mark.proves("F25")
-def test_dead_endpoints_do_not_delay_another_one(self, stage: Stage) -> None:
+    def test_dead_endpoints_do_not_delay_another_one(self, stage: Stage) -> None:
         stage.allow_seconds(4)
         with receiver(hang) as dead, receiver() as alive:
             hanging = [stage.endpoint(dead.url)[0] for _ in range(10)]
