@@ -58,10 +58,15 @@ def lines_of(reports: list[pytest.TestReport]) -> list[Line]:
             elif report.skipped:
                 line.skipped.append(_reason(report))
             elif report.when == "call":
-                did, rounds = told.get(DONE, (name.removeprefix("test_").replace("_", " "), 1))
-                line.did.append(did)
+                did, rounds = told.get(DONE, (_words_of(name), 1))
+                line.did += [did] if did not in line.did else []
                 line.rounds += rounds
     return list(lines.values())
+
+
+def _words_of(test: str) -> str:
+    """A test's name as the sentence that it is, without its parameters."""
+    return test.partition("[")[0].removeprefix("test_").replace("_", " ")
 
 
 def _reason(report: pytest.TestReport) -> str:
