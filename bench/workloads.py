@@ -6,7 +6,17 @@ import os
 import time
 from collections.abc import Callable
 
-from bench import background, confirming, creating, growth, matching, payment_page, servers, signing_in
+from bench import (
+    background,
+    confirming,
+    creating,
+    growth,
+    matching,
+    payment_page,
+    recovery,
+    servers,
+    signing_in,
+)
 from bench.apps import app_for
 from bench.databases import Databases, log_of, postmaster_of
 from bench.run import Run
@@ -25,6 +35,8 @@ NAMES = (
     "outbox",
     "webhooks",
     "jobs",
+    "recovery",
+    "memory",
 )
 
 
@@ -45,6 +57,8 @@ def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past:
             "outbox": lambda: background.measure_outbox(run),
             "webhooks": lambda: background.measure_webhooks(run),
             "jobs": lambda: background.measure_jobs(run),
+            "recovery": lambda: recovery.measure(run),
+            "memory": lambda: recovery.measure_memory(run),
         }
         for name in NAMES:
             if only and name not in only:
