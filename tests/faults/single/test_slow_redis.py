@@ -93,6 +93,8 @@ def test_money_goes_on_beside_a_redis_that_is_no_use(site: Site, redis_behind: P
         case _:
             redis_behind.reset()
     times = [seconds for turn in range(ROUNDS) for seconds in work(site, 1000 + turn)]
-    assert max(times) < A_REQUEST_S, times
+    # One finds out, perhaps with a new connection to open; the others go on without.
+    assert sum(seconds > A_REQUEST_S for seconds in times) <= 1, times
+    assert max(times) < 2 * A_REQUEST_S, times
     assert statistics.median(times) < 0.35, times
     redis_behind.mend()
