@@ -33,16 +33,34 @@ def leads() -> ResponseReturnValue:
     return _work_page(leads_list())
 
 
+@blueprint.get("/leads.csv")
+@requires(Permission.PERSON_EXPORT)
+def export_leads() -> ResponseReturnValue:
+    return export(leads_list().listing)
+
+
 @blueprint.get("/traders")
 @requires(Permission.TRADER_VIEW)
 def traders() -> ResponseReturnValue:
     return _work_page(traders_list())
 
 
+@blueprint.get("/traders.csv")
+@requires(Permission.PERSON_EXPORT)
+def export_traders() -> ResponseReturnValue:
+    return export(traders_list().listing)
+
+
 @blueprint.get("/merchants")
 @requires(Permission.MERCHANT_VIEW)
 def merchants() -> ResponseReturnValue:
     return _work_page(merchants_list())
+
+
+@blueprint.get("/merchants.csv")
+@requires(Permission.PERSON_EXPORT)
+def export_merchants() -> ResponseReturnValue:
+    return export(merchants_list().listing)
 
 
 def _work_page(work: WorkList) -> ResponseReturnValue:

@@ -12,9 +12,11 @@ from uuid import UUID
 from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_login import current_user
 
 from portal.core.keyset import RANK, Page
 from portal.core.modes import Mode
+from portal.core.permissions import Permission
 from portal.merchants.staff_list import MerchantLine, page_of_merchants
 from portal.orders.turnover import (
     NOTHING,
@@ -112,7 +114,9 @@ class WorkList:
             fetch=self.fetch,
             cursor=lambda row, _asked: (row.line.sort_key, str(row.id)),
             endpoint=f"admin.{self.name}",
-            export_endpoint=None,
+            export_endpoint=f"admin.export_{self.name}"
+            if current_user.can(Permission.PERSON_EXPORT)
+            else None,
             default_sort="name",
             title=self.title,
             empty_title=_l("Nobody is here yet"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 import uuid
 
@@ -70,6 +72,31 @@ def test_who_turned_over_most_stands_first_on_every_list(office: Office, desk: D
     for path in ("/admin/leads?sort=-turnover", "/admin/merchants?sort=-turnover", "/admin/merchants?sort=-stores",
                  "/admin/leads?sort=-traders&state=online", "/admin/merchants?state=offline"):  # fmt: skip
         assert walked(office, path) is not None
+
+
+def rows_of(office: Office, path: str) -> list[list[str]]:
+    answer = office.browser.get(path)
+    assert answer.mimetype == "text/csv"
+    return list(csv.reader(io.StringIO(answer.get_data(as_text=True).removeprefix("\ufeff"))))
+
+
+def test_the_files_hold_every_line_of_the_lists_once_with_its_turnover(office: Office, desk: Desk) -> None:
+    word = many(desk, 620)
+    with transaction():
+        hot(
+            "UPDATE trader SET name = %(word)s || ' Tara' WHERE id = %(id)s",
+            {"word": word, "id": desk.trader.id},
+        )
+    order = desk.payin(claimed=True)
+    desk.browser.post(path_of(order, "confirmation"))
+    head, *lines = rows_of(office, f"/admin/traders.csv?q={word}&sort=-turnover&columns=turnover")
+    assert head == ["Name", "Turnover", "Turnover (currency)"]
+    assert len(lines) == 621
+    assert lines[0][0] == f"{word} Tara"
+    assert lines[0][1].startswith("15.78")
+    lead = new_user(Role.LEAD)
+    assert [line[0] for line in rows_of(office, f"/admin/leads.csv?q={lead.email}")[1:]] == [lead.name]
+    assert len(rows_of(office, "/admin/merchants.csv?sort=-turnover")) > 1
 
 
 def test_beyond_any_number_of_lines_the_list_and_its_counts_are_whole(office: Office, desk: Desk) -> None:
