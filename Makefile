@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Which lock the environment was installed from; written last, so that an interrupted set-up is done again.
 INSTALLED := $(VENV)/installed-from
-JOBS ?= 2
+# One more than the cores of a small machine: some tests wait for leases and processes.
+JOBS ?= 3
 # Compiled code is kept: else each of the processes that a demo or the tests start compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
