@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from portal.core.db import hot
 from portal.core.ids import public_id
 from portal.core.queues import MOST, Backlog, QueueName
-from portal.events import backlog as events
-from portal.mail import backlog as mail
+from portal.events.backlog import EVENTS
+from portal.mail.backlog import MAIL
 from portal.orders import backlog as matching
 from portal.webhooks import backlog as webhooks
 
@@ -21,7 +22,11 @@ _UPKEEP = """
 SELECT count(*) AS depth FROM (
     (SELECT 1 FROM ledger_unfolded LIMIT %(most)s) UNION ALL (SELECT 1 FROM audit_unsealed LIMIT %(most)s)) w
 """
-_DEAD = {QueueName.EVENTS: events, QueueName.WEBHOOKS: webhooks, QueueName.MAIL: mail}
+_DEAD: Mapping[QueueName, Callable[[int], list[dict[str, Any]]]] = {
+    QueueName.EVENTS: EVENTS.list_dead,
+    QueueName.WEBHOOKS: webhooks.list_dead,
+    QueueName.MAIL: MAIL.list_dead,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,9 @@ def list_queues() -> list[QueueState]:
     stops = {row["queue"]: row for row in hot(_STOPS)}
     found = {
         QueueName.MATCHING: matching.backlog(),
-        QueueName.EVENTS: events.backlog(),
+        QueueName.EVENTS: EVENTS.backlog(),
         QueueName.WEBHOOKS: webhooks.backlog(),
-        QueueName.MAIL: mail.backlog(),
+        QueueName.MAIL: MAIL.backlog(),
         QueueName.MAINTENANCE: Backlog(hot(_UPKEEP, {"most": MOST})[0]["depth"], 0.0, 0.0, 0, 0, None),
     }
     return [_state(name, backlog, stops.get(name.value)) for name, backlog in found.items()]
@@ -68,8 +73,8 @@ def _state(name: QueueName, backlog: Backlog, stop: dict[str, Any] | None) -> Qu
 
 def list_dead_letters(queue: QueueName, limit: int = 50) -> list[DeadLetter]:
     """What this queue gave up, the latest first; nothing for a queue whose work can't die."""
-    source = _DEAD.get(queue)
-    return [_letter(row) for row in source.list_dead(limit)] if source else []
+    list_dead = _DEAD.get(queue)
+    return [_letter(row) for row in list_dead(limit)] if list_dead else []
 
 
 def _letter(row: dict[str, Any]) -> DeadLetter:

@@ -11,8 +11,8 @@ from portal.core.actors import Actor
 from portal.core.db import hot
 from portal.core.errors import Conflict
 from portal.core.queues import QueueName, StopState
-from portal.events import backlog as events
-from portal.mail import backlog as mail
+from portal.events.backlog import EVENTS
+from portal.mail.backlog import MAIL
 from portal.orders import backlog as matching
 from portal.webhooks import backlog as webhooks
 
@@ -31,14 +31,14 @@ _DRAINED = (
 )
 _HAS_DUE: Mapping[str, Callable[[datetime], bool]] = {
     QueueName.MATCHING.value: matching.has_due,
-    QueueName.EVENTS.value: events.has_due,
+    QueueName.EVENTS.value: EVENTS.has_due,
     QueueName.WEBHOOKS.value: webhooks.has_due,
-    QueueName.MAIL.value: mail.has_due,
+    QueueName.MAIL.value: MAIL.has_due,
 }
 _REPLAYS: Mapping[QueueName, Callable[[Sequence[uuid.UUID] | None, int], int]] = {
-    QueueName.EVENTS: events.replay,
+    QueueName.EVENTS: EVENTS.replay,
     QueueName.WEBHOOKS: webhooks.replay,
-    QueueName.MAIL: mail.replay,
+    QueueName.MAIL: MAIL.replay,
 }
 
 
