@@ -14,7 +14,8 @@ COPY migrations migrations
 COPY static static
 COPY templates templates
 COPY portal portal
-ENV PATH=/venv/bin:$PATH FLASK_APP=wsgi:app ENVIRONMENT=production PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TZ=UTC
+ENV PATH=/venv/bin:$PATH FLASK_APP=wsgi:app ENVIRONMENT=production PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TZ=UTC \
+    MALLOC_ARENA_MAX=2
 # docker build --build-arg RELEASE=$(git rev-parse --short HEAD)
 ARG RELEASE=
 ENV RELEASE=$RELEASE
