@@ -255,8 +255,8 @@ def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are counted as if a test took no time: no minute turns in its middle, on however slow a machine."""
     from portal.core import limits
 
-    started = time.time()
-    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: started))
+    started, passed = time.time(), time.monotonic()
+    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: started, monotonic=lambda: passed))
 
 
 @pytest.fixture

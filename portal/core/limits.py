@@ -105,9 +105,11 @@ class RequestCounter:
                     return 0
                 count = self._counts[subject] = _Count()
             count.unsent += weight
-            is_due = now >= self._sync_at
+            # Not by the wall clock: set back by an hour, it would keep each process to itself for as long.
+            since_start = time.monotonic()
+            is_due = since_start >= self._sync_at
             if is_due:
-                self._sync_at = now + SYNC_S
+                self._sync_at = since_start + SYNC_S
         if is_due:
             self._sync()
         return count.everywhere + count.unsent
@@ -126,7 +128,7 @@ class RequestCounter:
                 totals = self._add(window, [(subject, unsent) for subject, _, unsent in sent])
         except redis.RedisError:
             log.warning("requests are counted by each process alone: Redis does not answer")
-            self._sync_at = time.time() + SYNC_AGAIN_AFTER_FAILURE_S
+            self._sync_at = time.monotonic() + SYNC_AGAIN_AFTER_FAILURE_S
             return
         with self._lock:
             for (_, count, unsent), total in zip(sent, totals, strict=True):

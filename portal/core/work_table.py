@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from portal.core.db import hot
@@ -41,6 +41,13 @@ class WorkTable:
         )
         return Backlog(**found[0])
 
+    def after_clock_set_back(self, by: timedelta) -> None:
+        """What was to wait, or is leased, by a time that is now further off waits as long as was meant.
+
+        Needs transaction().
+        """
+        set_work_back(self.name, by)
+
     def list_dead(self, limit: int) -> list[dict[str, Any]]:
         """What was given up, the latest first."""
         return hot(
@@ -70,3 +77,18 @@ class WorkTable:
         """Whether something that was due at this moment still waits."""
         sql = f"SELECT EXISTS (SELECT 1 FROM {self.name} WHERE state = 'pending' AND next_at <= %(at)s) AS waits"  # noqa: S608 - constants
         return bool(hot(sql, {"at": at})[0]["waits"])
+
+
+def set_work_back(table: str, by: timedelta) -> None:
+    """Move the times of a table's pending rows back with the database's clock. Needs transaction().
+
+    `table` (a constant) has `state`, `next_at` and `lease_until`.
+    """
+    hot(
+        f"""
+        UPDATE {table} SET next_at = least(next_at, greatest(next_at - %(by)s, clock_timestamp())),
+               lease_until = lease_until - %(by)s
+        WHERE state = 'pending' AND (next_at > clock_timestamp() OR lease_until > clock_timestamp() + %(by)s)
+        """,  # noqa: S608 - a constant
+        {"by": by},
+    )

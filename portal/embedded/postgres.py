@@ -37,11 +37,21 @@ STOP_TIMEOUT_S = 30
 
 
 class EmbeddedPostgres:
-    """One server for one directory. Durable (fsync stays on) unless `gucs` says otherwise."""
+    """One server for one directory. Durable (fsync stays on) unless `gucs` says otherwise.
 
-    def __init__(self, root: Path, *, gucs: Mapping[str, str] | None = None) -> None:
+    `environment` is what the server gets on top of what it needs.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        gucs: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._root = root.resolve()
         self._gucs = DEFAULTS | dict(gucs or {})
+        self._environment = dict(environment or {})
         self._account = server_account(self._root / "data")
         self._home = self._root
 
@@ -147,7 +157,7 @@ class EmbeddedPostgres:
             # The server inherits these: a pipe would never end while it lives.
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"} | self._environment,
             check=False,
         )
         if check and result.returncode != 0:

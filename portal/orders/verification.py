@@ -23,7 +23,7 @@ def _lawful_steps() -> str:
 
 
 # Notes in a timeline that move nothing; some are written without the order's lock.
-_STILL = "('method_chosen', 'deadline_extended', 'clock_moved', 'receipt_added', 'requisite_shown')"
+_STILL = "('method_chosen', 'deadline_extended', 'deadline_corrected', 'clock_moved', 'receipt_added', 'requisite_shown')"
 
 # A trader's deposit holds what their open payins hold; a store's balance what its open payouts hold.
 _HELD = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
@@ -44,6 +44,15 @@ _REPLAYS: Mapping[QueueName, Callable[[Sequence[uuid.UUID] | None, int], int]] =
 
 class NothingToReplay(Conflict):
     code, title = "nothing_to_replay", "There is nothing here that could be tried again"
+
+
+def after_clock_set_back(by: timedelta) -> None:
+    """What waits in the queues waits as long as was meant when the database's clock was set back by so much.
+
+    Needs transaction().
+    """
+    for set_back in (EVENTS.after_clock_set_back, webhooks.after_clock_set_back, MAIL.after_clock_set_back):
+        set_back(by)
 
 
 def pause_queue(queue: QueueName, reason: str, *, actor: Actor) -> bool:

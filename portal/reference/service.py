@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
-from portal.core.db import after_commit, db
+from portal.core.db import after_commit, db, hot
 from portal.core.egress import EgressPolicy, EgressRefused, parse_target
 from portal.core.errors import ValidationFailed
 from portal.core.hints import hint
@@ -23,6 +23,13 @@ from portal.reference.queries import snapshot, with_spread
 # A rate is refused outside of these: what lies there is a slip of the finger or a broken feed.
 MIN_RATE_MICROS = 100
 MAX_RATE_MICROS = 10**13
+
+_RATES_SET_BACK = """
+UPDATE rate_pair
+   SET observed_at = CASE WHEN observed_at > clock_timestamp() THEN observed_at - %(by)s ELSE observed_at END,
+       next_refresh_at = least(next_refresh_at, clock_timestamp())
+ WHERE observed_at > clock_timestamp() OR next_refresh_at > clock_timestamp()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,14 @@ def get_pair(base: str, quote: str, *, lock: bool = False) -> RatePair:
     if pair is None:
         raise UnknownRatePair(f"There is no pair {quote}/{base}.")
     return pair
+
+
+def after_clock_set_back(by: timedelta) -> None:
+    """Rates are as old as they were, and are fetched when they were to be, when the database's clock was set back.
+
+    Else a rate would stay in force, and newer ones be refused as older, for as long. Needs transaction().
+    """
+    hot(_RATES_SET_BACK, {"by": by})
 
 
 def set_rate(

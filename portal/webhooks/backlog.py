@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from portal.core.db import hot
 from portal.core.queues import MOST, Backlog
+from portal.core.work_table import set_work_back
 
 _BACKLOG = """
 SELECT p.depth, p.oldest_s, p.late_s, p.failing, r.per_minute,
@@ -53,6 +54,11 @@ SELECT EXISTS (
 
 def backlog() -> Backlog:
     return Backlog(**hot(_BACKLOG, {"most": MOST})[0])
+
+
+def after_clock_set_back(by: timedelta) -> None:
+    """Deliveries wait as long as was meant when the database's clock was set back. Needs transaction()."""
+    set_work_back("webhook_delivery", by)
 
 
 def list_dead(limit: int) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.core.crypto import DecryptionFailed, decrypt
-from portal.core.database_clock import database_now
 from portal.core.db import hot
 from portal.core.errors import NotFound
 from portal.core.ids import public_id
@@ -96,7 +95,8 @@ WITH picked AS (
 )
 SELECT c.id, c.endpoint_id, c.event_id, c.attempts, e.url, e.secret_encrypted, e.former_secret_encrypted,
        e.former_secret_until > clock_timestamp() AS former_is_valid,
-       v.type, v.mode, v.created_at, v.data, v.requisite_id
+       v.type, v.mode, v.created_at, v.data, v.requisite_id,
+       extract(epoch FROM clock_timestamp())::float8 AS claimed_at_s
 FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id JOIN event v ON v.id = c.event_id
 ORDER BY c.next_at
 """
@@ -182,10 +182,11 @@ def claim_deliveries(
             "token": token,
         },
     )
-    return [_claim(row, token, is_failing=failing) for row in rows]
+    read_at = time.monotonic()
+    return [_claim(row, token, read_at, is_failing=failing) for row in rows]
 
 
-def _claim(row: dict[str, Any], token: uuid.UUID, *, is_failing: bool) -> Claim:
+def _claim(row: dict[str, Any], token: uuid.UUID, read_at: float, *, is_failing: bool) -> Claim:
     try:
         secrets, body, is_broken = _secrets(row), event_body(row), False
     except (DecryptionFailed, NotFound):
@@ -204,7 +205,7 @@ def _claim(row: dict[str, Any], token: uuid.UUID, *, is_failing: bool) -> Claim:
         body=body,
         secrets=secrets,
         timeout_s=config.get(config.WEBHOOK_TIMEOUT_S),
-        clock_s=database_now().timestamp() - time.monotonic(),
+        clock_s=row["claimed_at_s"] - read_at,
         is_broken=is_broken,
     )
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from threading import Event, Thread
 
 import psycopg
@@ -21,7 +22,7 @@ from portal.audit.heads import export_head
 from portal.audit.sealing import FULL as FULL_SEAL
 from portal.audit.sealing import seal_waiting
 from portal.core import metrics
-from portal.core.db import release, transaction
+from portal.core.db import release, take_time, transaction
 from portal.core.idempotency import delete_old_keys
 from portal.core.presence import at_work, present
 from portal.core.queues import QueueName, paused_queues
@@ -36,9 +37,11 @@ from portal.notifications.service import forget_old_notifications
 from portal.orders.proof import prove_ledger_when_due
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import beat, free_limits
+from portal.queues.service import after_clock_set_back as queues_after_set_back
 from portal.queues.service import finish_draining
 from portal.reference import configuration as config
 from portal.reference.jobs import refresh_due_rates
+from portal.reference.service import after_clock_set_back as reference_after_set_back
 from portal.settings import get_settings
 from portal.traders.verification import expire_verifications
 
@@ -67,9 +70,18 @@ class Duty:
 
 
 def _beat() -> int:
-    outage = beat(config.get(config.OUTAGE_THRESHOLD_S))
-    if outage is not None:
-        log.warning("the clock was silent; open deadlines were moved", extra={"silence": str(outage)})
+    moved = beat(config.get(config.OUTAGE_THRESHOLD_S))
+    if moved is None:
+        return 0
+    if moved > timedelta():
+        log.warning("the clock was silent; open deadlines were moved", extra={"silence": str(moved)})
+        return 0
+    log.warning("the database's clock was set back; deadlines move with it", extra={"by": str(-moved)})
+    # Apart from the beat: however much there is to move, deadlines go on.
+    with transaction():
+        take_time()
+        reference_after_set_back(-moved)
+        queues_after_set_back(-moved)
     return 0
 
 

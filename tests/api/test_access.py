@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -254,6 +256,20 @@ def test_two_processes_count_together() -> None:
         one.hit("k", 8)
         last = two.hit("k", 8)
     assert last.is_exceeded
+
+
+def test_processes_count_together_when_the_wall_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from portal.core import limits
+
+    wall, passed = time.time(), time.monotonic()
+    name = uuid.uuid4().hex
+    one, two = limits.RequestCounter(name), limits.RequestCounter(name)
+    for now, seconds in ((wall, 0), (wall - 3600, 1), (wall - 3600, 2)):
+        clock = SimpleNamespace(time=lambda now=now: now, monotonic=lambda seconds=seconds: passed + seconds)
+        monkeypatch.setattr(limits, "time", clock)
+        one.count("k", 3)
+        counted = two.count("k")
+    assert counted == 8
 
 
 def test_without_redis_each_process_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:

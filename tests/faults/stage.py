@@ -33,6 +33,7 @@ from portal.settings import child_environment
 from portal.workers.supervisor import flask, gunicorn
 from tests.faults import invariants
 from tests.faults.load import Load
+from tests.faults.movable_clock import MovableClock
 from tests.faults.processes import ROOT, Actor, descendants, wait_until
 from tests.faults.shop import Shop
 from tests.servers import PLAIN_SETTINGS, create_database
@@ -80,16 +81,23 @@ _AT_REST = {
 
 
 class Stage:
-    """Start it once; whoever uses it leaves it at rest (`quiesce`)."""
+    """Start it once; whoever uses it leaves it at rest (`quiesce`).
 
-    def __init__(self) -> None:
+    With `has_movable_clock`, PostgreSQL and all processes believe `clock`.
+    """
+
+    def __init__(self, *, has_movable_clock: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nostro-faults-"))
         # PostgreSQL's own user has to pass through; what is inside is private.
         self.folder.chmod(0o711)
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.shop = Shop()
-        self.postgres = EmbeddedPostgres(self.folder / "postgres", gucs={"max_connections": "150"})
+        self.clock = MovableClock(self.folder / "clock") if has_movable_clock else None
+        self._time = self.clock.environment if self.clock else {}
+        self.postgres = EmbeddedPostgres(
+            self.folder / "postgres", gucs={"max_connections": "150"}, environment=self._time
+        )
         self.redis = EmbeddedRedis(self.folder / "redis")
         self.database_url = self.redis_url = ""
         self.world: dict[str, Any] = {}
@@ -144,7 +152,7 @@ class Stage:
 
     def environment(self) -> dict[str, str]:
         """The settings of every process of the stage."""
-        return child_environment() | PLAIN_SETTINGS | {
+        return child_environment() | PLAIN_SETTINGS | self._time | {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "PUBLIC_URL": self.base_url,

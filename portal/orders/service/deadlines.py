@@ -131,6 +131,22 @@ WITH moved AS (
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
 SELECT id, 'deadline_extended', status, status, 'system', 'outage' FROM moved
 """
+_SET_BACK = """
+WITH moved AS (
+  UPDATE orders SET due_at = due_at - %(by)s, version = version + 1, updated_at = now(),
+         match_by = CASE WHEN match_by = due_at THEN match_by - %(by)s ELSE match_by END,
+         pay_by = CASE WHEN pay_by = due_at THEN pay_by - %(by)s ELSE pay_by END,
+         confirm_by = CASE WHEN confirm_by = due_at THEN confirm_by - %(by)s ELSE confirm_by END
+   WHERE due_at IS NOT NULL AND updated_at > now()
+  RETURNING id, status
+)
+INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
+SELECT id, 'deadline_corrected', status, status, 'system', 'clock_set_back' FROM moved
+"""
+_WINDOWS_BACK = """
+UPDATE orders SET window_leaves_at = window_leaves_at - %(by)s WHERE window_leaves_at > now() AND updated_at > now()
+"""
+_RETRIES_NOW = "UPDATE orders SET retry_at = now() WHERE retry_at > now()"
 _BEAT = """
 INSERT INTO heartbeat (role) VALUES ('clock')
 ON CONFLICT (role) DO UPDATE SET beat_at = clock_timestamp()
@@ -140,16 +156,25 @@ SELECT beat_at, clock_timestamp() - beat_at AS gap FROM heartbeat WHERE role = '
 """
 
 
-def beat(outage_threshold_s: int) -> timedelta | None:
-    """Say that the clock runs. After a longer silence every deadline that was open then moves by its length.
+def beat(threshold_s: int) -> timedelta | None:
+    """Say that the clock runs, and put deadlines right when it was silent, or set back, for longer than `threshold_s`.
 
-    Nobody is penalised for our outage. Returns the length of the outage, None when there was none.
+    After a silence (and a jump ahead looks like one) every deadline that was open then moves by its length: nobody is
+    penalised for our outage. When the database's clock was set back, deadlines that were set by the former time move
+    back with it: nobody waits twice, and nobody has less time than was promised. Returns by how much deadlines moved,
+    negative for back, None when all was well. Opens its own transaction.
     """
     with transaction():
         rows = hot(_LAST)
         gap: timedelta | None = rows[0]["gap"] if rows else None
-        outage = gap if gap is not None and gap.total_seconds() > outage_threshold_s else None
-        if outage is not None:
-            hot(_EXTEND, {"gap": outage, "last_beat": rows[0]["beat_at"]})
+        if gap is None or abs(gap.total_seconds()) <= threshold_s:
+            gap = None
+        elif gap > timedelta():
+            hot(_EXTEND, {"gap": gap, "last_beat": rows[0]["beat_at"]})
+        else:
+            # Only what was written at a time that is yet to come is known to be older than the change.
+            hot(_WINDOWS_BACK, {"by": -gap})
+            hot(_RETRIES_NOW)
+            hot(_SET_BACK, {"by": -gap})
         hot(_BEAT)
-    return outage
+    return gap

@@ -34,6 +34,7 @@ _STEPS: Mapping[str, tuple[LazyString, str]] = {
     "receipt_added": (_l("Receipt attached"), "azure"),
     "requisite_shown": (_l("The customer saw where to pay"), "azure"),
     "deadline_extended": (_l("More time was given"), "azure"),
+    "deadline_corrected": (_l("The deadline was put right"), "azure"),
     "clock_moved": (_l("The test's clock was moved"), "gray"),
 }
 
@@ -70,6 +71,10 @@ def dispute_reason_choices() -> tuple[tuple[str, str], ...]:
     )
 
 
+# The step, or who did it, says as much.
+_SAID_BY_STEP = {"payment_page", "not_paid_in_time"}
+
+
 def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
     """A reason's code in words, with the words that were typed after it; what has no code stands as it is.
 
@@ -83,8 +88,10 @@ def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
         "nobody_free": _("Nobody was free"),
         "nobody_objected": _("Nobody objected in time"),
         "declined": _("Declined"),
+        "outage": _("Nostro was not running"),
+        "clock_set_back": _("The server's clock was set back"),
     }  # fmt: skip
-    if reason.startswith("by_") or reason == "payment_page":
+    if reason.startswith("by_") or reason in _SAID_BY_STEP:
         return ""
     if code not in known:
         return reason if with_typed else ""

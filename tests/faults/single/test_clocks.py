@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyotp
@@ -27,11 +28,13 @@ from portal.webhooks.attempt import sign_now
 from portal.webhooks.delivery import claim_deliveries
 from portal.webhooks.fanout import create_deliveries
 from portal.webhooks.service import EndpointUrl, set_endpoint
+from portal.workers import clock
 from tests.faults.single.conftest import Site
 from tests.web.desk import path_of
 
 WRONG = {"a day ahead": timedelta(days=1), "an hour behind": timedelta(hours=-1)}
 HOUR = timedelta(hours=1)
+WORK = ("event", "webhook_delivery", "mail")
 
 
 def now(site: Site) -> datetime:
@@ -115,20 +118,60 @@ def test_a_database_clock_that_jumped_ahead_ends_nothing_before_people_had_their
 
 
 @pytest.mark.proves("F23")
-def test_a_database_clock_that_jumped_back_keeps_order_and_loses_nothing(site: Site) -> None:
-    """Rows from the future: the timeline's order is its own counter's, and the proof does not ask for times."""
-    order = site.desk.payin(claimed=True)
+def test_a_database_clock_that_was_set_back_keeps_order_and_nobody_waits_twice(site: Site) -> None:
+    """Rows from the future are what it leaves; the timeline's order is its own counter's."""
+    order, unpaid = site.desk.payin(claimed=True), site.desk.payin(1100_00)
     beat(60)
     _shift(site, HOUR)
-    assert beat(60) is None
+    later = site.desk.payin(1200_00)
+    with site.app.app_context():
+        clock.BEAT.act()
+    left = [(site.desk.now(o).due_at or now(site)) - now(site) for o in (unpaid, later)]
+    assert all(timedelta(minutes=14) < some < timedelta(minutes=15, seconds=5) for some in left)
+    assert _waits_an_hour(site) == []
     assert site.desk.browser.post(path_of(order, "confirmation")).status_code == 200
     assert site.desk.now(order).status == Status.COMPLETED
-    steps = [
-        row[0] for row in site.sql("SELECT event FROM order_event WHERE order_id = %s ORDER BY id", order.id)
-    ]
-    assert steps == ["created", "matched", "claimed", "confirmed"]
+    assert _steps(site, order) == ["created", "matched", "claimed", "deadline_corrected", "confirmed"]
+    assert _steps(site, unpaid) == ["created", "matched", "deadline_corrected"]
+    assert _steps(site, later) == ["created", "matched"]
     beat(60)
     assert site.sql("SELECT beat_at <= clock_timestamp() FROM heartbeat WHERE role = 'clock'") == [(True,)]
+
+
+@pytest.mark.proves("F23")
+def test_rates_go_on_after_the_database_clock_was_set_back(site: Site) -> None:
+    """A rate from the future would stay in force for an hour, and refuse newer ones as older."""
+    with transaction():
+        hot(
+            "UPDATE rate_pair SET observed_at = clock_timestamp() - interval '10 minutes' WHERE current_micros IS NOT NULL"
+        )
+    beat(60)
+    _shift(site, HOUR)
+    with site.app.app_context():
+        clock.BEAT.act()
+    ages = site.sql(
+        "SELECT extract(epoch FROM clock_timestamp() - observed_at)::int FROM rate_pair WHERE observed_at IS NOT NULL"
+    )
+    assert ages
+    assert all(600 <= age < 630 for (age,) in ages)
+    assert site.sql("SELECT 1 FROM rate_pair WHERE next_refresh_at > clock_timestamp()") == []
+
+
+def _steps(site: Site, order: OrderRecord) -> list[str]:
+    rows = site.sql("SELECT event FROM order_event WHERE order_id = %s ORDER BY id", order.id)
+    return [row[0] for row in rows]
+
+
+def _waits_an_hour(site: Site) -> list[Any]:
+    """Pending work that is not due within a minute, or leased beyond it."""
+    later = "clock_timestamp() + interval '1 minute'"
+    return [
+        (table, *row)
+        for table in WORK
+        for row in site.sql(
+            f"SELECT id FROM {table} WHERE state = 'pending' AND (next_at > {later} OR lease_until > {later})"
+        )
+    ]
 
 
 def _shift(site: Site, by: timedelta) -> None:
@@ -138,13 +181,24 @@ def _shift(site: Site, by: timedelta) -> None:
         connection.execute("UPDATE heartbeat SET beat_at = beat_at + %s WHERE role = 'clock'", [by])
         connection.execute(
             "UPDATE orders SET created_at = created_at + %(by)s, due_at = due_at + %(by)s, pay_by = pay_by + %(by)s,"
-            " match_by = match_by + %(by)s, confirm_by = confirm_by + %(by)s, claimed_at = claimed_at + %(by)s"
+            " match_by = match_by + %(by)s, confirm_by = confirm_by + %(by)s, claimed_at = claimed_at + %(by)s,"
+            " updated_at = updated_at + %(by)s, retry_at = retry_at + %(by)s"
             " WHERE store_id = %(store)s",
             {"by": by, "store": site.shop.store_id},
         )
         connection.execute(
             "UPDATE order_event v SET at = at + %s FROM orders o WHERE o.id = v.order_id AND o.store_id = %s",
             [by, site.shop.store_id],
+        )
+        for table in WORK:
+            connection.execute(
+                f"UPDATE {table} SET next_at = next_at + %(by)s, created_at = created_at + %(by)s,"
+                " lease_until = lease_until + %(by)s WHERE state = 'pending'",
+                {"by": by},
+            )
+        connection.execute(
+            "UPDATE rate_pair SET observed_at = observed_at + %(by)s, next_refresh_at = next_refresh_at + %(by)s",
+            {"by": by},
         )
 
 
