@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+
+from babel.numbers import format_decimal
 
 MAX_MINOR = 10**15
 _SHAPE = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,18}))?", re.ASCII)
@@ -53,6 +56,14 @@ def format_amount(minor: int, exponent: int) -> str:
 def format_rate(micros: int) -> str:
     """A rate (quote units per one base unit, x 10^6) with six decimals: 95000000 -> "95.000000"."""
     return format_amount(micros, 6)
+
+
+def read_in(locale: str, told: str) -> str:
+    """An amount as events carry it, for somebody who reads this language: "1500.00 RUB" -> "1 500,00 RUB"."""
+    digits, _space, currency = told.partition(" ")
+    decimals = len(digits.partition(".")[2])
+    pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
+    return f"{format_decimal(Decimal(digits), pattern, locale=locale)} {currency}".replace(" ", "\u00a0")
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -15,6 +15,7 @@ from babel.dates import format_datetime
 from babel.support import Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from portal.core.money import read_in
 from portal.mail.outbox import ClaimedMail
 from portal.settings import get_settings
 
@@ -45,6 +46,7 @@ def _environment(locale: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["moment"] = lambda iso: _moment(iso, locale)
+    environment.filters["amount"] = lambda told: read_in(locale, told)
     translations = Translations.load(_TRANSLATIONS, [locale])
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     return environment

@@ -12,7 +12,7 @@ from flask import Flask, request
 from flask_babel import gettext as _
 
 from portal.core.ids import public_id
-from portal.core.money import format_amount, format_rate
+from portal.core.money import format_amount, format_rate, read_in
 from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
@@ -31,6 +31,11 @@ def amount_text(minor: int, currency: str, *, least_decimals: int | None = None)
     pattern = f"#,##0.{'0' * least}{'#' * (exponent - least)}" if exponent else "#,##0"
     value = Decimal(format_amount(minor, exponent))
     return format_decimal(value, pattern, locale=current_language()).replace(" ", "\u00a0")
+
+
+def told_amount_text(told: str) -> str:
+    """An amount as events carry it, in the page's language: "1500.00 RUB" -> "1,500.00 RUB"."""
+    return read_in(current_language(), told)
 
 
 def short_amount_text(minor: int, currency: str) -> str:
@@ -53,9 +58,18 @@ def plain_amount(minor: int, currency: str) -> str:
     return format_amount(minor, get_currency(currency).exponent)
 
 
+def typed_amount(minor: int, currency: str) -> str:
+    """The digits as people of the page's language type them, ungrouped: "1500,00"."""
+    mark = "," if current_language() == "ru" else "."
+    return plain_amount(minor, currency).replace(".", mark)
+
+
 def moment_text(moment: datetime) -> str:
-    """Day and time in the viewer's zone."""
-    return format_datetime(moment, "d MMM, HH:mm", tzinfo=current_timezone(), locale=current_language())
+    """Day and time in the viewer's zone; with the year, where it is not this one."""
+    zone = current_timezone()
+    is_of_this_year = moment.astimezone(zone).year == datetime.now(zone).year
+    pattern = "d MMM, HH:mm" if is_of_this_year else "d MMM y, HH:mm"
+    return format_datetime(moment, pattern, tzinfo=zone, locale=current_language())
 
 
 def time_text(moment: datetime) -> str:
@@ -155,9 +169,15 @@ def digit_groups(number: str) -> list[str]:
     return [compact[start : start + 4] for start in range(0, len(compact), 4)]
 
 
+def unbroken(text: str) -> str:
+    """The same words, never parted at the end of a line."""
+    return text.replace(" ", "\u00a0")
+
+
 def register(app: Flask) -> None:
     app.jinja_env.filters.update(
         amount_text=amount_text,
+        told_amount_text=told_amount_text,
         short_amount_text=short_amount_text,
         plain_amount=plain_amount,
         moment_text=moment_text,
@@ -174,6 +194,7 @@ def register(app: Flask) -> None:
         method_name=method_name,
         bank_name=bank_name,
         digit_groups=digit_groups,
+        unbroken=unbroken,
         public_id=lambda value, prefix: public_id(prefix, value),
     )
     app.jinja_env.globals["here"] = here

@@ -44,7 +44,7 @@ ACTIONS = {
     "program.signed_out": _l("A program signed out"),
     "queue.drained": _l("Queue drained"),
     "queue.paused": _l("Queue paused"),
-    "queue.replayed": _l("Given up work tried again"),
+    "queue.replayed": _l("Failed work tried again"),
     "queue.resumed": _l("Queue goes on"),
     "rate.set": _l("Rate set"),
     "rate.source_changed": _l("Source of a rate changed"),

@@ -56,7 +56,7 @@ VERBS = (
     ),
     Verb(
         "cancellation", "order_cancel", Permission.ORDER_CREATE, frozenset({Step.CANCELLED}), _cancel,
-        _l("Cancel it"),
+        _l("Cancel the order"),
         _l("The order ends for good and can't be paid any more. What a payout holds goes back to your balance."),
         _l("The order is cancelled."),
         tone="danger",

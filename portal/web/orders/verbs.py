@@ -80,14 +80,14 @@ VERBS = (
     Verb(
         "release", "order_release", Permission.REVIEW_DECIDE, frozenset({Step.RELEASED}),
         lambda order, form, actor: release_review(order, form.words, actor=actor),
-        _l("Let it go on"),
+        _l("Let the order go on"),
         _l("The order goes on as if it had just been created: a payin is matched at once, and the trader's deposit is held."),
         _l("The order goes on."),
     ),
     Verb(
         "refusal", "order_refuse", Permission.REVIEW_DECIDE, frozenset({Step.REFUSED}),
         lambda order, form, actor: refuse_review(order, form.words, actor=actor),
-        _l("Refuse it"),
+        _l("Refuse the order"),
         _l("The order fails for good; what a payout held goes back to the store. The shop is told that it was declined, not why."),
         _l("The order is refused."),
         tone="danger",
@@ -96,7 +96,7 @@ VERBS = (
     Verb(
         "completion", "order_complete", Permission.ORDER_COMPLETE,
         frozenset({Step.CONFIRMED, Step.CONFIRMED_LATE}), _complete,
-        _l("Complete it"),
+        _l("Complete the order"),
         _l("The money came: everybody is paid in one entry of the ledger. An order whose time was up takes the trader's hold anew. It can't be undone."),
         _l("The order is completed."),
         form=AmountForm,
@@ -126,7 +126,7 @@ VERBS = (
     Verb(
         "cancellation", "order_cancel", Permission.ORDER_CANCEL, frozenset({Step.CANCELLED}),
         lambda order, form, actor: cancel_order(order, form.words, actor=actor),
-        _l("Cancel it"),
+        _l("Cancel the order"),
         _l("The order ends for good; hold and limits go back. The shop is told."),
         _l("The order is cancelled."),
         tone="danger",

@@ -20,7 +20,7 @@ from portal.traders.service import NewRequisite
 from portal.web.forms import PageForm
 from portal.web.languages import current_language
 from portal.web.pay.formats import plain_amount as tidied
-from portal.web.presentation import plain_amount
+from portal.web.presentation import typed_amount
 from portal.web.requisites.words import problem_words
 
 _HOUR_S = 3600
@@ -129,7 +129,7 @@ def form_of(requisite: Requisite) -> TermsForm:
     """The form filled with what is stored."""
 
     def typed(minor: int | None) -> str:
-        return "" if minor is None else plain_amount(minor, requisite.currency)
+        return "" if minor is None else typed_amount(minor, requisite.currency)
 
     return TermsForm(
         None, requisite.method, requisite.currency,

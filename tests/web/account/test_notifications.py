@@ -87,7 +87,13 @@ def test_the_list_says_what_happened_and_escapes_it(browser: Browser, anna: User
 
 
 def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None:
-    samples = {"order": "ord_x", "amount": "7 RUB", "what": "access", "subject": "Boris", "asked_by": "Ann"}
+    samples = {
+        "order": "ord_x",
+        "amount": "7200.00 RUB",
+        "what": "access",
+        "subject": "Boris",
+        "asked_by": "Ann",
+    }
     samples |= {"store": "Acme", "url": "https://x.example", "at": "2026-11-23T12:30:00+00:00"}
     samples |= {"ip": "192.0.2.7", "device": "Firefox", "checks": "every entry sums to zero"}
     with transaction():
@@ -95,7 +101,13 @@ def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None
             needed = SHAPES[TELLINGS[kind].mail].names - {"link"}
             notify([anna.id], kind, {name: samples[name] for name in needed}, "/account", about="x")
     page = browser.get(LIST).text
-    for words in ("7 RUB", "ord_x", "Ann asks to change what Boris may do", "Acme is disabled", "192.0.2.7"):
+    for words in (
+        "7,200.00\u00a0RUB",
+        "ord_x",
+        "Ann asks to change what Boris may do",
+        "Acme is disabled",
+        "192.0.2.7",
+    ):
         assert words in page
 
 

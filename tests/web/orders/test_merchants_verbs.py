@@ -51,14 +51,14 @@ def paid_payout(world: Desk) -> OrderRecord:
 def test_an_owner_cancels_what_nobody_paid_and_the_hold_goes_back(world: Desk) -> None:
     before, mia = world.balances(), member_of(world)
     order = world.payin(1500_00)
-    assert "Cancel it" in mia.get(path_of(order)).text
+    assert "Cancel the order" in mia.get(path_of(order)).text
     assert send(mia, path_of(order, "cancellation")).location.endswith(path_of(order))
     assert world.now(order).status == Status.CANCELLED
     assert world.balances() == before
     assert audited(order) == [("order.cancelled", SAID)]
     page = mia.get(path_of(order)).text
     assert SAID in page
-    assert "Cancel it" not in page
+    assert "Cancel the order" not in page
 
 
 def test_a_payout_is_confirmed_once_however_often_the_form_is_sent(world: Desk) -> None:
@@ -96,7 +96,7 @@ def test_what_the_life_of_an_order_does_not_allow_has_no_form(world: Desk) -> No
 def test_a_viewer_and_another_merchant_do_nothing(world: Desk, in_context: Flask) -> None:
     order = world.payin(1500_00)
     viewer, stranger = member_of(world, MemberRole.VIEWER), member_of(open_desk(in_context))
-    assert "Cancel it" not in viewer.get(path_of(order)).text
+    assert "Cancel the order" not in viewer.get(path_of(order)).text
     assert viewer.post(path_of(order, "cancellation"), {"reason": SAID}, htmx=False).status_code == 403
     assert stranger.get(path_of(order, "cancellation")).status_code == 404
     assert stranger.post(path_of(order, "cancellation"), {"reason": SAID}, htmx=False).status_code == 404
