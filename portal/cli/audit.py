@@ -16,7 +16,7 @@ from portal.audit.models import AuditEntry
 from portal.audit.queries import Filters, list_entries
 from portal.audit.sealing import seal_waiting
 from portal.audit.verification import Verdict, note_verification, verify_chain
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, take_time, transaction
 from portal.settings import get_settings
@@ -47,7 +47,10 @@ def verify(heads: Path | None, as_json: bool) -> None:
         verdict = verify_chain(exported)
     with transaction():
         note_verification(verdict, len(exported), actor=_OPS)
-    click.echo(json.dumps(_verdict(verdict, len(exported))) if as_json else _told(verdict, len(exported)))
+    if as_json:
+        echo_json(_verdict(verdict, len(exported)))
+    else:
+        click.echo(_told(verdict, len(exported)))
     raise SystemExit(0 if verdict.holds else 1)
 
 
@@ -136,7 +139,7 @@ def list_(
     )
     entries = list_entries(chosen, limit)
     if as_json:
-        click.echo(json.dumps([_entry(entry) for entry in entries], ensure_ascii=False))
+        echo_json([_entry(entry) for entry in entries])
         return
     for entry in entries:
         click.echo(_line(entry))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +12,7 @@ from pydantic import SecretStr
 
 from portal import create_app
 from portal.audit.verification import verify_chain
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
 from portal.core.backup import BackupFailed, Contents, create_backup
 from portal.core.db import db, take_time, transaction
@@ -152,7 +151,7 @@ def _fail(error: Exception) -> NoReturn:
 def _tell(contents: Contents, *, as_json: bool, size_bytes: int, **more: Any) -> None:
     findings: list[str] = more.get("findings", [])
     if as_json:
-        click.echo(json.dumps({"ok": not findings, "size_bytes": size_bytes} | contents.told() | more))
+        echo_json({"ok": not findings, "size_bytes": size_bytes} | contents.told() | more)
         return
     manifest = contents.manifest
     click.echo(f"{more['file']}: {size_bytes / 2**20:.1f} MiB, of {manifest.taken_at}")

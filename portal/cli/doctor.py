@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import click
 
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.crypto import newest_key_id
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.core.rotation import sample
@@ -31,7 +29,7 @@ def doctor(as_json: bool) -> None:
     warnings = sum(found.grade is Grade.WARNING for found in examined)
     if as_json:
         said = {"ok": not failures, "failures": failures, "warnings": warnings}
-        click.echo(json.dumps(said | {"findings": [asdict(found) for found in examined]}))
+        echo_json(said | {"findings": examined})
     else:
         for found in examined:
             click.echo(_told(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.audit.service import record_audit
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
 from portal.core.actors import Actor, ActorKind
 from portal.core.crypto import newest_key_id
@@ -37,7 +36,7 @@ def status(as_json: bool) -> None:
     unused = [key for key in configured[1:] if key not in used]
     if as_json:
         told = {"ok": not unknown, "newest": configured[0], "unknown": unknown, "unused": unused}
-        click.echo(json.dumps(told | {"columns": counted}))
+        echo_json(told | {"columns": counted})
     else:
         for name, counts in counted.items():
             values = ", ".join(f"{count} with {key}" for key, count in counts.items())
@@ -77,7 +76,10 @@ def rotate_all(batch: int, pause_ms: int, as_json: bool) -> None:
         with transaction():
             record_audit("field_keys.rotated", actor=_OPS, after={"to": newest_key_id(), "values": count})
     told = {"ok": not left, "key": newest_key_id(), "replaced": replaced, "left": left, "refused": refused}
-    click.echo(json.dumps(told) if as_json else _told(told))
+    if as_json:
+        echo_json(told)
+    else:
+        click.echo(_told(told))
     raise SystemExit(1 if left else 0)
 
 

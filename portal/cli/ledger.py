@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.core.money import format_amount
@@ -23,7 +23,6 @@ ledger = AppGroup("ledger", help="Prove that the money is right, and look at bal
 commands = [ledger]
 
 _PREFIXES = {OwnerKind.STORE: "st", OwnerKind.TRADER: "trd", OwnerKind.LEAD: "usr"}
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
 @ledger.command("verify")
@@ -36,7 +35,7 @@ def verify(as_json: bool) -> None:
     findings = prove_ledger()
     if as_json:
         broken = [{"check": f.check, "count": f.count, "examples": f.examples} for f in findings]
-        click.echo(json.dumps({"ok": not findings, "checks": len(CHECKS), "findings": broken}))
+        echo_json({"ok": not findings, "checks": len(CHECKS), "findings": broken})
     else:
         report(findings)
     raise SystemExit(1 if findings else 0)
@@ -100,7 +99,7 @@ def balance(owner: tuple[OwnerKind, uuid.UUID | None] | None, mode: str, as_json
         for found in list_balances(kind, owner_id, Mode(mode))
     ]
     if as_json:
-        click.echo(json.dumps(rows))
+        echo_json(rows)
         return
     for row in rows:
         amount = f"{Decimal(str(row['amount'])):,}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from email.utils import make_msgid
 
 import click
 from flask.cli import AppGroup
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.db import transaction
 from portal.mail.outbox import count_outbox, replay_dead_mail
 from portal.mail.rendering import Letter
@@ -22,12 +21,12 @@ mail = AppGroup(
 
 
 @mail.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+@AS_JSON
 def status(*, as_json: bool) -> None:
     """What is in the outbox. Exits with 1 when mail was given up."""
     counts = count_outbox()
     if as_json:
-        click.echo(json.dumps(asdict(counts)))
+        echo_json(counts)
     else:
         click.echo(
             f"{counts.pending} waiting, the oldest for {counts.oldest_pending_s:.0f} s; {counts.dead} given up"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from portal.audit.service import record_audit
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -70,7 +69,7 @@ def _tell(*, as_json: bool) -> None:
         "running_by_status": running,
     }
     if as_json:
-        click.echo(json.dumps(told))
+        echo_json(told)
         return
     if told["maintenance"]:
         click.echo(f"On: new orders are refused, with Retry-After {told['retry_after_s']} s.")

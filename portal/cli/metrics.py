@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import cast
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.build import build_facts
 from portal.settings import get_settings
 
@@ -28,12 +28,12 @@ def metrics(host: str, port: int) -> None:
 
 
 @click.command("version")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+@AS_JSON
 def version(as_json: bool) -> None:
     """Print the version, and which release of it this is."""
     facts = build_facts(get_settings())
     if as_json:
-        click.echo(json.dumps(facts))
+        echo_json(facts)
         return
     for name, value in facts.items():
         click.echo(f"{name:10} {value or '(not set)'}")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 from flask.cli import AppGroup
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -36,7 +37,6 @@ dispute = AppGroup("dispute", help="Decide disputes.")
 orders.add_command(dispute)
 commands = [orders]
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 REASON = click.option("--reason", required=True, help="Kept in the order's timeline.")
 
 
@@ -79,7 +79,7 @@ def show(order_id: uuid.UUID, as_json: bool) -> None:
             {"at": s.at.isoformat(), "event": s.event, "from": s.from_status, "to": s.to_status,
              "actor": s.actor_kind, "reason": s.reason} for s in steps
         ]  # fmt: skip
-        click.echo(json.dumps(facts | {"timeline": timeline}, default=str))
+        echo_json(facts | {"timeline": timeline})
         return
     for name, value in facts.items():
         if value not in (None, {}, []):
@@ -109,7 +109,7 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
         )  # fmt: skip
         now = _count(wanted)
     if as_json:
-        click.echo(json.dumps({"status": order.status, "search": order.match_trace, "now": now}))
+        echo_json({"status": order.status, "search": order.match_trace, "now": now})
         return
     click.echo(
         f"{public_id('ord', order.id)} is {order.status}: {_money(order.amount_minor, order.currency)}"
@@ -190,7 +190,7 @@ def try_(
         raise click.ClickException(str(error)) from None
     counts = _count(wanted)
     if as_json:
-        click.echo(json.dumps({"search": trace, "now": counts}))
+        echo_json({"search": trace, "now": counts})
         return
     _print_trace(trace)
     _print_reasons(counts)

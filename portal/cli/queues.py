@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -37,8 +35,8 @@ def list_all(as_json: bool) -> None:
     with transaction():
         found, workers = list_queues(), list_workers()
     if as_json:
-        said = {"queues": [asdict(one) for one in found], "workers": [asdict(one) for one in workers]}
-        click.echo(json.dumps(said, default=str))
+        said = {"queues": found, "workers": workers}
+        echo_json(said)
     else:
         click.echo(
             f"{'queue':12} {'state':9} {'waiting':>8} {'oldest':>9} {'a minute':>9} {'failing':>8} {'dead':>6}"
@@ -88,7 +86,7 @@ def _change(queue: str, verb: Callable[..., bool], reason: str, *, as_json: bool
     with transaction():
         state = next(one.state for one in list_queues() if one.name == queue)
     if as_json:
-        click.echo(json.dumps({"queue": queue, "state": state, "changed": changed}))
+        echo_json({"queue": queue, "state": state, "changed": changed})
     else:
         click.echo(f"{queue} is {state}{'' if changed else ', as before'}.")
 
@@ -102,7 +100,7 @@ def dead(queue: str, limit: int, as_json: bool) -> None:
     with transaction():
         found = list_dead_letters(QueueName(queue), limit)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], default=str))
+        echo_json(found)
     else:
         for one in found:
             click.echo(f"{one.id}  {one.died_at:%Y-%m-%d %H:%M:%S}  {one.what} {one.about}  {one.error}")
@@ -127,6 +125,7 @@ def replay(queue: str, ids: tuple[uuid.UUID, ...], is_all: bool, reason: str, as
             count = service.replay_dead(QueueName(queue), reason, actor=_OPS, **chosen)
     except DomainError as error:
         raise click.ClickException(error.title) from None
-    click.echo(
-        json.dumps({"queue": queue, "replayed": count}) if as_json else f"{count} will be tried again."
-    )
+    if as_json:
+        echo_json({"queue": queue, "replayed": count})
+    else:
+        click.echo(f"{count} will be tried again.")

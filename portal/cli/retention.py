@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.audit.service import record_audit
-from portal.cli.ledger import AS_JSON
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
@@ -94,7 +93,7 @@ def run(as_json: bool) -> None:
         counts = {name: count for name, count in forgotten.items() if count}
         record_audit("retention.run", actor=_OPS, after={"forgotten": counts, "periods": periods})
     if as_json:
-        click.echo(json.dumps({"ok": True, "forgotten": forgotten, "periods": periods}))
+        echo_json({"ok": True, "forgotten": forgotten, "periods": periods})
         return
     for kind in KINDS:
         unit = "h" if kind.period.key.endswith("_h") else "days"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 import click
 from flask.cli import AppGroup
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -25,7 +24,6 @@ from portal.traders.switching_off import switch_off_and_stop
 group = AppGroup("users", help="People who sign in.")
 commands = [group]
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 REASON = click.option("--reason", required=True, help="Kept in the audit log.")
 EMAIL = click.argument("email")
 
@@ -61,7 +59,7 @@ def create_admin(email: str, as_json: bool) -> None:
         raise click.ClickException(error.detail) from None
     link = get_settings().public_url + invitation_path(token)
     if as_json:
-        click.echo(json.dumps({"email": email, "link": link, "expires_in_s": ttl_s}))
+        echo_json({"email": email, "link": link, "expires_in_s": ttl_s})
         return
     click.echo(link)
     click.echo(f"Good once, for {ttl_s // 3600} hours. It is not shown again.", err=True)
@@ -74,7 +72,7 @@ def list_(role: str | None, as_json: bool) -> None:
     """Everybody with a login, oldest first."""
     lines = list(_everybody(Role(role) if role else None))
     if as_json:
-        click.echo(json.dumps([asdict(line) for line in lines], default=str))
+        echo_json(lines)
         return
     for line in lines:
         state = "on" if line.is_active else "off"
@@ -130,7 +128,7 @@ def sessions(email: str, is_end: bool, reason: str, as_json: bool) -> None:
         _within(lambda: people.end_sessions(user.id, actor=OPS, reason=reason))
     lines = list_sessions(user.id, config.get(config.SESSION_IDLE_S))
     if as_json:
-        click.echo(json.dumps([asdict(line) for line in lines], default=str))
+        echo_json(lines)
         return
     for line in lines:
         proven = "second factor" if line.second_factor_at else "password"

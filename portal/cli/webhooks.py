@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -45,7 +45,6 @@ class PublicId(click.ParamType[uuid.UUID]):
 
 STORE = click.option("--store", "store_id", type=PublicId("st"), required=True, help="The store: st_...")
 MODE = click.option("--mode", type=click.Choice([m.value for m in Mode]), default="live", show_default=True)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
 class Refused(click.ClickException):
@@ -75,7 +74,7 @@ def _time(moment: datetime | None) -> str | None:
 
 def _print(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(facts))
+        echo_json(facts)
         return
     for name, value in facts.items():
         if value is not None:
@@ -187,7 +186,7 @@ def deliveries(store_id: uuid.UUID, mode: str, state: str | None, limit: int, as
         for line in queries.list_deliveries(store_id, Mode(mode), state=chosen, limit=limit)
     ]
     if as_json:
-        click.echo(json.dumps(lines))
+        echo_json(lines)
         return
     for line in lines:
         when = line["done_at"] or line["next_at"]
@@ -211,7 +210,7 @@ def attempts(store_id: uuid.UUID, as_json: bool, delivery_id: uuid.UUID) -> None
         for made in queries.list_attempts(store_id, delivery_id)
     ]
     if as_json:
-        click.echo(json.dumps(lines))
+        echo_json(lines)
         return
     for line in lines:
         result = line["status_code"] or line["error"]
