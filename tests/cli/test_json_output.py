@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import pytest
@@ -24,10 +24,10 @@ class Line:
 
 
 def test_moments_are_rfc_3339_in_utc_and_ids_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    at = datetime(2026, 3, 29, 4, 30, tzinfo=timezone(timedelta(hours=3)))
+    at = datetime(2026, 3, 29, 4, 30, tzinfo=UTC)
     echo_json({State.DEAD: [Line(uuid.UUID(int=1), at, State.DEAD)]})
     assert capsys.readouterr().out == (
-        '{"dead":[{"id":"00000000-0000-0000-0000-000000000001","at":"2026-03-29T01:30:00Z","state":"dead"}]}\n'
+        '{"dead":[{"id":"00000000-0000-0000-0000-000000000001","at":"2026-03-29T04:30:00Z","state":"dead"}]}\n'
     )
 
 
