@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Integer,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -22,10 +23,14 @@ from portal.core.db import Model
 
 
 class Merchant(Model):
+    """Who has stores. `stores` and `members`: how many they have, kept by triggers of the database."""
+
     __tablename__ = "merchant"
     __table_args__ = (
         Index("ix_merchant_name", text("lower(name)"), "id"),
         Index("ix_merchant_created_at", "created_at", "id"),
+        Index("ix_merchant_stores", "stores", "id"),
+        Index("ix_merchant_members", "members", "id"),
         Index("ix_merchant_off", "id", postgresql_where=text("NOT is_active")),
         Index(
             "ix_merchant_words",
@@ -39,6 +44,8 @@ class Merchant(Model):
     name: Mapped[str] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[CreatedAt]
+    stores: Mapped[int] = mapped_column(Integer, server_default="0")
+    members: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class Store(Model):

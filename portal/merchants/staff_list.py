@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.core.keyset import Key, Listed, Numbers, Page, State, words_like
+from portal.core.keyset import Key, Listed, Page, State, words_like
 from portal.core.modes import Mode
 
 ONLINE_S = 900
@@ -30,8 +30,7 @@ class MerchantLine:
 
 _LINES = """
 SELECT m.id, m.name, m.is_active, m.created_at, w.ids AS owners, w.ids AS store_ids,
-       (SELECT count(*) FROM merchant_member x WHERE x.merchant_id = m.id) AS members,
-       k.last_used_at, picked.sort_value::text AS sort_key,
+       m.members, k.last_used_at, picked.sort_value::text AS sort_key,
        coalesce(m.is_active AND k.last_used_at > now() - make_interval(secs => %(online_s)s), false) AS is_online
   FROM picked JOIN merchant m ON m.id = picked.id
   CROSS JOIN LATERAL (SELECT ARRAY(SELECT s.id FROM store s WHERE s.merchant_id = m.id ORDER BY s.id) AS ids) w
@@ -47,10 +46,8 @@ _LIST = Listed(
     sorts={
         "name": Key("lower(b.name)", "text"),
         "created": Key("b.created_at", "timestamptz"),
-        "members": Numbers(
-            "SELECT merchant_id AS id, count(*) AS value FROM merchant_member GROUP BY merchant_id"
-        ),
-        "stores": Numbers("SELECT merchant_id AS id, count(*) AS value FROM store GROUP BY merchant_id"),
+        "members": Key("b.members", "bigint"),
+        "stores": Key("b.stores", "bigint"),
     },
     states={
         "active": State("b.is_active"),

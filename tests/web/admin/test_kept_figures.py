@@ -9,6 +9,9 @@ import pytest
 from flask import Flask
 
 from portal.core.db import hot, transaction
+from portal.identity.models import Role
+from portal.identity.service import create_user
+from portal.merchants.service import create_merchant
 from portal.traders.models import Requisite, Trader
 from tests.orders.test_races import at_once
 from tests.scene import Scene, build_scene
@@ -18,6 +21,10 @@ pytestmark = pytest.mark.races
 _WRONG = """
 SELECT t.id FROM trader t WHERE t.requisites <>
   (SELECT count(*) FROM requisite q WHERE q.trader_id = t.id AND q.status <> 'archived')
+"""
+_WRONG_MERCHANTS = """
+SELECT m.id FROM merchant m WHERE m.stores <> (SELECT count(*) FROM store s WHERE s.merchant_id = m.id)
+    OR m.members <> (SELECT count(*) FROM merchant_member x WHERE x.merchant_id = m.id)
 """
 _COPIED = """trader_id, mode, method, currency, bank, number_masked, number_last4, holder, status,
   available_account_id, held_account_id, min_amount, max_amount"""
@@ -54,7 +61,7 @@ def done(sql: str, which: list[uuid.UUID]) -> list[uuid.UUID]:
 
 def wrong() -> list[uuid.UUID]:
     with transaction():
-        return [row["id"] for row in hot(_WRONG)]
+        return [row["id"] for sql in (_WRONG, _WRONG_MERCHANTS) for row in hot(sql)]
 
 
 def kept(trader: Trader) -> int:
@@ -92,6 +99,42 @@ def test_a_trader_is_written_once_for_all_requisites_of_a_statement(scene: Scene
         hot(_COPY, {"of": [first.id, second.id], "times": 300})
         written = hot(updates)[0]["n"] - before
     assert written == 2
+
+
+def opened(merchants: list[uuid.UUID], times: int) -> list[uuid.UUID]:
+    sql = """INSERT INTO store (id, merchant_id, name) SELECT gen_random_uuid(), m.id, 'New'
+               FROM unnest(%(merchants)s::uuid[]) AS m(id), generate_series(1, %(times)s) RETURNING id"""
+    with transaction():
+        return [row["id"] for row in hot(sql, {"merchants": merchants, "times": times})]
+
+
+def test_stores_and_people_of_merchants_are_counted_many_at_once(scene: Scene, committed_db: Flask) -> None:
+    """Nobody deletes a store; who works for a merchant comes and goes."""
+    with transaction():
+        who = [
+            create_user(f"{uuid.uuid4()}@kept.example", "Kept", None, [Role.MERCHANT]).id for _ in range(3)
+        ]
+        there = [create_merchant(name, who[:2]).id for name in ("One", "Two")]
+    back = [there[1], there[0]]
+    leave = "DELETE FROM merchant_member WHERE user_id = ANY(%(which)s::uuid[])"
+    join = """INSERT INTO merchant_member (merchant_id, user_id)
+      SELECT m.id, w.id FROM merchant m, unnest(%(which)s::uuid[]) AS w(id) WHERE m.name IN ('One', 'Two')"""
+    assert all(
+        at_once(
+            committed_db,
+            partial(opened, there, 20), partial(opened, back, 20), partial(opened, there, 1),
+            partial(done, leave, who[:1]), partial(done, leave, who[1:2]), partial(done, join, who[2:]),
+        )
+    )  # fmt: skip
+    assert wrong() == []
+    with transaction():
+        kept_now = hot(
+            "SELECT stores, members FROM merchant WHERE id = ANY(%(which)s::uuid[])", {"which": there}
+        )
+        assert [(row["stores"], row["members"]) for row in kept_now] == [(41, 1), (41, 1)]
+        moved = {"from": there[0], "to": there[1]}
+        hot("UPDATE store SET merchant_id = %(to)s WHERE merchant_id = %(from)s", moved)
+    assert wrong() == []
 
 
 def test_many_who_add_archive_and_delete_at_once_leave_true_counts(scene: Scene, committed_db: Flask) -> None:
