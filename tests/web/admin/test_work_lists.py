@@ -169,7 +169,9 @@ def test_a_list_never_sorts_everybody(office: Office, desk: Desk, monkeypatch: p
     """The page is cut along an index: with a hundred times the lines it looks at no more of them."""
     many(desk, 3000)
     with transaction():
-        hot("INSERT INTO merchant (id, name) SELECT gen_random_uuid(), n::text FROM generate_series(1, 3000) n")
+        hot(
+            "INSERT INTO merchant (id, name) SELECT gen_random_uuid(), n::text FROM generate_series(1, 3000) n"
+        )
         hot("ANALYZE trader")
         hot("ANALYZE merchant")
     plans: list[str] = []
