@@ -55,7 +55,7 @@ def _used() -> Sequence[tuple[str, str]]:
 
 def _range(line: RequisiteLine) -> str:
     least, most = (amount_text(minor, line.currency) for minor in (line.min_amount, line.max_amount))
-    return f"{least} – {most} {line.currency}"
+    return f"{least} – {most}\u00a0{line.currency}"
 
 
 def _columns(link: Callable[[RequisiteLine], str | None]) -> tuple[Column[RequisiteLine], ...]:
