@@ -19,6 +19,18 @@ def compact(html: str) -> str:
     return re.sub(r"<[^>]+>|\s|\u00a0", "", html)
 
 
+@pytest.mark.parametrize("home", ["support", "admin"])
+def test_who_needs_no_number_finds_a_way_back(desk: Desk, home: str) -> None:
+    browser, order = signed_in(desk, Role(home)), desk.payin(1500_00)
+    number = public_id("ord", order.id)
+    path = f"/{home}/requisites/{desk.requisite.id}/number"
+    away = f"/admin/requisites/{desk.requisite.id}" if home == "admin" else "/support/orders"
+    for asked, back in ((path, away), (f"{path}?order={number}", f"/{home}/orders/{number}")):
+        page = browser.get(asked)
+        assert page.status_code == 200
+        assert f'<a class="btn" href="{back}">Not now</a>' in page.text
+
+
 @pytest.mark.proves("ASVS 38")
 @pytest.mark.parametrize("home", ["support", "admin"])
 def test_the_number_is_shown_once_for_a_reason_that_is_kept(
