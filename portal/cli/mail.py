@@ -8,11 +8,14 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
-from portal.mail.outbox import count_outbox, replay_dead_mail
+from portal.core.queues import QueueName
+from portal.mail.outbox import count_outbox
 from portal.mail.rendering import Letter
 from portal.mail.service import check_address
 from portal.mail.transport import NotCarried, transport_for
+from portal.queues.service import NothingToReplay, replay_dead
 from portal.settings import get_settings
 
 mail = AppGroup(
@@ -36,11 +39,19 @@ def status(*, as_json: bool) -> None:
 
 
 @mail.command("replay")
-def replay() -> None:
-    """Send what was given up again."""
-    with transaction():
-        count = replay_dead_mail()
-    click.echo(f"{count} will be sent again")
+@click.option("--reason", required=True, help="Why, for the audit log.")
+@AS_JSON
+def replay(*, reason: str, as_json: bool) -> None:
+    """Send what was given up again. Exits with 1 when nothing was."""
+    try:
+        with transaction():
+            count = replay_dead(QueueName.MAIL, reason, actor=Actor(ActorKind.OPS))
+    except NothingToReplay as nothing:
+        raise click.ClickException(nothing.title) from None
+    if as_json:
+        echo_json({"replayed": count})
+    else:
+        click.echo(f"{count} will be sent again")
 
 
 @mail.command("try")

@@ -68,7 +68,7 @@ _FAILED = """
 UPDATE event
 SET state = CASE WHEN attempts >= %(max)s THEN 'dead' ELSE 'pending' END,
     done_at = CASE WHEN attempts >= %(max)s THEN clock_timestamp() END,
-    next_at = clock_timestamp() + make_interval(secs => least(2 ^ attempts, 300)),
+    next_at = clock_timestamp() + make_interval(secs => least(2 ^ attempts, 300) * (0.9 + 0.2 * random())),
     lease_until = NULL, lease_token = NULL, last_error = %(error)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = 'pending'
 RETURNING state

@@ -17,7 +17,7 @@ from portal.mail.models import MailKind
 # Longer than an SMTP dialogue of ten commands, each of which may take transport's timeout.
 LEASE_S = 120
 MINUTE, HOUR = 60, 3600
-# What passes between one attempt and the next; after the last one the mail is dead.
+# What passes between one attempt and the next, spread by 10 %; after the last one the mail is dead.
 DELAYS_S = (10, 30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
 MAX_ATTEMPTS = len(DELAYS_S) + 1
 KEPT_DAYS = 30
@@ -71,15 +71,10 @@ _FAILED = """
 UPDATE mail
 SET state = CASE WHEN %(delay_s)s::float8 IS NULL THEN 'dead' ELSE 'pending' END,
     done_at = CASE WHEN %(delay_s)s::float8 IS NULL THEN clock_timestamp() END,
-    next_at = clock_timestamp() + make_interval(secs => coalesce(%(delay_s)s::float8, 0)),
+    next_at = clock_timestamp() + make_interval(secs => coalesce(%(delay_s)s::float8, 0) * (0.9 + 0.2 * random())),
     lease_until = NULL, lease_token = NULL, last_error = %(error)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = 'pending'
 RETURNING state
-"""
-
-_REPLAY = """
-UPDATE mail SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
-WHERE state = 'dead' RETURNING id
 """
 
 _FORGET = """
@@ -120,11 +115,6 @@ def record_failed(mail: ClaimedMail, error: str, *, is_final: bool) -> str | Non
     delay_s = None if is_dead else float(DELAYS_S[mail.attempts - 1])
     rows = hot(_FAILED, {"id": mail.id, "token": mail.token, "delay_s": delay_s, "error": error[:300]})
     return rows[0]["state"] if rows else None
-
-
-def replay_dead_mail() -> int:
-    """Make every dead mail pending again; returns how many. Needs transaction()."""
-    return len(hot(_REPLAY))
 
 
 def forget_old_mail(*, limit: int, days: int = KEPT_DAYS) -> int:

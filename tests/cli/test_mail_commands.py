@@ -28,7 +28,13 @@ def test_status_counts_and_fails_while_something_was_given_up(app: Flask) -> Non
     assert answer.exit_code == 1
     counted = json.loads(answer.output)
     assert (counted["pending"], counted["dead"]) == (1, 1)
-    assert "1 will be sent again" in app.test_cli_runner().invoke(args=["mail", "replay"]).output
+    run = app.test_cli_runner().invoke
+    assert run(args=["mail", "replay"]).exit_code == 2, "a reason is needed"
+    replayed = run(args=["mail", "replay", "--reason", "The server is back", "--json"])
+    assert json.loads(replayed.output) == {"replayed": 1}
+    entries = json.loads(run(args=["audit", "list", "--action", "queue.replayed", "--json"]).output)
+    assert "The server is back" in str(entries)
+    assert run(args=["mail", "replay", "--reason", "Again"]).exit_code == 1
     plain = app.test_cli_runner().invoke(args=["mail", "status"])
     assert (plain.exit_code, "2 waiting" in plain.output) == (0, True)
 

@@ -12,8 +12,9 @@ from flask import Flask
 from sqlalchemy import text
 
 from portal.core.db import db, transaction
+from portal.mail.backlog import MAIL
 from portal.mail.models import Mail, MailboxMessage, MailKind
-from portal.mail.outbox import MAX_ATTEMPTS, claim_mail, count_outbox, record_sent, replay_dead_mail
+from portal.mail.outbox import MAX_ATTEMPTS, claim_mail, count_outbox, record_failed, record_sent
 from portal.mail.sending import send_next_mail
 from portal.mail.service import queue_mail
 from portal.mail.transport import MailboxTransport, SmtpTransport, transport_for
@@ -116,7 +117,7 @@ def test_a_busy_server_is_tried_again_later_and_given_up_in_the_end(
     assert count_outbox().dead == 1
     server.answers.clear()
     with transaction():
-        assert replay_dead_mail() == 1
+        assert MAIL.replay(None, 10) == 1
     assert send_next_mail(smtp)
     assert row(mail_id).state == "sent"
     assert len(server.arrived) == 1
@@ -241,3 +242,16 @@ def test_what_people_are_called_can_not_change_the_letter(smtp: SmtpTransport, s
     assert plain is not None
     assert "<b>" not in html.get_content()
     assert "Eve Bcc: x@y.example <b>Your bank</b> invites you" in plain.get_content()
+
+
+def test_what_failed_together_does_not_come_back_together(app: Flask) -> None:
+    for _ in range(8):
+        queue_reset()
+    with transaction():
+        db.session.execute(text("UPDATE mail SET attempts = :n"), {"n": MAX_ATTEMPTS - 2})
+        for _ in range(8):
+            mail = claim_mail()
+            assert mail is not None
+            record_failed(mail, "451 try later", is_final=False)
+    spread = db.session.scalar(text("SELECT extract(epoch FROM max(next_at) - min(next_at)) FROM mail"))
+    assert spread > 60, "of eight hours a tenth to either side"

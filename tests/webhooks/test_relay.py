@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import text
 
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
@@ -101,6 +102,20 @@ def test_a_poisoned_event_holds_up_only_itself_and_is_dead_in_the_end(stage: Sta
     stage.relay()
     assert states([poisoned]) == ["done"]
     assert len(stage.deliveries(endpoint)) == 3
+
+
+def test_events_that_failed_together_do_not_come_back_together(stage: Stage) -> None:
+    endpoint, _ = stage.endpoint()
+    stage.happen(endpoint.store_id, 8)
+    with transaction():
+        db.session.execute(text("UPDATE event SET attempts = 8 WHERE state = 'pending'"))
+
+    def fail(_events: Sequence[RelayedEvent]) -> None:
+        raise ValueError("the handler is broken")
+
+    relay_events(fail)
+    waits = "SELECT extract(epoch FROM max(next_at) - min(next_at)) FROM event WHERE attempts = 9"
+    assert db.session.scalar(text(waits)) > 5, "of five minutes a tenth to either side"
 
 
 def test_a_relay_that_was_frozen_past_its_lease_has_its_work_rolled_back(stage: Stage) -> None:
