@@ -17,10 +17,16 @@ from portal.orders import backlog as matching
 from portal.webhooks import backlog as webhooks
 
 _STOPS = "SELECT queue, state, reason, since FROM queue_stop"
-# Upkeep finds its work by itself; what waits for it as rows are postings to fold and entries to seal.
+# Upkeep finds its work by itself; what waits for it as rows are postings to fold and entries to seal, due at once.
 _UPKEEP = """
-SELECT count(*) AS depth FROM (
-    (SELECT 1 FROM ledger_unfolded LIMIT %(most)s) UNION ALL (SELECT 1 FROM audit_unsealed LIMIT %(most)s)) w
+SELECT w.depth, greatest(coalesce(extract(epoch FROM clock_timestamp() - least(f.at, s.at)), 0), 0)::float8 AS oldest_s
+FROM (SELECT count(*) AS depth FROM (
+        (SELECT 1 FROM ledger_unfolded LIMIT %(most)s) UNION ALL (SELECT 1 FROM audit_unsealed LIMIT %(most)s)) r) w
+LEFT JOIN (SELECT e.created_at AS at
+           FROM (SELECT account_id, posting_id FROM ledger_unfolded ORDER BY posting_id LIMIT 1) u
+           JOIN ledger_posting p ON p.account_id = u.account_id AND p.id = u.posting_id
+           JOIN ledger_entry e ON e.id = p.entry_id) f ON true
+LEFT JOIN (SELECT at FROM audit_entry WHERE id = (SELECT min(entry_id) FROM audit_unsealed)) s ON true
 """
 _DEAD: Mapping[QueueName, Callable[[int], list[dict[str, Any]]]] = {
     QueueName.EVENTS: EVENTS.list_dead,
@@ -60,9 +66,14 @@ def list_queues() -> list[QueueState]:
         QueueName.EVENTS: EVENTS.backlog(),
         QueueName.WEBHOOKS: webhooks.backlog(),
         QueueName.MAIL: MAIL.backlog(),
-        QueueName.MAINTENANCE: Backlog(hot(_UPKEEP, {"most": MOST})[0]["depth"], 0.0, 0.0, 0, 0, None),
+        QueueName.MAINTENANCE: _upkeep(),
     }
     return [_state(name, backlog, stops.get(name.value)) for name, backlog in found.items()]
+
+
+def _upkeep() -> Backlog:
+    found = hot(_UPKEEP, {"most": MOST})[0]
+    return Backlog(found["depth"], found["oldest_s"], found["oldest_s"], 0, 0, None)
 
 
 def _state(name: QueueName, backlog: Backlog, stop: dict[str, Any] | None) -> QueueState:

@@ -212,3 +212,16 @@ def test_the_command_stops_a_queue_and_says_so(scene: Scene, committed_db: Flask
     assert json.loads(replayed.output) == {"queue": "events", "replayed": 1}
     assert run(args=["queues", "dead", "events"]).exit_code == 0
     assert run(args=["queues", "replay", "events", "--all", "--reason", "Mended"]).exit_code == 1
+
+
+def test_upkeep_that_nobody_does_is_seen_to_be_late(scene: Scene) -> None:
+    pause(QueueName.MAIL)  # leaves an entry in the audit log, which no clock seals here
+    with transaction():
+        waited = hot(
+            "SELECT extract(epoch FROM clock_timestamp() - min(at))::float8 AS s FROM audit_entry"
+            " WHERE id = (SELECT min(entry_id) FROM audit_unsealed)"
+        )[0]["s"]
+        found = next(one.backlog for one in list_queues() if one.name is QueueName.MAINTENANCE)
+    assert found.depth >= 1
+    assert found.oldest_s >= waited > 0
+    assert found.late_s == found.oldest_s
