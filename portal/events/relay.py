@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 BATCH = 100
 LEASE_S = 30
 MAX_ATTEMPTS = 10
+# Claimed that often, and nobody lived to say what came of it.
+WORN_OUT = "whoever handled it ended each time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ _CLAIM = """
 WITH picked AS (
     SELECT id FROM event
     WHERE state = 'pending' AND next_at <= clock_timestamp()
-      AND (lease_until IS NULL OR lease_until < clock_timestamp())
+      AND (lease_until IS NULL OR lease_until < clock_timestamp()) AND attempts = 0
     ORDER BY next_at LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -56,6 +58,11 @@ SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), lease_
 FROM picked WHERE event.id = picked.id
 RETURNING event.id, type, mode, store_id, trader_id, subject_kind, subject_id, attempts
 """
+
+# The least tried first: the fellows of one that its process died of do not wait until that is given up.
+_CLAIM_AGAIN = _CLAIM.replace("attempts = 0", "attempts > 0", 1).replace(
+    "ORDER BY next_at", "ORDER BY attempts, next_at"
+)
 
 _DONE = """
 UPDATE event
@@ -90,26 +97,46 @@ def relay_events(handle: Handler, *, limit: int = BATCH) -> int:
 
     Opens its own transactions. `handle` runs inside one, writes rows that are safe to write twice, and
     must not call the network. When a batch fails, its events are handled one by one, so that a poisoned
-    one only holds up itself: it is tried again later and is `dead` after MAX_ATTEMPTS.
+    one only holds up itself: it is tried again later and is `dead` after MAX_ATTEMPTS. What was claimed before
+    is claimed alone: when a process dies of an event, the tries of others are not spent with it.
     """
     token = uuid.uuid4()
-    claimed = run_in_transaction(lambda: _claim(token, limit))
-    if not claimed:
-        return 0
+    claimed = run_in_transaction(lambda: _claim(token, limit, again=False))
+    if claimed:
+        _handle_together(handle, claimed, token)
+    count = len(claimed)
+    while count < limit and _relay_again(handle):
+        count += 1
+    return count
+
+
+def _relay_again(handle: Handler) -> bool:
+    """Handle one event that somebody has had before; whether there was one."""
+    token = uuid.uuid4()
+    claimed = run_in_transaction(lambda: _claim(token, 1, again=True))
+    for event in claimed:
+        if event.attempts > MAX_ATTEMPTS:
+            _note_failure(event, token, WORN_OUT)
+        else:
+            _handle_alone(handle, event, token)
+    return bool(claimed)
+
+
+def _claim(token: uuid.UUID, limit: int, *, again: bool) -> list[RelayedEvent]:
+    sql = _CLAIM_AGAIN if again else _CLAIM
+    rows = hot(sql, {"limit": limit, "lease_s": LEASE_S, "token": token})
+    return [RelayedEvent(**row) for row in rows]
+
+
+def _handle_together(handle: Handler, events: Sequence[RelayedEvent], token: uuid.UUID) -> None:
     try:
-        run_in_transaction(lambda: _handle(handle, claimed, token))
+        run_in_transaction(lambda: _handle(handle, events, token))
     except LeaseLost:
-        log.warning("lease of a batch of events was lost", extra={"events": len(claimed)})
+        log.warning("lease of a batch of events was lost", extra={"events": len(events)})
     except Exception:
         log.exception("a batch of events could not be handled at once")
-        for event in claimed:
+        for event in events:
             _handle_alone(handle, event, token)
-    return len(claimed)
-
-
-def _claim(token: uuid.UUID, limit: int) -> list[RelayedEvent]:
-    rows = hot(_CLAIM, {"limit": limit, "lease_s": LEASE_S, "token": token})
-    return [RelayedEvent(**row) for row in rows]
 
 
 def _handle(handle: Handler, events: Sequence[RelayedEvent], token: uuid.UUID) -> None:
@@ -125,10 +152,15 @@ def _handle_alone(handle: Handler, event: RelayedEvent, token: uuid.UUID) -> Non
     except LeaseLost:
         log.warning("lease of an event was lost", extra={"event": str(event.id)})
     except Exception as error:
-        failure = {"id": event.id, "token": token, "max": MAX_ATTEMPTS, "error": repr(error)[:500]}
-        after = run_in_transaction(lambda: hot(_FAILED, failure))
-        if after and after[0]["state"] == "dead":
-            log.exception("event given up", extra={"event": str(event.id), "type": event.type})
+        log.exception("an event could not be handled", extra={"event": str(event.id), "type": event.type})
+        _note_failure(event, token, repr(error)[:500])
+
+
+def _note_failure(event: RelayedEvent, token: uuid.UUID, error: str) -> None:
+    failure = {"id": event.id, "token": token, "max": MAX_ATTEMPTS, "error": error}
+    after = run_in_transaction(lambda: hot(_FAILED, failure))
+    if after and after[0]["state"] == "dead":
+        log.error("event given up", extra={"event": str(event.id), "type": event.type, "error": error})
 
 
 def replay_dead_events() -> int:

@@ -8,7 +8,7 @@ from jinja2 import TemplateError
 
 from portal.core.crypto import DecryptionFailed
 from portal.core.db import run_in_transaction
-from portal.mail.outbox import ClaimedMail, claim_mail, record_failed, record_sent
+from portal.mail.outbox import MAX_ATTEMPTS, ClaimedMail, claim_mail, record_failed, record_sent
 from portal.mail.rendering import render_mail
 from portal.mail.transport import NotCarried, Transport
 
@@ -23,6 +23,10 @@ def send_next_mail(transport: Transport) -> bool:
     mail = run_in_transaction(claim_mail)
     if mail is None:
         return False
+    if mail.attempts > MAX_ATTEMPTS:
+        # Claimed that often, and nobody lived to say what came of it.
+        _note_failure(mail, "whoever carried it ended each time", is_final=True)
+        return True
     try:
         transport.carry(render_mail(mail))
     except NotCarried as refusal:

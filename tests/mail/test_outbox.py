@@ -123,6 +123,22 @@ def test_a_busy_server_is_tried_again_later_and_given_up_in_the_end(
     assert len(server.arrived) == 1
 
 
+def test_a_letter_that_its_process_dies_of_is_given_up_in_the_end(app: Flask) -> None:
+    class Deadly(MailboxTransport):
+        def carry(self, message: Any) -> None:
+            raise SystemExit("killed")
+
+    mail_id = queue_reset()
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(SystemExit):
+            send_next_mail(Deadly())
+        with transaction():
+            db.session.execute(text("UPDATE mail SET lease_until = now() - interval '1 s'"))
+    assert send_next_mail(Deadly())
+    assert (row(mail_id).state, row(mail_id).attempts) == ("dead", MAX_ATTEMPTS + 1)
+    assert not send_next_mail(Deadly())
+
+
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
 def test_a_letter_that_is_refused_for_good_is_not_tried_again(
     smtp: SmtpTransport, server: SmtpServer, command: str

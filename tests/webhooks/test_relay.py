@@ -104,6 +104,27 @@ def test_a_poisoned_event_holds_up_only_itself_and_is_dead_in_the_end(stage: Sta
     assert len(stage.deliveries(endpoint)) == 3
 
 
+def test_an_event_that_its_process_dies_of_is_dead_in_the_end_and_takes_nobody_along(stage: Stage) -> None:
+    endpoint, _ = stage.endpoint()
+    before, (poisoned,), after = (stage.happen(endpoint.store_id, n) for n in (2, 1, 2))
+
+    def handle(events: Sequence[RelayedEvent]) -> None:
+        if any(event.id == poisoned for event in events):
+            raise SystemExit("killed")  # nothing of what follows is done, as in a process that is gone
+        create_deliveries(events)
+
+    for nth in range(relay.MAX_ATTEMPTS):
+        with pytest.raises(SystemExit):
+            relay_events(handle)
+        # The first time all were in one hand; then each comes alone, and after that the poisoned one last.
+        assert states(after) == (["done"] if nth > 1 else ["pending"]) * 2
+        stage.pass_time(relay.LEASE_S + 1)
+    assert relay_events(handle) == 1
+    assert states([poisoned]) == ["dead"]
+    assert states(before) == ["done"] * 2
+    assert relay_events(handle) == 0
+
+
 def test_events_that_failed_together_do_not_come_back_together(stage: Stage) -> None:
     endpoint, _ = stage.endpoint()
     stage.happen(endpoint.store_id, 8)
