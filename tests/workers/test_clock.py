@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -25,7 +27,8 @@ from portal.ledger.queries import balance_minor
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
-from portal.orders.service import deadlines
+from portal.orders.service import deadlines, stuck
+from portal.orders.service.stuck import Stuck
 from portal.workers import clock
 from portal.workers.clock import Duty, Lane, Leadership
 from tests.scene import Scene, build_scene
@@ -181,6 +184,37 @@ def test_an_order_that_cannot_be_acted_on_does_not_keep_the_others_waiting(
         Status.AWAITING_PAYMENT,
         Status.EXPIRED,
     )
+
+
+def test_an_order_that_cannot_be_acted_on_is_tried_later_and_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.requisite(scene.trader())
+    broken = scene.payin(1500_00)
+    make_due(broken)
+    act, tries, clock_s = deadlines.act_on_deadline, [], [1000.0]
+
+    def fail(order: OrderRecord, _open_case=None) -> OrderRecord:
+        if order.id == broken.id:
+            tries.append(clock_s[0])
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(deadlines, "act_on_deadline", fail)
+    monkeypatch.setattr(deadlines, "stuck", Stuck())
+    monkeypatch.setattr(stuck, "time", SimpleNamespace(monotonic=lambda: clock_s[0]))
+    for _ in range(1200):
+        assert deadlines.act_on_due_orders() == 0
+        clock_s[0] += 0.5
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert len(tries) in {10, 11}
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 2
+    monkeypatch.setattr(deadlines, "act_on_deadline", act)
+    clock_s[0] += 400
+    assert deadlines.act_on_due_orders() >= 1
+    assert deadlines.stuck.resting() == []
+    with transaction():
+        assert get_order(broken.id).status == Status.EXPIRED
 
 
 def test_old_idempotency_keys_are_forgotten_in_batches_and_young_ones_kept(scene: Scene) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
@@ -15,9 +14,11 @@ from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
 from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
+from portal.orders.service.stuck import Stuck
 from portal.orders.transitions import Step, find_transition
 
 log = logging.getLogger(__name__)
+stuck = Stuck()
 
 _DUE = f"""
 SELECT {COLUMNS} FROM orders o WHERE o.due_at <= now() AND o.id <> ALL(%(stuck)s::uuid[])
@@ -32,25 +33,25 @@ def act_on_due_orders(
 
     Many may run: a row that another one works on is passed over, and a row that has moved on is not due.
     `open_case` opens the dispute of a payin that nobody confirmed. An order that can't be acted on is logged
-    and passed over, so that it does not keep the others from theirs.
+    and passed over, so that it does not keep the others from theirs; it is tried again later and later.
     """
     acted = 0
-    stuck: list[uuid.UUID] = []
     for _ in range(limit):
         order = None
         try:
             with transaction():
-                rows = hot(_DUE, {"stuck": stuck})
+                rows = hot(_DUE, {"stuck": stuck.resting()})
                 if not rows:
                     break
                 order = record_of(rows[0])
                 act_on_deadline(order, open_case)
-                acted += 1
+            acted += 1
+            stuck.forget(order.id)
         except Exception as error:
             if order is None or is_connection_lost(error):
                 raise
             log.exception("a deadline could not be acted on", extra={"order": str(order.id)})
-            stuck.append(order.id)
+            stuck.note(order.id)
     return acted
 
 
