@@ -7,17 +7,19 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_client
 from flask import Flask
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from portal.core import statement_comments
 from portal.core.db import db, transaction
-from portal.core.hints import hint
+from portal.core.hints import JOBS, hint, queue_on
 from portal.core.log_writer import LineWriter
 from portal.core.logging import _formatter as formatter_of
 from portal.core.redaction import REMOVED, redact, redact_text
@@ -152,30 +154,45 @@ raise SystemError(words)
 """
 
 
-def test_sentry_hears_of_errors_with_the_request_and_no_canary(
-    httpserver: HTTPServer, committed_db: Flask
-) -> None:
-    heard: list[str] = []
+class Sentry:
+    """A receiver of events in Sentry's place."""
 
-    def receive(request: Request) -> Response:
+    def __init__(self, server: HTTPServer) -> None:
+        self.heard: list[str] = []
+        server.expect_request("/api/1/envelope/").respond_with_handler(self._receive)
+        self.dsn = server.url_for("/1").replace("://", "://" + "0123456789abcdef0123456789abcdef@")
+
+    def _receive(self, request: Request) -> Response:
         body = request.get_data()
-        heard.append(
-            (gzip.decompress(body) if request.headers.get("Content-Encoding") == "gzip" else body).decode()
-        )
+        is_packed = request.headers.get("Content-Encoding") == "gzip"
+        self.heard.append((gzip.decompress(body) if is_packed else body).decode())
         return Response("{}", content_type="application/json")
 
-    httpserver.expect_request("/api/1/envelope/").respond_with_handler(receive)
-    dsn = httpserver.url_for("/1").replace("://", "://" + "0123456789abcdef0123456789abcdef@")
+    @property
+    def environment(self) -> dict[str, str]:
+        return child_environment(SENTRY_DSN=self.dsn, RELEASE="a-release", LOG_FORMAT="json")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        lines = [line for text in list(self.heard) for line in text.splitlines()]
+        return [json.loads(line) for line in lines if '"event_id"' in line and '"level"' in line]
+
+    def canaries(self) -> list[str]:
+        everything = "".join(self.heard)
+        return [canary for canary in CANARIES if canary in everything]
+
+
+@pytest.fixture
+def sentry(httpserver: HTTPServer) -> Sentry:
+    return Sentry(httpserver)
+
+
+def test_sentry_hears_of_errors_with_the_request_and_no_canary(sentry: Sentry, committed_db: Flask) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FAILING, with_canaries()], cwd=ROOT, text=True, timeout=60, check=False,
-        env=child_environment(SENTRY_DSN=dsn, RELEASE="a-release", LOG_FORMAT="json"), capture_output=True,
+        env=sentry.environment, capture_output=True,
     )  # fmt: skip
-    events = [
-        json.loads(line)
-        for text in heard
-        for line in text.splitlines()
-        if '"event_id"' in line and '"level"' in line
-    ]
+    events = sentry.events
     assert len(events) == 3, done.stderr
     assert {event["tags"].get("request_id") for event in events} == {
         "a-request-of-mine",
@@ -185,11 +202,60 @@ def test_sentry_hears_of_errors_with_the_request_and_no_canary(
     assert {event["release"] for event in events} == {"a-release"}
     kinds = {value["type"] for event in events for value in event.get("exception", {}).get("values", [])}
     assert kinds == {"RuntimeError", "SystemError"}
-    everything = "".join(heard)
-    assert not [canary for canary in CANARIES if canary in everything]
+    assert sentry.canaries() == []
     lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
     assert any(json.loads(line).get("route") == "/fails" for line in lines)
     assert not [canary for canary in CANARIES for line in lines if canary in line]
+
+
+BROKEN_COMMAND = """
+import click
+from portal import create_app
+app = create_app()
+@app.cli.command("break")
+@click.argument("words")
+def fail(words):
+    raise RuntimeError(words)
+"""
+
+
+def test_sentry_hears_of_a_command_that_broke(sentry: Sentry, committed_db: Flask, tmp_path: Path) -> None:
+    (tmp_path / "broken_command.py").write_text(BROKEN_COMMAND)
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", str(tmp_path / "broken_command.py"), "break", with_canaries()],
+        cwd=ROOT, env=sentry.environment, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    (event,) = sentry.events
+    assert (event["release"], event["tags"]["role"]) == ("a-release", "cli")
+    assert event["exception"]["values"][-1]["type"] == "RuntimeError"
+    assert sentry.canaries() == []
+
+
+def test_sentry_hears_of_a_job_that_broke_in_a_worker(
+    sentry: Sentry, committed_db: Flask, redis: redis_client.Redis
+) -> None:
+    words = {"words": with_canaries()}
+    queue_on(redis).enqueue_call(
+        f"{JOBS}.match_waiting", kwargs=words, meta={"request_id": "a-request-of-mine"}
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "wsgi:app", "worker"],
+        cwd=ROOT, env=sentry.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        ends_at = time.monotonic() + 60
+        while not sentry.events and time.monotonic() < ends_at:
+            time.sleep(0.05)
+    finally:
+        worker.terminate()
+        said, _ = worker.communicate(timeout=20)
+    (event,) = sentry.events
+    assert (event["release"], event["tags"]["role"]) == ("a-release", "worker")
+    assert event["tags"]["request_id"] == "a-request-of-mine"
+    assert "TypeError" in event["logentry"]["formatted"]
+    assert sentry.canaries() == []
+    assert not [canary for canary in CANARIES if canary in said]
 
 
 def test_nothing_is_sent_without_a_dsn(committed_db: Flask) -> None:
