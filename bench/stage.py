@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from portal.settings import child_environment
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -53,7 +55,12 @@ def served(
             "--threads", str(threads), "--keep-alive", "75", "--graceful-timeout", "3", "--log-level", "warning", module,
         ]  # fmt: skip
     process = subprocess.Popen(
-        command, env=os.environ | env, cwd=ROOT, stdout=sys.stderr, stderr=sys.stderr, start_new_session=True
+        command,
+        env=child_environment() | env,
+        cwd=ROOT,
+        stdout=sys.stderr,
+        stderr=sys.stderr,
+        start_new_session=True,
     )
     try:
         wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
