@@ -51,7 +51,7 @@ def event_in(state: str, count: int = 1) -> list[uuid.UUID]:
             hot(
                 "INSERT INTO event (id, type, mode, store_id, subject_kind, subject_id, version, data, state, attempts,"
                 " last_error, done_at) VALUES (%(id)s, 'order.completed', 'test', %(id)s, 'order', %(id)s, 1, '{}',"
-                " %(state)s, 10, 'RuntimeError()', CASE WHEN %(state)s = 'dead' THEN now() END)",
+                " %(state)s, CASE WHEN %(state)s = 'dead' THEN 10 ELSE 0 END, 'RuntimeError()', CASE WHEN %(state)s = 'dead' THEN now() END)",
                 {"id": one, "state": state},
             )
     return ids
