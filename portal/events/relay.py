@@ -81,11 +81,6 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = 'pending'
 RETURNING state
 """
 
-_REPLAY = """
-UPDATE event SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
-WHERE state = 'dead' RETURNING id
-"""
-
 _OLDEST = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s
 FROM event WHERE state = 'pending'
@@ -161,11 +156,6 @@ def _note_failure(event: RelayedEvent, token: uuid.UUID, error: str) -> None:
     after = run_in_transaction(lambda: hot(_FAILED, failure))
     if after and after[0]["state"] == "dead":
         log.error("event given up", extra={"event": str(event.id), "type": event.type, "error": error})
-
-
-def replay_dead_events() -> int:
-    """Make every dead event pending again; returns how many. Call inside `transaction()`."""
-    return len(hot(_REPLAY))
 
 
 def oldest_pending_age_s() -> float:

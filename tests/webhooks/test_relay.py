@@ -11,6 +11,7 @@ from sqlalchemy import text
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
 from portal.events import relay
+from portal.events.backlog import EVENTS
 from portal.events.models import Event
 from portal.events.relay import RelayedEvent, relay_events
 from portal.webhooks.fanout import create_deliveries
@@ -98,7 +99,7 @@ def test_a_poisoned_event_holds_up_only_itself_and_is_dead_in_the_end(stage: Sta
     assert "cannot be handled" in (kept.last_error or "")
     db.session.rollback()
     with transaction():
-        assert relay.replay_dead_events() == 1
+        assert EVENTS.replay(None, 10) == 1
     stage.relay()
     assert states([poisoned]) == ["done"]
     assert len(stage.deliveries(endpoint)) == 3
