@@ -32,14 +32,16 @@ def times(load: Load, step: str) -> list[float]:
 @pytest.mark.proves("F5")
 def test_redis_that_forgets_everything_costs_nothing_and_signs_nobody_out(stage: Stage, fault: Fault) -> None:
     flushes = 10
+    traders = len(stage.world["simulation"]["traders"])
     with stage.load(seed=5) as load:
-        signed_in, before = len(times(load, "sign in")), load.acts
+        wait_until(lambda: len(times(load, "sign in")) >= traders, 30, "everybody has signed in")
+        before = load.acts
         for _ in range(flushes):
             stage.flush()
             time.sleep(1)
         stage.empty_redis()
         wait_until(lambda: load.acts > before + 20, 30, "work goes on")
-        assert len(times(load, "sign in")) == signed_in
+        assert len(times(load, "sign in")) == traders
         assert server_errors(load) == {}
     stage.quiesce()
     fault("FLUSHALL each second under load, then killed and started empty", flushes + 1)
