@@ -13,6 +13,17 @@ PAGE = TESTS.parent / "docs" / "promises.md"
 # All numbers that there are; those of the page's tables are looked up there.
 LAST = {"F": 36, "attack": 128, "ASVS": 41}
 ON_THE_PAGE = {"attack": range(43, 71), "ASVS": range(1, 42)}
+# Findings of strangers that have been repaired; each gets its row with its repair.
+TRIED = {
+    f"tried {kind}{n}"
+    for kind, numbers in {
+        "S": range(1, 22),
+        "U": (1, 2, 4, 5, 6, 7, 8, 11),
+        "N": (1, 5, 6, 7, 8, 9, 10, 11, 12),
+        "C": range(1, 12),
+    }.items()
+    for n in numbers
+}
 
 
 @cache
@@ -35,15 +46,16 @@ def rows() -> dict[str, list[str]]:
     for line in PAGE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("## "):
-            kind = "ASVS" if "ASVS" in line else "attack"
-        elif cells[0].isdigit():
+            kind = "ASVS" if "ASVS" in line else "tried" if "strangers" in line else "attack"
+        elif re.fullmatch(r"[SUNC]?\d+", cells[0]):
             assert f"{kind} {cells[0]}" not in found, f"{kind} {cells[0]} stands there twice"
             found[f"{kind} {cells[0]}"] = cells[1:]
     return found
 
 
 def test_the_page_has_each_promise_once() -> None:
-    assert set(rows()) == {f"{kind} {n}" for kind, numbers in ON_THE_PAGE.items() for n in numbers}
+    expected = {f"{kind} {n}" for kind, numbers in ON_THE_PAGE.items() for n in numbers}
+    assert expected <= set(rows()) <= expected | TRIED
 
 
 def test_what_is_promised_is_shown_where_the_page_says() -> None:
@@ -61,6 +73,8 @@ def test_what_is_promised_is_shown_where_the_page_says() -> None:
 def test_a_marker_names_a_promise_that_exists() -> None:
     wrong = []
     for number, files in marked().items():
+        if number in TRIED:
+            continue
         found = re.fullmatch(r"(F)([1-9]\d*)|(attack|ASVS) ([1-9]\d*)", number)
         kind, value = (found[1] or found[3], int(found[2] or found[4])) if found else ("", 0)
         if kind not in LAST or value > LAST[kind]:
