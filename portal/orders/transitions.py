@@ -1,6 +1,6 @@
 """The life of an order: the one table of what may happen, to what, by whom, and what it does.
 
-The database refuses every other change of status as well (see the first migration).
+The database refuses every other change of status as well (`order_status_moves` in migrations/sql).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ PAYOUT = (
     _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.MERCHANT, *_STAFF},                                         Money.RELEASE,         Limits.KEEP,      "payout.cancelled"),
     _row(Step.DECLINED,     {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.NOTHING,         Limits.GIVE_BACK),
     _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.SYSTEM},                                                    Money.NOTHING,         Limits.GIVE_BACK),
-    _row(Step.CLAIMED,      {_S.AWAITING_PAYOUT},                         _S.AWAITING_CONFIRMATION, {_A.TRADER},                                                    Money.NOTHING,         Limits.KEEP,      "order.claimed"),
+    _row(Step.CLAIMED,      {_S.AWAITING_PAYOUT},                         _S.AWAITING_CONFIRMATION, {_A.TRADER, _A.SYSTEM},                                         Money.NOTHING,         Limits.KEEP,      "order.claimed"),
     _row(Step.CONFIRMED,    {_S.AWAITING_CONFIRMATION},                   _S.COMPLETED,             {_A.MERCHANT, _A.SYSTEM, *_STAFF},                              Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
     _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,            {_A.MERCHANT, _A.TRADER, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
     _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "payout.completed"),

@@ -50,6 +50,9 @@ WORDS = {
         "There is nothing that could be tried again: endpoints that are off take nothing."
     ),
     "order_changed": _l("The order has changed meanwhile. Look at it again before you do this."),
+    "proof_attached": _l(
+        "There is a proof that this payout was paid, so nobody else is to pay it. Open a dispute instead."
+    ),
     "proof_missing": _l("Attach the proof of payment first."),
     "rate_deviates": _l("The rate is further from the last one than its pair allows."),
     "rate_unavailable": _l("There is no fresh rate at the moment. Try again in a while."),

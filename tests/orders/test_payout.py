@@ -13,7 +13,7 @@ from portal.ledger.models import AccountKind
 from portal.ledger.verification import run_checks
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import Receipt
-from portal.orders.queries import get_order, list_payout_offers, recipient_number_of
+from portal.orders.queries import get_order, list_payout_offers, list_steps, recipient_number_of
 from portal.orders.record import OrderRecord
 from portal.orders.service import (
     accept_payout,
@@ -23,6 +23,9 @@ from portal.orders.service import (
     confirm_payout,
     decline_payout,
 )
+from portal.orders.service.claim import ProofMissing
+from portal.orders.service.decline import ProofAttached
+from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.orders.test_payin import FEE, A, events, locked, make_due
 from tests.scene import USDT, Scene, as_trader, counters
 
@@ -181,3 +184,62 @@ def test_a_store_can_keep_a_trader_away(funded: Scene) -> None:
     assert list_payout_offers(trader.id, Mode.LIVE) == []
     with pytest.raises(NotFound), transaction():
         accept_payout(trader.id, order.id, actor=as_trader(trader))
+
+
+@pytest.mark.proves("tried S5")
+def test_a_payout_with_proof_is_not_offered_again_when_its_time_is_up(funded: Scene) -> None:
+    trader, other = funded.trader(), funded.trader()
+    funded.requisite(trader)
+    funded.requisite(other)
+    order = funded.payout()
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+        attach_proof(order)
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    now = get_order(order.id)
+    assert (now.status, now.trader_id) == ("awaiting_confirmation", trader.id)
+    assert now.due_at is not None
+    assert now.due_at > now.read_at
+    assert list_payout_offers(other.id, Mode.LIVE) == []
+    last = list_steps(order.id)[-1]
+    assert (last.event, last.actor_kind) == ("claimed", "system")
+    assert run_checks(ORDER_CHECKS) == []
+
+
+@pytest.mark.proves("tried S5")
+@pytest.mark.parametrize("by_staff", [False, True])
+def test_nobody_gives_a_payout_with_proof_to_another_trader(funded: Scene, by_staff: bool) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    order = funded.payout()
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+        attach_proof(order)
+    actor = funded.support if by_staff else as_trader(trader)
+    with pytest.raises(ProofAttached), transaction():
+        decline_payout(locked(order), "bank_problem", actor=actor)
+    assert get_order(order.id).status == "awaiting_payout"
+
+
+@pytest.mark.proves("tried S5")
+def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(funded: Scene) -> None:
+    """Such a history can only be from before nobody could give a payout with proof back."""
+    first, second = funded.trader(), funded.trader()
+    funded.requisite(first)
+    funded.requisite(second)
+    order = funded.payout()
+    with transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+        decline_payout(locked(order), "bank_problem", actor=as_trader(first))
+        attach_proof(order)
+    with transaction():
+        hot(
+            "UPDATE receipt SET created_at = now() - interval '1 hour' WHERE order_id = %(id)s",
+            {"id": order.id},
+        )
+        accept_payout(second.id, order.id, actor=as_trader(second))
+    with pytest.raises(ProofMissing), transaction():
+        claim_payout(locked(order), actor=as_trader(second))
+    with transaction():
+        assert decline_payout(locked(order), "bank_problem", actor=as_trader(second)).status == "matching"

@@ -16,14 +16,16 @@ from portal.core.db import db, hot, run_in_transaction, transaction
 from portal.core.errors import DomainError, InvalidTransition
 from portal.core.ids import new_id
 from portal.core.modes import Mode
+from portal.core.receipt_check import check_receipt
 from portal.ledger.accounts import account_id, trader_account, world_account
 from portal.ledger.entries import Movement, Posting
 from portal.ledger.errors import InsufficientFunds
 from portal.ledger.models import AccountKind, EntryKind, SubjectKind
 from portal.ledger.service import post_entry
 from portal.ledger.verification import CHECKS, run_checks
-from portal.orders.models import Direction
-from portal.orders.queries import get_order
+from portal.orders.models import Direction, ReceiptKind
+from portal.orders.queries import get_order, get_order_for_trader
+from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import (
     accept_payout,
@@ -36,6 +38,7 @@ from portal.orders.service import (
 )
 from portal.orders.service.create import NewOrder, create_order
 from portal.orders.verification import CHECKS as ORDER_CHECKS
+from tests.orders.test_receipts import screenshot
 from tests.scene import Scene, as_trader, build_scene, counters
 
 pytestmark = pytest.mark.races
@@ -159,6 +162,31 @@ def test_a_confirmation_at_the_deadline_completes_once(
         assert kinds["payin_completed"] == 1
         assert kinds["payin_matched"] == 1 + kinds["payin_released"]
         assert counters(requisite)["open_orders"] == 0
+
+
+@pytest.mark.proves("tried S5")
+def test_a_proof_and_the_end_of_the_time_at_once_never_leave_a_proven_payout_on_offer(
+    arena: Scene, committed_db: Flask
+) -> None:
+    trader = arena.trader()
+    arena.requisite(trader)
+    arena.fund_store()
+    picture = check_receipt(screenshot())
+    for _ in range(ROUNDS):
+        order = arena.payout()
+        with transaction():
+            accept_payout(trader.id, order.id, actor=as_trader(trader))
+            hot("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
+
+        def attach(order_id: Any = order.id) -> str:
+            mine = get_order_for_trader(trader.id, order_id, lock=True)
+            return add_receipt(mine, picture, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader)).kind
+
+        attached, _acted = at_once(committed_db, in_one(attach), lambda: act_on_due_orders(10))
+        act_on_due_orders(10)
+        is_proven = attached == "payout_proof"
+        assert is_proven or isinstance(attached, DomainError)
+        assert now(order).status == ("awaiting_confirmation" if is_proven else "matching")
 
 
 def confirming_after(change: Callable[[OrderRecord], Any], order: OrderRecord) -> OrderRecord:

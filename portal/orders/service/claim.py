@@ -37,11 +37,20 @@ class ProofMissing(Conflict):
     code, title = "proof_missing", "Attach the proof of payment first"
 
 
-_RECEIPTS = "SELECT count(*) AS n FROM receipt WHERE order_id = %(id)s AND kind = %(kind)s"
+_HAS_RECEIPT = "SELECT EXISTS (SELECT 1 FROM receipt WHERE order_id = %(id)s AND kind = 'payment') AS found"
+_HAS_PROOF = """
+SELECT EXISTS (SELECT 1 FROM receipt WHERE order_id = %(id)s AND kind = 'payout_proof'
+                  AND (created_at >= %(assigned_at)s
+                       OR NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = %(id)s))) AS found
+"""
 
 
-def count_receipts(order: OrderRecord, kind: str) -> int:
-    return int(hot(_RECEIPTS, {"id": order.id, "kind": kind})[0]["n"])
+def has_proof(order: OrderRecord) -> bool:
+    """Whether the trader who has this locked payout now attached a proof that they paid it.
+
+    What a trader before them attached proves nothing for them.
+    """
+    return bool(hot(_HAS_PROOF, {"id": order.id, "assigned_at": order.assigned_at})[0]["found"])
 
 
 def claim_payin(
@@ -54,7 +63,7 @@ def claim_payin(
     if order.status == Status.AWAITING_CONFIRMATION:
         return order
     row = find_transition(order.direction, order.status, Step.CLAIMED, actor)
-    if receipt_required and not count_receipts(order, "payment"):
+    if receipt_required and not hot(_HAS_RECEIPT, {"id": order.id})[0]["found"]:
         raise ProofMissing("The shop asks for a receipt. Attach it first.")
     before = copy(order)
     now = order.read_at
@@ -67,11 +76,14 @@ def claim_payin(
 
 
 def claim_payout(order: OrderRecord, *, actor: Actor) -> OrderRecord:
-    """The trader has paid and attached the proof: after a quiet period it counts as confirmed."""
+    """The trader has paid and attached the proof: after a quiet period it counts as confirmed.
+
+    Raises ProofMissing, InvalidTransition.
+    """
     if order.status == Status.AWAITING_CONFIRMATION:
         return order
     row = find_transition(order.direction, order.status, Step.CLAIMED, actor)
-    if not count_receipts(order, "payout_proof"):
+    if not has_proof(order):
         raise ProofMissing()
     before = copy(order)
     now = order.read_at

@@ -12,6 +12,7 @@ from portal.core.db import hot, is_connection_lost, transaction
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
+from portal.orders.service.claim import claim_payout, has_proof
 from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
 from portal.orders.service.stuck import Stuck
@@ -68,11 +69,18 @@ def act_on_deadline(
             assert open_case is not None
             return open_case(order)
         case (Direction.PAYOUT, Status.AWAITING_PAYOUT):
-            row = find_transition(order.direction, order.status, Step.PAY_RAN_OUT, SYSTEM)
-            return back_to_matching(order, row, "not_paid_in_time", actor=SYSTEM)
+            return _not_claimed_in_time(order)
         case (Direction.PAYOUT, Status.AWAITING_CONFIRMATION):
             return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
     raise AssertionError(f"{order.direction} {order.status} has no deadline")
+
+
+def _not_claimed_in_time(order: OrderRecord) -> OrderRecord:
+    """To the next trader, unless there is a proof that it was paid: then nobody else is to pay it again."""
+    if has_proof(order):
+        return claim_payout(order, actor=SYSTEM)
+    row = find_transition(order.direction, order.status, Step.PAY_RAN_OUT, SYSTEM)
+    return back_to_matching(order, row, "not_paid_in_time", actor=SYSTEM)
 
 
 def _end(order: OrderRecord, step: Step, reason: str) -> OrderRecord:

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import hot
+from portal.core.errors import Conflict
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.service.assign import assign_payin, take_requisite_away
+from portal.orders.service.claim import has_proof
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
 
@@ -18,6 +20,10 @@ INSERT INTO past_assignment (order_id, requisite_id, trader_id, assigned_at, rea
 VALUES (%(order_id)s, %(requisite_id)s, %(trader_id)s, %(assigned_at)s, %(reason)s)
 ON CONFLICT (order_id, requisite_id) DO NOTHING
 """
+
+
+class ProofAttached(Conflict):
+    code, title = "proof_attached", "There is a proof that this payout was paid"
 
 
 def decline_payin(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRecord:
@@ -31,8 +37,13 @@ def decline_payin(order: OrderRecord, reason: str, *, actor: Actor) -> OrderReco
 
 
 def decline_payout(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRecord:
-    """Give a locked payout back before it was paid: it is offered to the other traders."""
+    """Give a locked payout back before it was paid: it is offered to the other traders.
+
+    Raises ProofAttached once there is a proof that it was paid, whoever asks: another trader would pay a second time.
+    """
     row = find_transition(order.direction, order.status, Step.DECLINED, actor)
+    if has_proof(order):
+        raise ProofAttached("There is a proof that this payout was paid. Open a dispute instead.")
     return back_to_matching(order, row, reason, actor=actor)
 
 

@@ -12,12 +12,14 @@ from portal.core.db import release, run_in_transaction
 from portal.core.errors import NotFound, PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.core.receipt_check import CleanFile, check_receipt
-from portal.orders.models import ReceiptKind
+from portal.disputes.models import DisputeReason
+from portal.disputes.service import open_dispute
+from portal.orders.models import ReceiptKind, Status
 from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import accept_payout, claim_payout, decline_payout
-from portal.orders.service.claim import ProofMissing
+from portal.orders.service.claim import ProofMissing, has_proof
 from portal.orders.trader_view import was_given_back
 from portal.reference import configuration as config
 from portal.web.orders.reasons import DeclineForm
@@ -85,11 +87,19 @@ def give_back(order_id: uuid.UUID) -> ResponseReturnValue:
     form = DeclineForm(order, request.form)
     if form.problem:
         return still_open(FormState(order_id, "decline", form.words, problem=form.problem))
+    return done(run_in_transaction(lambda: _give_back(payout_of_mine(order_id, lock=True), form)))
+
+
+def _give_back(order: OrderRecord, form: DeclineForm) -> str:
+    """Once there is a proof of payment nobody else is to pay it: support decides."""
     actor = current_seat().actor
-    run_in_transaction(
-        lambda: decline_payout(payout_of_mine(order_id, lock=True), form.reason_and_words, actor=actor)
-    )
-    return done(_("The payout was given back and is offered to others."))
+    if order.status == Status.AWAITING_PAYOUT and has_proof(order):
+        open_dispute(order, DisputeReason.OTHER, form.reason_and_words, None, actor=actor)
+        return _(
+            "You had attached a proof, so it is a dispute now: nobody else pays it. Support looks into it."
+        )
+    decline_payout(order, form.reason_and_words, actor=actor)
+    return _("The payout was given back and is offered to others.")
 
 
 def _checked_upload() -> CleanFile | None:

@@ -116,6 +116,17 @@ def test_a_paid_payout_cannot_be_given_back(desk: Desk) -> None:
     assert desk.now(order).status == Status.AWAITING_CONFIRMATION
 
 
+@pytest.mark.proves("tried S5")
+def test_giving_back_a_payout_with_proof_opens_a_dispute(desk: Desk) -> None:
+    order = desk.payout(accepted=True)
+    desk.browser.post(path_of(order, "proof"), proof())
+    assert "Something is wrong with it" in desk.browser.get("/trader/queue").text
+    answer = desk.browser.post(path_of(order, "decline"), {"reason": "not_available"})
+    assert answer.status_code == 200
+    assert "it is a dispute now" in answer.text
+    assert (desk.now(order).status, desk.now(order).trader_id) == (Status.DISPUTED, desk.trader.id)
+
+
 def test_giving_back_needs_a_reason(desk: Desk) -> None:
     order = desk.payout(accepted=True)
     assert desk.browser.post(path_of(order, "decline"), {"reason": "fake_receipt"}).status_code == 422
