@@ -278,11 +278,10 @@ def forget_what_is_held() -> None:
     from portal.core.redis_patience import ask_again
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all
-    from portal.web.limits import limiter
+    from portal.web.limits import forget as forget_requests
 
     forget_accounts()
     ask_again()
     forget_all()
     # Each test has the minute's requests to itself.
-    if limiter.initialized:
-        limiter.reset()
+    forget_requests()

@@ -1,21 +1,22 @@
-"""Limits of requests for pages and token endpoints: Flask-Limiter, for all processes together.
+"""Limits of requests for pages and token endpoints, for all processes together.
 
-Counted by account where somebody is signed in, else by network; the counts are added up in Redis by
-portal.web.limit_storage. Without Redis each process counts by itself.
+Counted by account where somebody is signed in, else by network. Every request is counted in process, as the API's
+are (portal.core.limits): Flask-Limiter in front of each page cost a tenth of a confirmation's processor time.
+Flask-Limiter counts where credentials are tried, with its figures kept by the same counter
+(portal.web.limit_storage). Without Redis each process counts by itself.
 Guesses of passwords and codes are counted in PostgreSQL besides, so that a wiped or dead Redis opens nothing.
-The JSON API counts by key in process (portal.core.limits), the payment page by network: this would cost
-their hot paths too much.
 """
 
 from __future__ import annotations
 
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask_limiter import ApplicationLimit, Limiter
 from flask_login import current_user
 
-from portal.core.limits import network_of
+from portal.core.errors import TooManyRequests
+from portal.core.limits import RequestCounter, network_of
 from portal.reference import configuration as config
 from portal.web import limit_storage  # noqa: F401 - declares the storage that the limiter names
 
@@ -26,28 +27,12 @@ _TOKENS = _PROOFS - {"auth"}
 # Supervisors ask whether we live; the API counts its callers by key, the payment page networks and forms by itself.
 _NOT_HERE = frozenset({"health", "api_v1", "pay"})
 
+requests = RequestCounter("pages")
+changes = RequestCounter("changes")
+
 
 def _network() -> str:
     return f"network:{network_of(request.remote_addr)}"
-
-
-def _caller() -> str:
-    """The account, else the network; a token endpoint looks at no cookie."""
-    known: str | None = g.get("limited_as")
-    if known is None:
-        is_account = request.blueprint not in _TOKENS and current_user.is_authenticated
-        known = g.limited_as = f"account:{current_user.id}" if is_account else _network()
-    return known
-
-
-def _of_caller() -> str:
-    is_known = _caller().startswith("account:")
-    setting = config.WEB_REQUESTS_PER_MINUTE if is_known else config.WEB_PUBLIC_REQUESTS_PER_MINUTE
-    return f"{config.get(setting)} per minute"
-
-
-def _of_changes() -> str:
-    return f"{config.get(config.WEB_CHANGES_PER_MINUTE)} per minute"
 
 
 def _of_proofs() -> str:
@@ -55,24 +40,8 @@ def _of_proofs() -> str:
 
 
 limiter = Limiter(
-    _caller,
-    application_limits=[
-        ApplicationLimit(_of_caller, _caller, scope="requests"),
-        ApplicationLimit(
-            _of_changes,
-            _caller,
-            scope="changes",
-            methods=_CHANGES,
-            exempt_when=lambda: _caller().startswith("network:"),
-        ),
-        ApplicationLimit(
-            _of_proofs,
-            _network,
-            scope="proofs",
-            methods=_CHANGES,
-            exempt_when=lambda: request.blueprint not in _PROOFS,
-        ),
-    ],
+    _network,
+    application_limits=[ApplicationLimit(_of_proofs, _network, scope="proofs", methods=_CHANGES)],
     strategy="fixed-window",
     key_prefix="nostro:web",
     storage_uri="nostro://",
@@ -81,14 +50,46 @@ limiter = Limiter(
 
 def register(app: Flask) -> None:
     """Count every request but those to files, `/healthz` and the API. Before whatever else looks at a request."""
+    app.before_request(count)
     if not limiter._request_filters:  # noqa: SLF001 - several applications share the one limiter in tests
-        limiter.request_filter(lambda: request.blueprint in _NOT_HERE)
+        limiter.request_filter(lambda: request.blueprint not in _PROOFS)
     limiter.init_app(app)
     app.after_request(_tell)
 
 
+def count() -> None:
+    """Count the request of a page: one's own share, or that of the network. Raises TooManyRequests (429).
+
+    A token endpoint looks at no cookie.
+    """
+    blueprint = request.blueprint
+    if blueprint in _NOT_HERE or request.endpoint == "static":
+        return
+    if blueprint in _TOKENS or not current_user.is_authenticated:
+        _take(requests, _network(), config.get(config.WEB_PUBLIC_REQUESTS_PER_MINUTE))
+        return
+    subject = f"account:{current_user.id}"
+    _take(requests, subject, config.get(config.WEB_REQUESTS_PER_MINUTE))
+    if request.method in _CHANGES:
+        _take(changes, subject, config.get(config.WEB_CHANGES_PER_MINUTE))
+
+
+def _take(counter: RequestCounter, subject: str, limit: int) -> None:
+    allowance = counter.hit(subject, limit)
+    if allowance.is_exceeded:
+        raise TooManyRequests("Wait a little, then try again.", retry_after_s=max(allowance.reset_s, 1))
+
+
+def forget() -> None:
+    """Start from nothing, here and in Redis (for tests)."""
+    requests.forget()
+    changes.forget()
+    if limiter.initialized:
+        limiter.reset()
+
+
 def _tell(response: Response) -> Response:
-    """What is left, to programs; when to go on, to whoever is refused."""
+    """What is left of the tries, to programs; when to go on, to whoever is refused."""
     if response.status_code != 429 and request.blueprint not in _TOKENS:
         return response
     counted = limiter.current_limits

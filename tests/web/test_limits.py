@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from portal.core import limits as counting
 from portal.identity.models import Role
 from portal.reference import configuration as config
-from portal.web.limits import limiter
+from portal.web.limits import forget as forget_requests
 from tests.web.desk import Browser, new_user
 
 Set = Callable[..., None]
@@ -56,7 +56,7 @@ def ask_token(app: Flask, part: str = "support/auth/login", **body: str) -> Test
 
 def test_each_person_has_a_limit_of_their_own(in_context: Flask, lower: Set) -> None:
     busy, other = signed_in(in_context), signed_in(in_context)
-    limiter.reset()
+    forget_requests()
     lower(web_requests_per_minute=5)
     assert statuses(busy, 6) == [200] * 5 + [429]
     assert statuses(other, 5) == [200] * 5
@@ -64,7 +64,7 @@ def test_each_person_has_a_limit_of_their_own(in_context: Flask, lower: Set) -> 
 
 def test_a_refusal_is_a_page_that_says_when_to_go_on(in_context: Flask, lower: Set) -> None:
     browser = signed_in(in_context)
-    limiter.reset()
+    forget_requests()
     lower(web_requests_per_minute=1)
     browser.get("/account")
     answer = browser.get("/account")
@@ -78,7 +78,7 @@ def test_a_refusal_is_a_page_that_says_when_to_go_on(in_context: Flask, lower: S
 
 
 def test_people_who_are_not_signed_in_share_the_limit_of_their_network(in_context: Flask, lower: Set) -> None:
-    limiter.reset()
+    forget_requests()
     lower(web_public_requests_per_minute=3)
     assert statuses(Browser(in_context.test_client()), 2, "/sign-in") == [200, 200]
     assert statuses(Browser(in_context.test_client()), 2, "/sign-in") == [200, 429]
@@ -100,7 +100,7 @@ def signed_in_elsewhere(app: Flask) -> Browser:
 
 @pytest.mark.proves("attack 55")
 def test_row_55_a_made_up_address_does_not_make_a_new_network(in_context: Flask, lower: Set) -> None:
-    limiter.reset()
+    forget_requests()
     lower(web_public_requests_per_minute=2)
     codes = []
     for number in range(4):
@@ -116,7 +116,7 @@ def test_row_55_a_made_up_address_does_not_make_a_new_network(in_context: Flask,
 
 def test_forms_have_a_limit_below_that_of_pages(in_context: Flask, lower: Set) -> None:
     browser = signed_in(in_context)
-    limiter.reset()
+    forget_requests()
     lower(web_changes_per_minute=2)
     codes = [browser.post("/account/security/sessions/end-others", htmx=False).status_code for _ in range(3)]
     assert codes[-1] == 429
@@ -129,7 +129,7 @@ def test_forms_have_a_limit_below_that_of_pages(in_context: Flask, lower: Set) -
     ["merchant/auth/token", "trader/auth/token", "support/auth/login", "lead/auth/login", "admin/auth/login"],
 )
 def test_every_token_endpoint_is_limited_by_network(in_context: Flask, lower: Set, part: str) -> None:
-    limiter.reset()
+    forget_requests()
     lower(proofs_per_minute=2)
     body: dict[str, Any] = {"grant_type": "password"}
     first = ask_token(in_context, part, **body)
@@ -143,7 +143,7 @@ def test_every_token_endpoint_is_limited_by_network(in_context: Flask, lower: Se
 
 
 def test_sign_in_and_tokens_share_one_limit_of_tries(in_context: Flask, lower: Set) -> None:
-    limiter.reset()
+    forget_requests()
     lower(proofs_per_minute=2)
     assert ask_token(in_context).status_code == 401
     browser = Browser(in_context.test_client())
@@ -155,7 +155,7 @@ def test_without_redis_pages_are_served_and_still_counted(
     in_context: Flask, lower: Set, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = signed_in(in_context)
-    limiter.reset()
+    forget_requests()
     dead = redis.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
     lower(web_requests_per_minute=3)
     with monkeypatch.context() as away:
@@ -165,7 +165,7 @@ def test_without_redis_pages_are_served_and_still_counted(
 
 
 def test_health_and_files_are_not_counted(in_context: Flask, lower: Set) -> None:
-    limiter.reset()
+    forget_requests()
     lower(web_public_requests_per_minute=1)
     browser = Browser(in_context.test_client())
     assert statuses(browser, 3, "/healthz") == [200] * 3

@@ -14,7 +14,7 @@ from portal.core import limits as counting
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.reference import configuration as config
-from portal.web.limits import limiter
+from portal.web import limits as pages
 from tests import servers as running
 from tests.conftest import Worker
 from tests.web.auth.people import (
@@ -48,18 +48,18 @@ def forget(
     """As often as it is called, what Redis and the processes count is gone, as after a restart of both."""
     with monkeypatch.context() as away:
         if request.param == "away":
-            limiter.reset()
+            pages.forget()
             dead = redis_client.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
             away.setattr(counting, "_redis", lambda: dead)
 
         def forgotten() -> None:
             if request.param == "wiped":
                 running.empty_redis(worker.redis_url, keep_claim=True)
-                limiter.reset()
+                pages.forget()
             else:
                 # Processes that have just started: nothing is counted, and Redis does not answer.
-                counter = limiter.storage._counter
-                counter._window, counter._counts = 0, {}
+                for counter in (pages.limiter.storage._counter, pages.requests, pages.changes):
+                    counter._window, counter._counts = 0, {}
 
         yield forgotten
 
