@@ -49,7 +49,7 @@
 
   // A menu closes when one goes elsewhere; Escape gives the focus back to its button.
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll("details[data-closes][open]")) {
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
     const toast = event.target.closest("[data-close-toast]");
@@ -58,7 +58,7 @@
     if (ask) ask.closest("dialog").close();
   });
   document.addEventListener("keydown", (event) => {
-    const menu = event.key === "Escape" && document.querySelector("details[data-closes][open]");
+    const menu = event.key === "Escape" && document.querySelector("details[data-menu][open]");
     if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
   });
 

@@ -193,7 +193,7 @@
     if (words && !words.hidden) setTimeout(() => { if (!isBusy(card)) refresh(); }, 0);
   });
   document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-closes]")) return;
+    if (!event.target.closest("[data-closes-form]")) return;
     event.preventDefault();
     const card = cardOf(event.target);
     card.dataset.version = "";

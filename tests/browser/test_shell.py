@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from portal.core.db import db, transaction
-from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.models import Role
 from tests.browser.looking import BOTH, open_page, problems, sign_in
+from tests.browser.walk import owner_of
 from tests.web.desk import PASSWORD, Desk, new_user
 
 
@@ -16,16 +15,6 @@ from tests.web.desk import PASSWORD, Desk, new_user
 def desk(tara: Desk) -> Desk:
     tara.payin(1500_00)
     return tara
-
-
-def owner_of(desk: Desk) -> User:
-    user = new_user(Role.MERCHANT)
-    with transaction():
-        member = MerchantMember(
-            merchant_id=desk.scene.store.merchant_id, user_id=user.id, role=MemberRole.OWNER.value
-        )
-        db.session.add(member)
-    return user
 
 
 @pytest.mark.parametrize("role", [Role.LEAD, Role.SUPPORT, Role.ADMIN, Role.MERCHANT])
