@@ -140,12 +140,16 @@ _QUEUE = f"""
 SELECT {COLUMNS} FROM orders o
  WHERE o.trader_id = %(trader_id)s
    AND o.status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')
- ORDER BY o.due_at NULLS LAST, o.id LIMIT %(limit)s
+ ORDER BY o.status = CASE o.direction WHEN 'payin' THEN 'awaiting_confirmation' ELSE 'awaiting_payout' END DESC,
+          o.due_at NULLS LAST, o.id LIMIT %(limit)s
 """  # noqa: S608
 
 
 def list_queue_for_trader(trader_id: uuid.UUID, limit: int = 200) -> list[OrderRecord]:
-    """What the trader works on now, least time left first."""
+    """What the trader works on now: claimed payins and accepted payouts, then what waits for others.
+
+    Among each the least time left comes first. The limit cuts what waits for others.
+    """
     return [record_of(row) for row in hot(_QUEUE, {"trader_id": trader_id, "limit": limit})]
 
 

@@ -12,11 +12,15 @@ from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role
 from portal.ledger.models import AccountKind
-from portal.orders.models import Status
+from portal.orders import queries
+from portal.orders.models import ReceiptKind, Status
+from portal.orders.queries import get_order, list_queue_for_trader
+from portal.orders.receipts import add_receipt
+from portal.orders.service.claim import claim_payout
 from portal.traders.readiness import ReasonCode, why_no_orders
 from portal.traders.service import block_trader, set_lead_switches, set_working, switch_requisite
-from tests.scene import USDT
-from tests.web.desk import HTMX, Browser, Desk, new_user, open_desk, picture
+from tests.scene import USDT, as_trader
+from tests.web.desk import HTMX, Browser, Desk, new_user, open_desk, picture, upload
 
 ZONE = "Europe/Moscow"
 
@@ -26,14 +30,49 @@ def codes(desk: Desk) -> list[ReasonCode]:
         return [reason.code for reason in why_no_orders(desk.trader.id, ZONE)]
 
 
-def test_the_queue_shows_cards_by_the_time_left_without_full_numbers(desk: Desk) -> None:
-    claimed, fresh = desk.payin(1500_00, claimed=True), desk.payin(700_00)
+def test_the_queue_shows_who_paid_without_full_numbers(desk: Desk) -> None:
+    desk.payin(1500_00, claimed=True)
     page = desk.browser.get("/trader/queue").text
-    # Half an hour to confirm, a quarter of an hour to pay.
-    assert page.index(f"order-{fresh.id}") < page.index(f"order-{claimed.id}")
     assert "IVAN I." in page
     assert desk.requisite.number_last4 in page
     assert re.search(r"\b\d{16}\b", page) is None
+
+
+@pytest.mark.proves("tried U8")
+def test_what_waits_for_the_trader_comes_first_and_the_least_time_left_first_among_it(desk: Desk) -> None:
+    waiting = [desk.payin(amount) for amount in (700_00, 701_00)]
+    later, sooner = (desk.payin(amount, claimed=True) for amount in (1500_00, 1501_00))
+    accepted = desk.payout(3000_00, accepted=True)
+    paid = desk.payout(3100_00, accepted=True)
+    with transaction():
+        proof = upload(5)
+        add_receipt(
+            get_order(paid.id, lock=True), proof, ReceiptKind.PAYOUT_PROOF, actor=as_trader(desk.trader)
+        )
+        claim_payout(get_order(paid.id, lock=True), actor=as_trader(desk.trader))
+        for order, minutes in ((later, 40), (sooner, 35), (waiting[0], 2), (waiting[1], 1), (accepted, 50)):
+            hot(
+                "UPDATE orders SET due_at = now() + %(minutes)s * interval '1 minute' WHERE id = %(id)s",
+                {"id": order.id, "minutes": minutes},
+            )
+        rows = [order.id for order in list_queue_for_trader(desk.trader.id)]
+        cut = [order.id for order in list_queue_for_trader(desk.trader.id, limit=3)]
+    mine, others = [sooner.id, later.id, accepted.id], [waiting[1].id, waiting[0].id, paid.id]
+    assert rows == mine + others
+    assert cut == mine
+    page = desk.browser.get("/trader/queue").text
+    cards = [page.index(f'id="order-{order.id}"') for order in (sooner, later, *reversed(waiting), accepted)]
+    assert cards == sorted(cards)
+
+
+@pytest.mark.proves("tried U8")
+def test_the_queue_is_read_along_the_index_of_open_orders(desk: Desk) -> None:
+    desk.payin()
+    with transaction():
+        hot("SET LOCAL enable_seqscan = off")
+        rows = hot(f"EXPLAIN {queries._QUEUE}", {"trader_id": desk.trader.id, "limit": 200})
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
+    assert "ix_orders_open_trader" in plan, plan
 
 
 def test_the_live_part_is_the_same_as_the_pages_and_304_while_nothing_changes(desk: Desk) -> None:
