@@ -98,7 +98,7 @@ def _trader(team_id: uuid.UUID, n: int) -> tuple[uuid.UUID, str]:
         trader = create_trader(f"Trader {n}", user_id=user.id, team_id=team_id)
         verify_trader(trader.id)
         set_working(trader.id, True)
-        deposit(trader.id, RICH, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM)
+        deposit(trader.id, RICH, "USDT", Mode.LIVE, subject_id=new_id(), reference="bench", actor=SYSTEM)
         new = NewRequisite(
             "card",
             "RUB",

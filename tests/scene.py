@@ -76,7 +76,15 @@ class Scene:
             verify_trader(trader.id)
             set_working(trader.id, working)
             if deposit_minor:
-                deposit(trader.id, deposit_minor, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM)
+                deposit(
+                    trader.id,
+                    deposit_minor,
+                    "USDT",
+                    Mode.LIVE,
+                    subject_id=new_id(),
+                    reference="test",
+                    actor=SYSTEM,
+                )
         return trader
 
     def requisite(self, trader: Trader, *, on: bool = True, **limits: Any) -> Requisite:
@@ -110,7 +118,9 @@ class Scene:
     def fund_store(self, amount_minor: int = 1000 * USDT) -> None:
         with transaction():
             account = account_id(store_account(self.store_id, AccountKind.AVAILABLE, "USDT", Mode.LIVE))
-            deposit_to_account(account, amount_minor, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM)
+            deposit_to_account(
+                account, amount_minor, "USDT", Mode.LIVE, subject_id=new_id(), reference="test", actor=SYSTEM
+            )
 
     def trader_balance(self, trader: Trader, kind: AccountKind = AccountKind.AVAILABLE) -> int:
         currency = "RUB" if kind is AccountKind.FIAT else "USDT"

@@ -157,7 +157,7 @@ def _trader(name: str, team_id: uuid.UUID, user_id: uuid.UUID, n: int) -> uuid.U
     trader = create_trader(name, user_id=user_id, team_id=team_id)
     verify_trader(trader.id)
     set_working(trader.id, True)
-    deposit(trader.id, 50_000 * USDT, "USDT", Mode.LIVE, subject_id=new_id(), actor=SYSTEM, reason="demo")
+    deposit(trader.id, 50_000 * USDT, "USDT", Mode.LIVE, subject_id=new_id(), reference="demo", actor=SYSTEM)
     for currency in list_currencies():
         for method in () if currency.is_settlement else list_methods(currency.code):
             for number in range(_FIRST_REQUISITES.get(method.code, 3)):
@@ -199,7 +199,7 @@ def _store(
         for mode in Mode:
             account = account_id(store_account(store.id, AccountKind.AVAILABLE, "USDT", mode))
             deposit_to_account(
-                account, 20_000 * USDT, "USDT", mode, subject_id=new_id(), actor=SYSTEM, reason="demo"
+                account, 20_000 * USDT, "USDT", mode, subject_id=new_id(), reference="demo", actor=SYSTEM
             )
         for trader_id in pinned:
             set_traffic_rule(store.id, trader_id, "pin")

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import BigKey, CreatedAt, Minor, one_of
+from portal.core.columns import BigKey, CreatedAt, Minor, UuidKey, one_of
 from portal.core.db import Model
 from portal.core.modes import Mode
 
@@ -193,3 +193,28 @@ class LedgerUnfolded(Model):
     posting_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[Minor]
+
+
+class Deposit(Model):
+    """Settlement money that came in from outside, and by which reference it is found there. Append-only.
+
+    The entry with this row's id as its subject moves `amount_minor` onto the account.
+    """
+
+    __tablename__ = "deposit"
+    __table_args__ = (
+        one_of("mode", Mode),
+        one_of("actor_kind", ActorKind),
+        CheckConstraint("amount_minor > 0", name="amount"),
+        CheckConstraint("reference <> ''", name="reference"),
+    )
+
+    id: Mapped[UuidKey]
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_account.id"))
+    currency: Mapped[str] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    amount_minor: Mapped[Minor]
+    reference: Mapped[str] = mapped_column(Text)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
+    created_at: Mapped[CreatedAt]

@@ -79,6 +79,12 @@ def refusal_of(error: psycopg.Error) -> Exception:
     return error
 
 
+_RECORD_DEPOSIT = """
+INSERT INTO deposit (id, account_id, currency, mode, amount_minor, reference, actor_kind, actor_id)
+VALUES (%(id)s, %(account)s, %(currency)s, %(mode)s, %(amount)s, %(reference)s, %(actor_kind)s, %(actor_id)s)
+"""
+
+
 def deposit(
     trader_id: uuid.UUID,
     amount_minor: int,
@@ -86,18 +92,22 @@ def deposit(
     mode: Mode,
     *,
     subject_id: uuid.UUID,
+    reference: str,
     actor: Actor,
     reason: str | None = None,
 ) -> int:
-    """Settlement money of a trader comes in: trader.available +X, world.settlement -X. Returns the entry's id.
-
-    `subject_id` names the deposit: the same one can't be posted twice.
-    """
-    trader = account_id(trader_account(trader_id, AccountKind.AVAILABLE, currency, mode))
-    world = account_id(world_account(AccountKind.SETTLEMENT, currency, mode))
-    movements = [Movement(trader, currency, amount_minor), Movement(world, currency, -amount_minor)]
-    posting = Posting(EntryKind.DEPOSIT, 0, movements)
-    return post_entry(posting, mode, SubjectKind.DEPOSIT, subject_id, actor=actor, reason=reason)
+    """Settlement money of a trader comes in: as deposit_to_account(), onto their `available`."""
+    account = account_id(trader_account(trader_id, AccountKind.AVAILABLE, currency, mode))
+    return deposit_to_account(
+        account,
+        amount_minor,
+        currency,
+        mode,
+        subject_id=subject_id,
+        reference=reference,
+        actor=actor,
+        reason=reason,
+    )
 
 
 def deposit_to_account(
@@ -107,11 +117,27 @@ def deposit_to_account(
     mode: Mode,
     *,
     subject_id: uuid.UUID,
+    reference: str,
     actor: Actor,
     reason: str | None = None,
 ) -> int:
-    """Settlement money comes in for another owner (a store that tops up to pay out)."""
+    """Settlement money comes in from outside: account +X, world.settlement -X. Returns the entry's id.
+
+    `reference` is by what it is found outside (a transaction's hash, a statement's line): an entry without its record
+    is what `flask ledger verify` reports. `subject_id` names the deposit: the same one can't be posted twice.
+    """
     world = account_id(world_account(AccountKind.SETTLEMENT, currency, mode))
+    record = {
+        "id": subject_id,
+        "account": account,
+        "currency": currency,
+        "mode": mode.value,
+        "amount": amount_minor,
+    }
+    hot(
+        _RECORD_DEPOSIT,
+        record | {"reference": reference, "actor_kind": actor.kind.value, "actor_id": actor.id},
+    )
     movements = [Movement(account, currency, amount_minor), Movement(world, currency, -amount_minor)]
     posting = Posting(EntryKind.DEPOSIT, 0, movements)
     return post_entry(posting, mode, SubjectKind.DEPOSIT, subject_id, actor=actor, reason=reason)

@@ -82,7 +82,32 @@ CHECKS = (
         "SELECT format('entry %s reverses %s', e.id, e.reverses_entry_id) AS example FROM ledger_entry e"
         " WHERE e.reverses_entry_id IS NOT NULL AND EXISTS ("
         "   SELECT 1 FROM (SELECT account_id, sum(amount) AS total FROM ledger_posting"
-        "     WHERE entry_id IN (e.id, e.reverses_entry_id) GROUP BY account_id) s WHERE s.total <> 0)",
+        "     WHERE entry_id IN (e.id, e.reverses_entry_id) GROUP BY account_id) s WHERE s.total <> 0)"
+        " UNION ALL"
+        " SELECT format('entry %s reverses %s of another subject', e.id, r.id) FROM ledger_entry e"
+        " JOIN ledger_entry r ON r.id = e.reverses_entry_id"
+        " WHERE r.kind = 'reversal' OR (r.subject_kind, r.subject_id, r.mode) <> (e.subject_kind, e.subject_id, e.mode)",
+    ),
+    Check(
+        "every deposit has a record of where it came from, and moves what that says",
+        "SELECT format('entry %s: deposit %s of %s %s', e.id, e.subject_id, m.amount, m.currency) AS example"
+        " FROM ledger_entry e LEFT JOIN deposit d ON d.id = e.subject_id AND e.subject_kind = 'deposit' AND d.mode = e.mode"
+        "  AND (d.actor_kind, d.actor_id) IS NOT DISTINCT FROM (e.actor_kind, e.actor_id)"
+        " CROSS JOIN LATERAL (SELECT count(*) AS n, min(p.currency) AS currency, max(p.amount) AS amount,"
+        "     count(*) FILTER (WHERE p.account_id = d.account_id AND p.amount = d.amount_minor AND p.currency = d.currency"
+        "                        AND a.owner_kind IN ('store', 'trader') AND a.kind = 'available') AS there,"
+        "     count(*) FILTER (WHERE a.owner_kind = 'world' AND a.kind = 'settlement' AND p.amount = -d.amount_minor) AS back"
+        "   FROM ledger_posting p JOIN ledger_account a ON a.id = p.account_id WHERE p.entry_id = e.id) m"
+        " WHERE e.kind = 'deposit' AND (d.id IS NULL OR (m.n, m.there, m.back) <> (2, 1, 1))"
+        " UNION ALL"
+        " SELECT format('deposit %s of %s %s has no entry', d.id, d.amount_minor, d.currency) FROM deposit d"
+        "  WHERE NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.subject_id = d.id AND e.kind = 'deposit')",
+    ),
+    # Until a verb posts them, with a record of its own, each one was made by a hand.
+    Check(
+        "no entry is of a kind that nothing posts",
+        "SELECT format('entry %s is a %s', id, kind) AS example FROM ledger_entry WHERE kind IN"
+        " ('withdrawal_asked', 'withdrawal_paid', 'withdrawal_refused', 'adjustment')",
     ),
 )
 

@@ -6,6 +6,7 @@ Run after the ledger's own checks, in one snapshot, so that orders moving meanwh
 from __future__ import annotations
 
 from portal.ledger.verification import Check
+from portal.orders.settlement_checks import CHECKS as SETTLEMENT_CHECKS
 from portal.orders.transitions import PAYIN, PAYOUT, Step
 
 _OPEN = "('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
@@ -130,4 +131,5 @@ CHECKS = (
     Check("every order's timeline is lawful and without gaps", _PATH),
     Check("every order has a timeline", _NO_PATH),
     Check("every end of an order was told", _TOLD),
+    *SETTLEMENT_CHECKS,
 )

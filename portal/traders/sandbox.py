@@ -40,7 +40,9 @@ def seed_sandbox() -> int:
         trader = create_trader(NAME, mode=Mode.TEST)
         verify_trader(trader.id)
         set_working(trader.id, True)
-        deposit(trader.id, _DEPOSIT_MINOR, "USDT", Mode.TEST, subject_id=_DEPOSIT_ID, actor=SYSTEM)
+        deposit(
+            trader.id, _DEPOSIT_MINOR, "USDT", Mode.TEST, subject_id=_DEPOSIT_ID, reference="sandbox", actor=SYSTEM
+        )  # fmt: skip
     return sum(
         _fill(trader, method.code, currency.code)
         for currency in list_currencies()

@@ -115,7 +115,15 @@ class Shop:
             trader = create_trader("Tess", team_id=self.team_id, mode=Mode.TEST)
             verify_trader(trader.id)
             set_working(trader.id, True)
-            deposit(trader.id, deposit_minor, "USDT", Mode.TEST, subject_id=new_id(), actor=SYSTEM)
+            deposit(
+                trader.id,
+                deposit_minor,
+                "USDT",
+                Mode.TEST,
+                subject_id=new_id(),
+                reference="test",
+                actor=SYSTEM,
+            )
             values = {"min_amount": 100_00, "max_amount": 100_000_00, "max_open_orders": 1000} | limits
             new = NewRequisite(
                 method="card", currency="RUB", number=card_number(), holder="TESS T.", bank="sber", **values
@@ -128,7 +136,9 @@ class Shop:
     def fund(self, minor: int = 1000 * USDT) -> None:
         with transaction():
             account = account_id(store_account(self.store_id, AccountKind.AVAILABLE, "USDT", Mode.TEST))
-            deposit_to_account(account, minor, "USDT", Mode.TEST, subject_id=new_id(), actor=SYSTEM)
+            deposit_to_account(
+                account, minor, "USDT", Mode.TEST, subject_id=new_id(), reference="test", actor=SYSTEM
+            )
 
     def count_orders(self) -> int:
         with transaction():

@@ -70,6 +70,12 @@ PRODUCT = {
     "every requisite's counters equal its orders": "R2",
     "every order's requisite is of its trader and mode": "R4",
     "every end of an order was told": "J1",
+    "every deposit has a record of where it came from, and moves what that says": "M16",
+    "no entry is of a kind that nothing posts": "M16",
+    "every order's price follows from its frozen rate and fees": "M8",
+    "every settlement follows from its order's frozen terms, to the accounts of its people": "M7",
+    "every hold and release follows from its order's frozen terms": "M5",
+    "every entry of an order is of a kind that its direction has": "M16",
 }
 # What no query over the stored rows can decide, and how it is shown instead.
 ELSEWHERE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +22,7 @@ from portal.ledger.accounts import account_id, trader_account, world_account
 from portal.ledger.entries import Movement, Posting
 from portal.ledger.errors import InsufficientFunds
 from portal.ledger.models import AccountKind, EntryKind, SubjectKind
-from portal.ledger.service import post_entry
+from portal.ledger.service import deposit, post_entry
 from portal.ledger.verification import CHECKS, run_checks
 from portal.orders.models import Direction, ReceiptKind
 from portal.orders.queries import get_order, get_order_for_trader
@@ -271,16 +272,22 @@ def test_a_deposit_that_is_withdrawn_during_the_match_is_not_held_too(
     arena: Scene, committed_db: Flask
 ) -> None:
     for _ in range(ROUNDS):
-        trader = arena.trader(deposit_minor=A)
+        trader, came_in = arena.trader(deposit_minor=0), new_id()
+        with transaction():
+            entry = deposit(
+                trader.id, A, "USDT", Mode.LIVE, subject_id=came_in, reference="test", actor=SYSTEM
+            )
         arena.requisite(trader)
         available = account_id(trader_account(trader.id, AccountKind.AVAILABLE, "USDT", Mode.LIVE))
         world = account_id(world_account(AccountKind.SETTLEMENT, "USDT", Mode.LIVE))
 
-        def withdraw(available: int = available, world: int = world) -> int:
+        def withdraw(
+            available: int = available, world: int = world, came_in: uuid.UUID = came_in, entry: int = entry
+        ) -> int:
             movements = [Movement(available, "USDT", -A), Movement(world, "USDT", A)]
             return post_entry(
-                Posting(EntryKind.WITHDRAWAL_ASKED, 0, movements), Mode.LIVE, SubjectKind.WITHDRAWAL, new_id(),
-                actor=SYSTEM,
+                Posting(EntryKind.REVERSAL, 0, movements), Mode.LIVE, SubjectKind.DEPOSIT, came_in,
+                actor=SYSTEM, reason="It went back", reverses=entry,
             )  # fmt: skip
 
         created, withdrawn = at_once(committed_db, creating(arena, 1500_00), in_one(withdraw))
