@@ -2,6 +2,8 @@
 
 FILE_REFERENCES: tuple[tuple[str, str], ...] = (
     ("receipt", "file_key"),
+    ("receipt", "picture_key"),
     ("store", "logo_key"),
     ("trader_document", "file_key"),
+    ("trader_document", "picture_key"),
 )

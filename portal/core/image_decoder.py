@@ -32,8 +32,8 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
 
-def decode(raw: bytes) -> tuple[bytes, int | None]:
-    """The picture as a new JPEG without metadata, and its difference hash.
+def decode(raw: bytes) -> tuple[bytes, dict[str, object]]:
+    """The picture as a new JPEG without metadata, and what is to be known of it.
 
     Raises ValueError with `too_many_pixels` or `unreadable`. The size is judged before any pixel is decoded.
     """
@@ -53,7 +53,8 @@ def decode(raw: bytes) -> tuple[bytes, int | None]:
         raise ValueError("unreadable") from error
     output = io.BytesIO()
     image.save(output, "JPEG", quality=QUALITY, optimize=True)
-    return output.getvalue(), difference_hash(image)
+    facts: dict[str, object] = {"look": difference_hash(image), "is_blank": is_blank(image)}
+    return output.getvalue(), facts | {"width": image.width, "height": image.height}
 
 
 def _on_white(image: Picture) -> Picture:
@@ -85,17 +86,26 @@ def difference_hash(image: Picture) -> int | None:
     return bits - (1 << 64) if bits >> 63 else bits
 
 
+def is_blank(image: Picture) -> bool:
+    """Is there nothing to be seen: all but a thousandth of it has one tone, give or take what JPEG adds."""
+    small = image.convert("L")
+    small.thumbnail((400, 400))
+    tones = small.histogram()
+    most = max(sum(tones[max(0, tone - 12) : tone + 13]) for tone in range(256))
+    return most >= 0.999 * small.width * small.height
+
+
 def main() -> int:
     """Answer on stdout: `{"look": ...}` and the bytes, or `{"refused": code}`."""
     limit_resources()
     raw = sys.stdin.buffer.read()
     try:
-        content, look = decode(raw)
+        content, facts = decode(raw)
     except ValueError as error:
         code = str(error) if str(error) in {"too_many_pixels", "unreadable"} else "unreadable"
         sys.stdout.write(json.dumps({"refused": code}) + "\n")
         return 0
-    sys.stdout.buffer.write(json.dumps({"look": look}).encode() + b"\n" + content)
+    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + content)
     return 0
 
 

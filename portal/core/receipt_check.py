@@ -43,12 +43,20 @@ _INFLATED_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CleanFile:
-    """A checked upload. `sha256` is of the bytes as they came; `look` is an image's difference hash."""
+    """A checked upload. `sha256` is of the bytes as they came; `look` is an image's difference hash.
+
+    `width` and `height` in pixels; `is_blank`: there is nothing to be seen. None where it was not looked at.
+    """
 
     content: bytes
     content_type: str
     sha256: bytes
     look: int | None = None
+    picture: bytes | None = None
+    width: int | None = None
+    height: int | None = None
+    pages: int | None = None
+    is_blank: bool | None = None
 
 
 def check_receipt(raw: bytes, max_bytes: int = MAX_BYTES) -> CleanFile:
@@ -67,8 +75,7 @@ def check_receipt(raw: bytes, max_bytes: int = MAX_BYTES) -> CleanFile:
     kind = filetype.guess_mime(raw[:8192])
     digest = hashlib.sha256(raw).digest()
     if kind in _IMAGES:
-        content, look = _decode(raw)
-        return CleanFile(content, "image/jpeg", digest, look)
+        return _decode(raw, digest)
     if kind == _PDF:
         _check_pdf(raw)
         return CleanFile(raw, _PDF, digest)
@@ -79,7 +86,7 @@ def _unreadable(code: str, message: str) -> ValidationFailed:
     return ValidationFailed.of("receipt", code, message)
 
 
-def _decode(raw: bytes) -> tuple[bytes, int | None]:
+def _decode(raw: bytes, digest: bytes) -> CleanFile:
     """Decode and encode anew in a process that may use 5 s of processor time and 512 MiB."""
     if not _turns.acquire(timeout=_TURN_TIMEOUT_S):
         raise Unavailable("Too many files are being checked. Try again in a moment.")
@@ -100,7 +107,10 @@ def _decode(raw: bytes) -> tuple[bytes, int | None]:
         raise _unreadable("too_many_pixels", "The picture has too many pixels. Send a screenshot instead.")
     if "refused" in answer or not content:
         raise _unreadable("unreadable", "The picture is damaged. Take it again.")
-    return content, answer["look"]
+    return CleanFile(
+        content, "image/jpeg", digest, answer["look"], width=answer["width"], height=answer["height"], pages=1,
+        is_blank=answer["is_blank"],
+    )  # fmt: skip
 
 
 def _check_pdf(raw: bytes) -> None:

@@ -297,9 +297,17 @@ class Receipt(Model):
     file_key: Mapped[str] = mapped_column(Text)
     content_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    # SHA-256 of the bytes as uploaded; `look` is a 64-bit difference hash of an image.
+    # SHA-256 of the bytes as uploaded; `look` is a 64-bit difference hash of what is seen.
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
     look: Mapped[int | None] = mapped_column(BigInteger)
+    # What people are shown instead of a PDF; None where the file itself is the picture.
+    picture_key: Mapped[str | None] = mapped_column(Text)
+    # Of the picture, in pixels; the pages of the whole document; whether there is nothing to be seen on it.
+    # None: kept before these were measured.
+    width: Mapped[int | None] = mapped_column(Integer)
+    height: Mapped[int | None] = mapped_column(Integer)
+    pages: Mapped[int | None] = mapped_column(Integer)
+    is_blank: Mapped[bool | None]
     actor_kind: Mapped[str] = mapped_column(Text)
     actor_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     created_at: Mapped[CreatedAt]

@@ -44,7 +44,11 @@ class TooManyReceipts(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRecord:
-    """One receipt. `sha256` is of the bytes as uploaded; `look` the difference hash of an image."""
+    """One receipt. `sha256` is of the bytes as uploaded; `look` the difference hash of what is seen.
+
+    `picture_key` names what is shown of a PDF. `width` and `height` of the picture in pixels, `pages` of the
+    whole document, `is_blank` (there is nothing to be seen on it): None when it was kept before they were measured.
+    """
 
     id: uuid.UUID
     order_id: uuid.UUID
@@ -54,6 +58,11 @@ class ReceiptRecord:
     size_bytes: int
     sha256: bytes
     look: int | None
+    picture_key: str | None
+    width: int | None
+    height: int | None
+    pages: int | None
+    is_blank: bool | None
     actor_kind: str
     created_at: datetime
 
@@ -72,23 +81,24 @@ class LookAlike:
 
 
 _COLUMNS = (
-    "c.id, c.order_id, c.kind, c.file_key, c.content_type, c.size_bytes, c.sha256, c.look, c.actor_kind,"
-    " c.created_at"
+    "c.id, c.order_id, c.kind, c.file_key, c.content_type, c.size_bytes, c.sha256, c.look, c.picture_key,"
+    " c.width, c.height, c.pages, c.is_blank, c.actor_kind, c.created_at"
 )
 _OF_ORDERS = f"SELECT {_COLUMNS} FROM receipt c WHERE c.order_id = ANY(%(ids)s::uuid[]) ORDER BY c.id"  # noqa: S608
 _OF_ORDER = f"SELECT {_COLUMNS} FROM receipt c WHERE c.order_id = %(order_id)s AND c.id = %(id)s"  # noqa: S608
-_INSERT = """
+_INSERT = f"""
 WITH bumped AS (
   UPDATE orders SET version = version + 1, updated_at = now() WHERE id = %(order_id)s RETURNING status
 ), noted AS (
   INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id)
   SELECT %(order_id)s, 'receipt_added', status, status, %(actor_kind)s, %(actor_id)s::uuid FROM bumped
 )
-INSERT INTO receipt (id, order_id, kind, file_key, content_type, size_bytes, sha256, look, actor_kind, actor_id)
+INSERT INTO receipt AS c (id, order_id, kind, file_key, content_type, size_bytes, sha256, look, picture_key,
+                     width, height, pages, is_blank, actor_kind, actor_id)
 VALUES (%(id)s, %(order_id)s, %(kind)s, %(file_key)s, %(content_type)s, %(size)s, %(sha256)s, %(look)s,
-        %(actor_kind)s, %(actor_id)s)
-RETURNING created_at
-"""
+        %(picture_key)s, %(width)s, %(height)s, %(pages)s, %(is_blank)s, %(actor_kind)s, %(actor_id)s)
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - constants of this module
 
 
 def add_receipt(order: OrderRecord, upload: CleanFile, kind: ReceiptKind, *, actor: Actor) -> ReceiptRecord:
@@ -123,13 +133,10 @@ def _insert(
     values: dict[str, Any] = {
         "id": new_id(), "order_id": order.id, "kind": kind.value, "file_key": key,
         "content_type": upload.content_type, "size": len(upload.content), "sha256": upload.sha256,
-        "look": upload.look, "actor_kind": actor.kind.value, "actor_id": actor.id,
+        "look": upload.look, "picture_key": None, "width": upload.width, "height": upload.height,
+        "pages": upload.pages, "is_blank": upload.is_blank, "actor_kind": actor.kind.value, "actor_id": actor.id,
     }  # fmt: skip
-    created_at = hot(_INSERT, values)[0]["created_at"]
-    return ReceiptRecord(
-        values["id"], order.id, kind.value, key, upload.content_type, len(upload.content), upload.sha256,
-        upload.look, actor.kind.value, created_at,
-    )  # fmt: skip
+    return _record(hot(_INSERT, values)[0])
 
 
 def _nudge(order: OrderRecord) -> None:

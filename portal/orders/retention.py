@@ -50,7 +50,7 @@ _COUNT_TOLD = f"SELECT count(*) AS n FROM event e JOIN orders o ON {_OF_FORGOTTE
 _COUNT_PEOPLE = f"SELECT count(*) AS n FROM orders o WHERE {_ENDED} AND {_TELLS}"  # noqa: S608
 
 _RECEIPTS = f"""
-SELECT c.id, c.file_key FROM receipt c JOIN orders o ON o.id = c.order_id
+SELECT c.id, c.file_key, c.picture_key FROM receipt c JOIN orders o ON o.id = c.order_id
  WHERE c.id > %(after)s AND {_ENDED} ORDER BY c.id LIMIT %(limit)s FOR UPDATE OF c SKIP LOCKED
 """  # noqa: S608
 _COUNT_RECEIPTS = f"SELECT count(*) AS n FROM receipt c JOIN orders o ON o.id = c.order_id WHERE {_ENDED}"  # noqa: S608
@@ -80,7 +80,7 @@ def forget_told_recipients(days: int, *, batch: int = 500) -> Forgetting:
 def forget_receipts(days: int, *, batch: int = 50) -> Forgetting:
     """Receipts, with their files, of orders that ended `days` ago. Each step is a transaction of its own.
 
-    The file goes first: what is interrupted leaves a row whose file is gone, and is finished by the next run.
+    The files go first: what is interrupted leaves a row whose files are gone, and is finished by the next run.
     """
     return Forgetting(_count(_COUNT_RECEIPTS, days), _forget_receipts(days, batch))
 
@@ -111,7 +111,8 @@ def _forget_receipts(days: int, batch: int) -> Iterator[int]:
             take_time()
             rows = hot(_RECEIPTS, {"days": days, "after": after, "limit": batch})
             for row in rows:
-                files.delete(row["file_key"])
+                for key in filter(None, (row["file_key"], row["picture_key"])):
+                    files.delete(key)
             hot("DELETE FROM receipt WHERE id = ANY(%(ids)s::uuid[])", {"ids": [row["id"] for row in rows]})
         if not rows:
             return

@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     Text,
     UniqueConstraint,
@@ -53,6 +54,9 @@ class TraderDocument(Model):
     trader_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trader.id"))
     kind: Mapped[str] = mapped_column(Text)
     file_key: Mapped[str] = mapped_column(Text)
+    # What people are shown instead of a PDF; None where the file itself is the picture.
+    picture_key: Mapped[str | None] = mapped_column(Text)
+    pages: Mapped[int | None] = mapped_column(Integer)
     content_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[bytes] = mapped_column(LargeBinary)

@@ -264,6 +264,6 @@ def test_every_column_that_names_a_file_is_known_to_backups() -> None:
         (table.name, column.name)
         for table in Base.metadata.tables.values()
         for column in table.columns
-        if isinstance(column.type, Text) and column.name.endswith(("file_key", "logo_key"))
+        if isinstance(column.type, Text) and column.name.endswith(("file_key", "logo_key", "picture_key"))
     }
     assert named == set(FILE_REFERENCES)

@@ -161,7 +161,7 @@ def pdf(body: bytes) -> bytes:
 
 def test_a_plain_pdf_is_kept_as_it_is() -> None:
     raw = pdf(b"<< /Type /Catalog /Lang (en) >>")
-    assert check_receipt(raw) == CleanFile(raw, "application/pdf", check_receipt(raw).sha256, None)
+    assert check_receipt(raw) == CleanFile(raw, "application/pdf", check_receipt(raw).sha256)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +262,22 @@ def test_a_receipt_is_a_row_and_a_file_and_moves_no_money(scene: Scene, payin: O
     after = get_order(payin.id)
     assert (after.status, after.version) == (payin.status, payin.version + 1)
     assert scene.store_balance(AccountKind.AVAILABLE) == 0
+
+
+def test_what_there_is_to_see_is_kept_with_the_receipt(payin: OrderRecord) -> None:
+    receipt = attach(payin)
+    assert (receipt.width, receipt.height, receipt.pages, receipt.is_blank) == (360, 640, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("size", "colour"), [((2, 2), "white"), ((700, 900), "white"), ((300, 300), "#336699")]
+)
+def test_a_picture_of_one_colour_is_blank(payin: OrderRecord, size: tuple[int, int], colour: str) -> None:
+    """The 2 x 2 white picture that once proved a payout."""
+    output = io.BytesIO()
+    Image.new("RGB", size, colour).save(output, "PNG")
+    receipt = attach(payin, output.getvalue())
+    assert (receipt.width, receipt.height, receipt.is_blank) == (*size, True)
 
 
 def test_receipt_and_claim_fit_into_one_transaction(payin: OrderRecord) -> None:
