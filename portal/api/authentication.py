@@ -29,6 +29,7 @@ _CREDENTIALS_IN_QUERY = frozenset({"api_key", "apikey", "key", "token", "access_
 callers = RequestCounter("api")
 strangers = RequestCounter("public")
 refused = RequestCounter("refused")
+passwords = RequestCounter("passwords")
 FAILED_CREDENTIALS_PER_MINUTE = 30
 
 
@@ -88,13 +89,11 @@ def _too_many(allowance: Allowance) -> TooManyRequests:
 def authenticate() -> Caller:
     """The caller behind the Authorization header. Raises Unauthorized, Forbidden, TooManyRequests."""
     token = bearer_token()
-    refuse_if_too_many_failed()
     caller = None
     if token:
         caller = _by_key(token) if looks_like_key(token) else _by_token(token)
     if caller is None:
-        refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
-        raise Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
+        raise refusal_of_credentials()
     return caller
 
 
@@ -108,14 +107,15 @@ def bearer_token() -> str:
     return token if is_bearer else ""
 
 
-def refuse_if_too_many_failed() -> None:
-    """Nobody guesses on: after too many refused credentials a network waits. Raises TooManyRequests."""
-    network = network_of(request.remote_addr)
-    if refused.is_unknown(network):
-        return
-    allowance = refused.look(network, FAILED_CREDENTIALS_PER_MINUTE)
+def refusal_of_credentials() -> Unauthorized | TooManyRequests:
+    """What to raise for credentials that are not valid: counted by network, and told to wait after too many.
+
+    Only what is wrong is counted, and only that is refused: a neighbour who guesses keeps no valid key out.
+    """
+    allowance = refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
     if allowance.is_exceeded:
-        raise _too_many(allowance)
+        return _too_many(allowance)
+    return Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
 
 
 def _by_key(secret: str) -> Caller | None:

@@ -14,12 +14,7 @@ from pydantic import Field
 
 from portal.api.access_tokens import TokenRefused, issue_access_token, read_access_token
 from portal.api.answers import answer, no_content
-from portal.api.authentication import (
-    FAILED_CREDENTIALS_PER_MINUTE,
-    bearer_token,
-    refuse_if_too_many_failed,
-    refused,
-)
+from portal.api.authentication import bearer_token, refusal_of_credentials
 from portal.api.operations import check_query, current_operation, operation
 from portal.api.origin import current_origin
 from portal.api.proof import prove_person
@@ -28,9 +23,8 @@ from portal.api.v1 import finished
 from portal.api.validation import Answer, Body, validated
 from portal.audit.service import record_audit
 from portal.core.db import transaction
-from portal.core.errors import Unauthorized, ValidationFailed
+from portal.core.errors import ValidationFailed
 from portal.core.ids import public_id
-from portal.core.limits import network_of
 from portal.identity.access_changes import Access, get_access
 from portal.identity.acting import actor_of
 from portal.identity.models import Audience, Role
@@ -42,8 +36,6 @@ from portal.identity.token_families import (
     start_personal_family,
 )
 from portal.reference import configuration as config
-
-_NOT_VALID = "The credentials are not valid, or not any more."
 
 
 class AskPersonalToken(Body):
@@ -108,12 +100,11 @@ def _view(act: Callable[[Audience], Response], audience: Audience) -> Callable[[
 
 def _give(audience: Audience) -> Response:
     asked = validated(AskPersonalToken, read_json(request))
-    refuse_if_too_many_failed()
     granted = (
         _by_password(asked, audience) if asked.grant_type == "password" else _by_refresh(asked, audience)
     )
     if granted is None:
-        raise _refusal()
+        raise refusal_of_credentials()
     family, refresh_token = granted
     ttl_s = config.get(config.ACCESS_TOKEN_TTL_S)
     return answer(
@@ -124,11 +115,6 @@ def _give(audience: Audience) -> Response:
             "refresh_token": refresh_token,
         }
     )
-
-
-def _refusal() -> Unauthorized:
-    refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
-    return Unauthorized(_NOT_VALID, code="invalid_credentials")
 
 
 def _by_password(asked: AskPersonalToken, audience: Audience) -> Granted | None:
@@ -164,20 +150,20 @@ def _works_here(user_id: uuid.UUID, audience: Audience) -> bool:
 
 
 def _bearer(audience: Audience) -> tuple[TokenFamily, Access]:
-    """The living family behind the access token, and what its person may do now. Raises Unauthorized."""
+    """The living family behind the access token, and what its person may do now. Raises Unauthorized,
+    TooManyRequests."""
     token = bearer_token()
-    refuse_if_too_many_failed()
     try:
         claims = read_access_token(token, audience)
     except TokenRefused:
-        raise _refusal() from None
+        raise refusal_of_credentials() from None
     family = find_family(claims.family_id, config.get(config.API_KEY_CACHE_TTL_S))
     if family is None or family.audience is not audience or family.user_id is None:
-        raise _refusal()
+        raise refusal_of_credentials()
     with transaction():
         access = get_access(family.user_id)
     if Role(audience.value) not in access.roles:
-        raise _refusal()
+        raise refusal_of_credentials()
     return family, access
 
 

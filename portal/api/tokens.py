@@ -10,10 +10,11 @@ from pydantic import Field
 from portal.api.access_tokens import issue_access_token
 from portal.api.answers import answer
 from portal.api.authentication import (
-    FAILED_CREDENTIALS_PER_MINUTE,
     caller_of_key,
-    refuse_if_too_many_failed,
-    refused,
+    callers,
+    count,
+    passwords,
+    refusal_of_credentials,
 )
 from portal.api.operations import check_query, current_operation, operation
 from portal.api.proof import prove_person
@@ -21,7 +22,7 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import finished
 from portal.api.validation import Answer, Body, OneLine, validated
 from portal.core.db import transaction
-from portal.core.errors import BadRequest, Forbidden, Unauthorized, ValidationFailed
+from portal.core.errors import BadRequest, Forbidden, ValidationFailed
 from portal.core.ids import parse_public_id, public_id
 from portal.core.limits import network_of
 from portal.core.modes import Mode
@@ -91,11 +92,9 @@ def token() -> Response:
     grant = _GRANTS.get(asked.grant_type)
     if grant is None:
         raise BadRequest(f"There are the grants {', '.join(_GRANTS)}.", code="unsupported_grant")
-    refuse_if_too_many_failed()
     granted = grant(asked)
     if granted is None:
-        refused.hit(network_of(request.remote_addr), FAILED_CREDENTIALS_PER_MINUTE)
-        raise Unauthorized("The credentials are not valid, or not any more.", code="invalid_credentials")
+        raise refusal_of_credentials()
     family, refresh_token, scopes = granted
     return answer(_token_of(family, refresh_token, scopes))
 
@@ -111,7 +110,9 @@ def _needed(asked: AskToken, field: str) -> str:
 
 
 def _by_password(asked: AskToken) -> Granted | None:
-    user_id = prove_person(_needed(asked, "email"), _needed(asked, "password"), asked.otp)
+    email, password = _needed(asked, "email"), _needed(asked, "password")
+    count(passwords, network_of(request.remote_addr), config.get(config.PROOFS_PER_MINUTE))
+    user_id = prove_person(email, password, asked.otp)
     if user_id is None:
         return None
     mine = list_memberships(user_id)
@@ -149,6 +150,7 @@ def _by_api_key(asked: AskToken) -> Granted | None:
         return None
     if asked.client_id is not None and parse_public_id("st", asked.client_id) != key.store_id:
         return None
+    count(callers, caller.subject, config.get(config.API_REQUESTS_PER_MINUTE))
     with transaction():
         family, secret = start_family(
             key.store_id, key.mode, config.get(config.REFRESH_TOKEN_TTL_S), api_key_id=key.id
@@ -160,6 +162,9 @@ def _by_refresh_token(asked: AskToken) -> Granted | None:
     secret = _needed(asked, "refresh_token")
     with transaction():
         rotated = rotate(secret, Audience.MERCHANT)
+        if rotated is not None:  # a refusal rolls the rotation back
+            subject = f"family:{rotated[0].id.hex}"
+            count(callers, subject, config.get(config.API_REQUESTS_PER_MINUTE))
     if rotated is None:
         return None
     family, next_secret = rotated

@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import cast
 
 import redis
@@ -76,25 +76,13 @@ class RequestCounter:
 
     def hit(self, subject: str, limit: int) -> Allowance:
         """Count one request and say whether it is within `limit` a minute."""
-        return self._take(subject, limit, 1)
-
-    def look(self, subject: str, limit: int) -> Allowance:
-        """Whether the limit has been reached already, without counting anything."""
-        return self._take(subject, limit, 0)
-
-    def is_unknown(self, subject: str) -> bool:
-        """Nothing of this subject was counted here lately: for most callers of a counter of failures."""
-        return subject not in self._counts
+        now = time.time()
+        used = self._used(subject, 1, now)
+        return Allowance(limit, max(limit - used, 0), WINDOW_S - int(now) % WINDOW_S, used > limit)
 
     def count(self, subject: str, weight: int = 1) -> int:
         """Add `weight` requests and give how many there were in this minute, as far as this process knows."""
         return self._used(subject, weight, time.time())
-
-    def _take(self, subject: str, limit: int, weight: int) -> Allowance:
-        now = time.time()
-        used = self._used(subject, weight, now)
-        is_exceeded = used > limit if weight else used >= limit
-        return Allowance(limit, max(limit - used, 0), WINDOW_S - int(now) % WINDOW_S, is_exceeded)
 
     def _used(self, subject: str, weight: int, now: float) -> int:
         with self._lock:
@@ -159,12 +147,22 @@ class RequestCounter:
 
 
 @lru_cache(maxsize=4096)
-def network_of(address: str | None) -> str:
-    """Whom an address without credentials is counted as: one IPv4 address, or an IPv6 /64."""
+def counted_network(address: str | None) -> str | None:
+    """The network an address is counted as: itself for IPv4, its /64 for IPv6, which is one household or machine.
+
+    As text that PostgreSQL reads as inet. None for what is no address.
+    """
     try:
         parsed = ip_address(address or "")
     except ValueError:
-        return "unknown"
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network(f"{parsed}/64", strict=False).network_address)
-    return str(parsed)
+        return None
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def network_of(address: str | None) -> str:
+    """As counted_network, for counters in memory: everything that is no address is counted as one."""
+    return counted_network(address) or "unknown"

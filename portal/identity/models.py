@@ -154,7 +154,7 @@ class UserSession(Model):
 
 
 class SignInAttempt(Model):
-    """Counted here and not in Redis, so that a wiped Redis opens nothing."""
+    """Counted here and not in Redis, so that a wiped Redis opens nothing. `ip` is the network that is counted."""
 
     __tablename__ = "sign_in_attempt"
     __table_args__ = (

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
+from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
 from portal.identity.models import MemberRole
 
@@ -98,7 +98,7 @@ class Invitation(Model):
 
 
 class PasswordReset(Model):
-    """A single-use link to a new password; asking for another ends the one before."""
+    """A single-use link to a new password, open until a new password is set. `ip`: the network it was asked from."""
 
     __tablename__ = "password_reset"
     __table_args__ = (Index("ix_password_reset_user_id", "user_id"),)
@@ -110,3 +110,17 @@ class PasswordReset(Model):
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Moment]
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PasswordResetAsk(Model):
+    """Somebody asked for a link, whether or not the email has a login: counted by network, in PostgreSQL."""
+
+    __tablename__ = "password_reset_ask"
+    __table_args__ = (
+        Index("ix_password_reset_ask_network_at", "network", "at"),
+        Index("ix_password_reset_ask_at", "at", postgresql_using="brin"),
+    )
+
+    id: Mapped[BigKey]
+    network: Mapped[str | None] = mapped_column(INET)
+    at: Mapped[CreatedAt]

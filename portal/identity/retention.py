@@ -15,6 +15,8 @@ _OLD = (
     """DELETE FROM password_reset WHERE id = ANY(ARRAY(
          SELECT id FROM password_reset WHERE created_at < now() - make_interval(days => %(days)s::int)
           LIMIT %(limit)s)) RETURNING 1""",
+    """DELETE FROM password_reset_ask WHERE id = ANY(ARRAY(
+         SELECT id FROM password_reset_ask WHERE at < now() - make_interval(days => %(days)s::int) LIMIT %(limit)s)) RETURNING 1""",
     """DELETE FROM passkey_challenge WHERE (session_id, purpose) IN (
          SELECT session_id, purpose FROM passkey_challenge WHERE expires_at < now() LIMIT %(limit)s) RETURNING 1""",
     """DELETE FROM user_session WHERE id = ANY(ARRAY(

@@ -61,10 +61,13 @@ def normal_email(email: str) -> str:
     return known_as
 
 
+_END_LINKS = "UPDATE password_reset SET used_at = now() WHERE user_id = %(user)s AND used_at IS NULL"
+
+
 def set_password(
     user: User, password: str, *, min_length: int = MIN_LENGTH, but_session: uuid.UUID | None = None
 ) -> None:
-    """A new password; every session and token of the user ends, except `but_session` if it is given.
+    """A new password; every session, token and open link to a new password of the user ends, except `but_session`.
 
     Raises ValidationFailed. Needs transaction().
     """
@@ -72,6 +75,7 @@ def set_password(
     user.password_hash = hash_password(password)
     user.password_changed_at = func.now()
     db.session.flush()
+    hot(_END_LINKS, {"user": user.id})
     revoke_sessions_of(user.id, but=but_session)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from portal.core.actors import Origin
 from portal.core.db import hot, release, transaction
 from portal.core.errors import TooManyRequests
+from portal.core.limits import counted_network
 from portal.identity.models import SessionStage
 from portal.identity.passwords import hash_password, is_password_right, needs_rehash
 from portal.identity.second_factor import has_second_factor, note_sign_in
@@ -40,7 +41,8 @@ class SignInLimits:
     window_s: int
 
 
-# Failures of this email from this address since it last got in from there; of the address; of the email.
+# Failures of this email from this network since it last got in from there; of the network; of the email.
+# `ip` holds the network that is counted: whoever has one IPv6 address has 2^64 of them.
 # What another request wrote after this one began is no time ago, not less: nobody waits for that.
 _COUNT = """
 WITH since AS (
@@ -83,7 +85,7 @@ def check_credentials(email: str, password: str, ip: str | None, limits: SignInL
     """
     known_as = email.strip().lower()[:_LONGEST_EMAIL].replace("\0", "")
     with transaction():
-        attempt_id = _note_attempt(known_as, ip, limits)
+        attempt_id = _note_attempt(known_as, counted_network(ip), limits)
         found = hot(_USER, {"email": known_as})
     release()
     user = found[0] if found and found[0]["is_active"] else None
@@ -114,16 +116,16 @@ def sign_in(
         return new
 
 
-def _note_attempt(email: str, ip: str | None, limits: SignInLimits) -> int:
-    digest = hashlib.sha256(f"{email}\0{ip}".encode()).digest()
+def _note_attempt(email: str, network: str | None, limits: SignInLimits) -> int:
+    digest = hashlib.sha256(f"{email}\0{network}".encode()).digest()
     hot(_LOCK, {"key": int.from_bytes(digest[:8], "big", signed=True)})
-    counted = hot(_COUNT, {"email": email, "ip": ip, "window": float(limits.window_s)})[0]
+    counted = hot(_COUNT, {"email": email, "ip": network, "window": float(limits.window_s)})[0]
     wait_s = _wait_s(counted, limits)
     if wait_s > 0:
         raise TooManySignIns(
             "Too many failed attempts to sign in. Wait a while and try again.", retry_after_s=int(wait_s) + 1
         )
-    return int(hot(_NOTE, {"email": email, "ip": ip})[0]["id"])
+    return int(hot(_NOTE, {"email": email, "ip": network})[0]["id"])
 
 
 def _wait_s(counted: dict[str, Any], limits: SignInLimits) -> float:

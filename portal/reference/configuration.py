@@ -222,6 +222,13 @@ PASSWORD_MIN_LENGTH = _setting(
 PASSWORD_RESET_TTL_S = _setting(
     "password_reset_ttl_s", 1800, "Seconds for which the link to a new password is good.", 300, 1800
 )
+PASSWORD_RESETS_PER_IP = _setting(
+    "password_resets_per_ip",
+    20,
+    "Links to new passwords that may be asked for from one address in an hour.",
+    3,
+    10_000,
+)
 INVITATION_TTL_S = _setting(
     "invitation_ttl_s", 3 * _DAY, "Seconds for which an invitation is good.", 3600, 14 * _DAY
 )
@@ -259,7 +266,7 @@ WEB_CHANGES_PER_MINUTE = _setting(
 PROOFS_PER_MINUTE = _setting(
     "proofs_per_minute",
     120,
-    "Passwords, codes and tokens that may be tried from one address in a minute, right or wrong.",
+    "Passwords and codes that may be tried from one address in a minute, right or wrong.",
     10,
     1_000_000,
 )

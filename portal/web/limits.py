@@ -22,10 +22,11 @@ from portal.web import limit_storage  # noqa: F401 - declares the storage that t
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 # Where credentials are tried; by what the router found, so that no spelling of a path gets around it.
-_PROOFS = frozenset({"auth", "merchant_auth", "trader_auth", "support_auth", "lead_auth", "admin_auth"})
+_PROOFS = frozenset({"auth", "trader_auth", "support_auth", "lead_auth", "admin_auth"})
 _TOKENS = _PROOFS - {"auth"}
-# Supervisors ask whether we live; the API counts its callers by key, the payment page networks and forms by itself.
-_NOT_HERE = frozenset({"health", "api_v1", "pay"})
+# Supervisors ask whether we live; the API and its tokens count callers by key and guesses by network, the payment
+# page networks and forms by itself.
+_NOT_HERE = frozenset({"health", "api_v1", "merchant_auth", "pay"})
 
 requests = RequestCounter("pages")
 changes = RequestCounter("changes")

@@ -181,7 +181,12 @@ def app(committing_app: Flask) -> Flask:
 @pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
     with nullcontext() if has_app_context() else app.app_context():
-        for counter in (authentication.callers, authentication.strangers, authentication.refused):
+        for counter in (
+            authentication.callers,
+            authentication.strangers,
+            authentication.refused,
+            authentication.passwords,
+        ):
             counter.forget()
         yield app
         db.session.rollback()

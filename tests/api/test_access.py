@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -210,6 +211,54 @@ def test_row_57_who_guesses_keys_has_to_wait(shop: Shop) -> None:
     answer = shop.get("/api/v1/balances", key="nst_test_" + "y" * 43)
     assert (answer.status_code, code_of(answer)) == (429, "rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+def guess(shop: Shop, number: int, **more: Any) -> int:
+    return shop.get("/api/v1/balances", key=f"nst_test_{number:043d}", **more).status_code
+
+
+@pytest.mark.proves("tried S10")
+def test_who_guesses_keys_keeps_no_valid_key_of_the_same_network_out(shop: Shop) -> None:
+    token = shop.post(
+        "/merchant/auth/token",
+        {"grant_type": "client_credentials", "client_secret": shop.key},
+        key=None,
+        idem=None,
+    ).json
+    codes = [guess(shop, number) for number in range(70)]
+    assert codes == [401] * 30 + [429] * 40
+    assert shop.get("/api/v1/balances").status_code == 200
+    assert shop.get("/api/v1/balances", key=(token or {})["access_token"]).status_code == 200
+    for grant in (
+        {"grant_type": "client_credentials", "client_secret": shop.key},
+        {"grant_type": "refresh_token", "refresh_token": (token or {})["refresh_token"]},
+    ):
+        answer = shop.post("/merchant/auth/token", grant, key=None, idem=None)
+        assert answer.status_code == 200, answer.json
+    assert guess(shop, 71) == 429
+
+
+@pytest.mark.proves("tried S10")
+def test_who_guesses_keys_for_tokens_keeps_no_valid_key_out(shop: Shop) -> None:
+    def buy(secret: str) -> int:
+        body = {"grant_type": "client_credentials", "client_secret": secret}
+        return shop.post("/merchant/auth/token", body, key=None, idem=None).status_code
+
+    codes = [buy(f"nst_test_{number:043d}") for number in range(140)]
+    assert codes == [401] * 30 + [429] * 110
+    assert buy(shop.key) == 200
+    assert shop.get("/api/v1/balances").status_code == 200
+
+
+@pytest.mark.proves("tried S16")
+def test_keys_guessed_from_one_ipv6_network_are_counted_together(shop: Shop) -> None:
+    def at(number: int) -> dict[str, Any]:
+        return {"environ_overrides": {"REMOTE_ADDR": f"2001:db8:5:6::{number:x}"}}
+
+    codes = [guess(shop, number, **at(number)) for number in range(1, 33)]
+    assert codes == [401] * 30 + [429] * 2
+    assert shop.get("/api/v1/balances", **at(1)).status_code == 200
+    assert guess(shop, 99, environ_overrides={"REMOTE_ADDR": "2001:db8:5:7::1"}) == 401
 
 
 def test_a_closed_store_is_closed_to_its_keys(shop: Shop) -> None:

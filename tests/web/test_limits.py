@@ -12,6 +12,7 @@ import redis
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from portal.api.authentication import passwords
 from portal.core import limits as counting
 from portal.identity.models import Role
 from portal.reference import configuration as config
@@ -130,6 +131,7 @@ def test_forms_have_a_limit_below_that_of_pages(in_context: Flask, lower: Set) -
 )
 def test_every_token_endpoint_is_limited_by_network(in_context: Flask, lower: Set, part: str) -> None:
     forget_requests()
+    passwords.forget()
     lower(proofs_per_minute=2)
     body: dict[str, Any] = {"grant_type": "password"}
     first = ask_token(in_context, part, **body)

@@ -36,7 +36,12 @@ def create_reset_request() -> ResponseReturnValue:
     if not form.validate():
         return render_template("auth/reset_request.html", form=form, is_sent=False), 422
     with transaction():
-        request_reset(form.email.data, current_origin(), config.get(config.PASSWORD_RESET_TTL_S))
+        request_reset(
+            form.email.data,
+            current_origin(),
+            config.get(config.PASSWORD_RESET_TTL_S),
+            asks_per_network=config.get(config.PASSWORD_RESETS_PER_IP),
+        )
     release()
     time.sleep(max(0.0, _ANSWER_S - (time.monotonic() - began)))
     return render_template("auth/reset_request.html", form=form, is_sent=True)

@@ -67,22 +67,21 @@ def _is_from_here() -> bool:
 
 
 def check_visits() -> None:
-    """Raises TooManyRequests for a network that asks too often, or for many payments that do not exist."""
+    """Raises TooManyRequests for a network that asks too often."""
     network = network_of(request.remote_addr)
     allowance = _visits.hit(network, config.get(config.WEB_PUBLIC_REQUESTS_PER_MINUTE))
     if allowance.is_exceeded:
         raise TooManyRequests("Too many requests. Wait a minute.", retry_after_s=allowance.reset_s)
-    _check_misses()
 
 
-def _check_misses() -> None:
-    allowance = _misses.look(network_of(request.remote_addr), config.get(config.PAY_PAGE_MISSES_PER_MINUTE))
-    if allowance.is_exceeded:
-        raise TooManyRequests("Too many attempts. Wait a minute.", retry_after_s=allowance.reset_s)
+def wait_after_miss() -> int | None:
+    """Count a payment that does not exist; the seconds to wait when the network asked for too many of them.
 
-
-def count_miss() -> None:
-    _misses.hit(network_of(request.remote_addr), config.get(config.PAY_PAGE_MISSES_PER_MINUTE))
+    Nothing but misses is counted or refused: a neighbour who guesses keeps nobody from their payment.
+    """
+    most = config.get(config.PAY_PAGE_MISSES_PER_MINUTE)
+    allowance = _misses.hit(network_of(request.remote_addr), most)
+    return allowance.reset_s if allowance.is_exceeded else None
 
 
 def protect(response: Response, return_origins: Iterable[str]) -> Response:

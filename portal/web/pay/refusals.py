@@ -11,7 +11,7 @@ from portal.core.errors import DomainError, NotFound
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
 from portal.reference.errors import InMaintenance
 from portal.web.pay import bp
-from portal.web.pay.guard import FormOutdated, count_miss
+from portal.web.pay.guard import FormOutdated, wait_after_miss
 from portal.web.pay.languages import direction_of, pick_language
 from portal.web.pay.rendering import render_now
 
@@ -32,7 +32,7 @@ def refused(refusal: DomainError) -> Response:
     """The page of the payment with a sentence about what was refused; its own page where there is none."""
     token = (request.view_args or {}).get("token")
     if isinstance(refusal, NotFound) or token is None:
-        return _unknown(refusal)
+        return _unknown()
     if isinstance(refusal, InMaintenance):
         return _plain("pay/maintenance.html", refusal.status, refusal.retry_after_s, token=token)
     if refusal.status in {429, 503} or request.path.endswith("/status"):
@@ -40,8 +40,8 @@ def refused(refusal: DomainError) -> Response:
     notice = next((text for kind, text in _NOTICES if isinstance(refusal, kind)), _MOVED_ON)
     try:
         return render_now(token, status=refusal.status, notice=notice)
-    except NotFound as unknown:
-        return _unknown(unknown)
+    except NotFound:
+        return _unknown()
     except InMaintenance as closed:
         return _plain("pay/maintenance.html", closed.status, closed.retry_after_s, token=token)
 
@@ -52,17 +52,18 @@ def too_large(_error: RequestEntityTooLarge) -> Response:
     notice = _l("This file is too large: 10 MB at most. Nothing was changed: send a screenshot instead.")
     try:
         return render_now(token, status=413, notice=notice)
-    except NotFound as unknown:
-        return _unknown(unknown)
+    except NotFound:
+        return _unknown()
 
 
-def _unknown(refusal: DomainError) -> Response:
-    if (request.view_args or {}).get("token") is not None:
-        count_miss()
-    return _plain("pay/unknown.html", refusal.status if refusal.status == 429 else 404, None)
+def _unknown() -> Response:
+    """No such payment; whoever asked for many of those waits."""
+    is_guess = (request.view_args or {}).get("token") is not None
+    wait_s = wait_after_miss() if is_guess else None
+    return _plain("pay/unknown.html", 404) if wait_s is None else _plain("pay/busy.html", 429, wait_s)
 
 
-def _plain(template: str, status: int, retry_after_s: int | None, **variables: str) -> Response:
+def _plain(template: str, status: int, retry_after_s: int | None = None, **variables: str) -> Response:
     """A page that knows nothing of the order."""
     language = pick_language(None)
     with force_locale(language):

@@ -16,7 +16,7 @@ from portal.core.db import db, hot, transaction
 from portal.core.errors import NotFound, ValidationFailed
 from portal.identity.invitations import create_invitation, revoke_invitation
 from portal.identity.models import MemberRole, Role
-from portal.identity.password_reset import request_reset
+from portal.identity.service import set_password
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.traders.joining import join_as_new
 from portal.traders.queries import find_trader_of_user
@@ -213,6 +213,10 @@ def ask(browser: Browser, email: str, **options: object) -> TestResponse:
     return browser.open("POST", "/password-reset", data=data, **options)
 
 
+def links_of(email: str) -> list[dict[str, object]]:
+    return [mail for mail in mails_to(email) if mail["kind"] == "password_reset"]
+
+
 def link_of(email: str) -> str:
     """The path in the last mail with a link."""
     last = [mail for mail in mails_to(email) if mail["kind"] == "password_reset"][-1]
@@ -245,15 +249,16 @@ def test_a_forgotten_password_is_replaced_by_a_link_and_sessions_end(
 
 
 @pytest.mark.proves("attack 53")
-def test_row_53_the_link_is_good_once_and_only_the_last_one(browser: Browser) -> None:
+def test_row_53_the_link_is_good_once_and_ends_the_others(browser: Browser) -> None:
     user = new_user(Role.MERCHANT)
     ask(browser, user.email)
     first = link_of(user.email)
     ask(browser, user.email)
     second = link_of(user.email)
-    assert browser.get(first).status_code == choose(browser, first).status_code == 404
-    assert choose(browser, second).status_code == 303
-    assert choose(browser, second, "and yet another one").status_code == 404
+    assert first != second
+    assert choose(browser, first).status_code == 303
+    for link in (first, second):
+        assert browser.get(link).status_code == choose(browser, link, "and another one").status_code == 404
     assert browser.sign_in(user.email, NEW).status_code == 303
 
 
@@ -308,12 +313,65 @@ def test_row_45_asking_tells_nobody_who_has_a_login(browser: Browser) -> None:
     assert len(mails_to(user.email)) == 1
 
 
-def test_nobody_fills_a_mailbox_with_links(browser: Browser) -> None:
+def anywhere() -> str:
+    """An IPv6 network of somebody's own."""
+    number = uuid.uuid4().int
+    return f"2001:db8:{number % 65536:x}:{(number >> 16) % 65536:x}::"
+
+
+def ask_from(app: Flask, address: str, email: str) -> TestResponse:
+    browser = Browser(app.test_client())
+    browser.client.environ_base["REMOTE_ADDR"] = address
+    return ask(browser, email)
+
+
+@pytest.mark.proves("tried S11")
+def test_asking_for_somebody_else_ends_no_link_that_is_open(browser: Browser, in_context: Flask) -> None:
     user = new_user(Role.MERCHANT)
-    for _ in range(6):
-        with transaction():
-            request_reset(user.email, Origin())
-    assert len(mails_to(user.email)) == 5
+    ask(browser, user.email)
+    own, attacker = link_of(user.email), anywhere()
+    for number in range(6):
+        assert ask_from(in_context, f"{attacker}{number:x}", user.email).status_code == 200
+    # One network gets two mails through, however many addresses it has.
+    assert len(mails_to(user.email)) == 3
+    assert choose(browser, own).status_code == 303
+    assert browser.sign_in(user.email, NEW).status_code == 303
+
+
+@pytest.mark.proves("tried S11")
+def test_strangers_asking_from_everywhere_leave_the_owner_mails_of_their_own(in_context: Flask) -> None:
+    user, home = new_user(Role.MERCHANT), anywhere()
+    owner = Browser(in_context.test_client())
+    owner.client.environ_base["REMOTE_ADDR"] = f"{home}1"
+    assert owner.sign_in(user.email).status_code == 303
+    for _ in range(8):
+        ask_from(in_context, f"{anywhere()}1", user.email)
+    assert len(links_of(user.email)) == 5
+    ask_from(in_context, f"{home}2", user.email)
+    assert len(links_of(user.email)) == 6
+    assert choose(Browser(in_context.test_client()), link_of(user.email)).status_code == 303
+
+
+@pytest.mark.proves("tried S11")
+def test_whoever_asks_for_many_is_told_to_wait_whether_or_not_they_exist(in_context: Flask) -> None:
+    known, attacker = new_user(Role.MERCHANT), anywhere()
+    for number in range(20):
+        assert ask_from(in_context, f"{attacker}{number:x}", somebody()).status_code == 200
+    refused = [ask_from(in_context, f"{attacker}fff", email) for email in (known.email, somebody())]
+    assert [answer.status_code for answer in refused] == [429, 429]
+    assert 3500 < int(refused[0].headers["Retry-After"]) <= 3600
+    assert mails_to(known.email) == []
+    # Nobody else waits, and the person that was asked for least of all.
+    assert ask_from(in_context, f"{anywhere()}1", known.email).status_code == 200
+    assert len(mails_to(known.email)) == 1
+
+
+def test_a_changed_password_ends_the_links_that_are_open(browser: Browser) -> None:
+    user = new_user(Role.MERCHANT)
+    ask(browser, user.email)
+    with transaction():
+        set_password(user, NEW)
+    assert choose(browser, link_of(user.email), "and another one").status_code == 404
 
 
 def test_who_is_switched_off_gets_no_new_password(browser: Browser) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from portal.core.crypto import token_hash
 from portal.core.db import hot, transaction
+from portal.core.limits import counted_network
 from portal.identity.models import Role
 from portal.identity.passwords import hash_password, is_password_right
 from portal.identity.queries import find_session
@@ -225,8 +226,42 @@ def test_row_54_the_wanted_page_never_leads_elsewhere(wanted: str) -> None:
 
 
 def address() -> str:
+    """Somewhere else: no two are in one network."""
     number = uuid.uuid4().int
-    return f"2001:db8::{number % 65536:x}:{(number >> 16) % 65536:x}"
+    return f"2001:db8:{number % 65536:x}:{(number >> 16) % 65536:x}::1"
+
+
+@pytest.mark.proves("tried S16")
+def test_all_addresses_of_an_ipv6_network_wait_together(in_context: Flask) -> None:
+    user, network = new_user(Role.TRADER), address().removesuffix("1")
+
+    def guess(number: int) -> int:
+        browser = Browser(in_context.test_client())
+        browser.client.environ_base["REMOTE_ADDR"] = f"{network}{number:x}"
+        return browser.sign_in(user.email, "a guess").status_code
+
+    codes = [guess(number) for number in range(1, 13)]
+    assert codes == [422] * 10 + [429] * 2
+    elsewhere = Browser(in_context.test_client())
+    elsewhere.client.environ_base["REMOTE_ADDR"] = address()
+    assert elsewhere.sign_in(user.email).status_code == 303
+
+
+@pytest.mark.proves("tried S16")
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9", "203.0.113.9"),
+        ("", None),
+        ("nowhere", None),
+        (None, None),
+    ],
+)
+def test_an_address_is_counted_as_what_one_caller_has(address: str | None, network: str | None) -> None:
+    assert counted_network(address) == network
 
 
 @pytest.mark.proves("attack 43", "ASVS 23")

@@ -37,7 +37,7 @@ def browser(in_context: Flask) -> Browser:
     """From an address of its own: failures of one address add up for everybody there."""
     number = uuid.uuid4().int
     browser = Browser(in_context.test_client())
-    browser.client.environ_base["REMOTE_ADDR"] = f"2001:db8:1::{number % 65536:x}:{(number >> 16) % 65536:x}"
+    browser.client.environ_base["REMOTE_ADDR"] = f"2001:db8:{number % 65536:x}:{(number >> 16) % 65536:x}::1"
     return browser
 
 
