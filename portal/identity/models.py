@@ -128,13 +128,15 @@ class UserSession(Model):
     """A signed-in browser. Found by the SHA-256 of the cookie's token; revoked at once by one update.
 
     The token changes with each rise of privilege, the row stays. `sudo_until`: until then it may do what
-    needs a fresh proof. `factor_failures` of a half-session end it.
+    needs a fresh proof, and having signed in counts as one. `proven_until`: until then a proof counts that was
+    given for its own sake: what moves money wants that. `factor_failures` of a half-session end it.
     """
 
     __tablename__ = "user_session"
     __table_args__ = (
         one_of("stage", SessionStage),
         CheckConstraint("stage = 'open' OR sudo_until IS NULL", name="half_has_no_sudo"),
+        CheckConstraint("stage = 'open' OR proven_until IS NULL", name="half_has_no_proof"),
         Index("ix_user_session_user_id", "user_id"),
     )
 
@@ -150,6 +152,7 @@ class UserSession(Model):
     stage: Mapped[str] = mapped_column(Text, server_default=SessionStage.OPEN.value)
     second_factor_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sudo_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    proven_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     factor_failures: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 

@@ -39,6 +39,7 @@ class SignedIn:
     second_factor_at: datetime | None
     sudo_until: datetime | None
     has_sudo: bool
+    has_proof: bool
     has_second_factor: bool
     factor_wanted_since: datetime | None
 
@@ -53,6 +54,7 @@ SELECT s.id AS session_id, u.id AS user_id, u.email, u.name, u.locale, u.timezon
        s.created_at, s.last_seen_at, s.expires_at,
        s.last_seen_at < now() - interval '60 seconds' AS is_worth_touching,
        s.second_factor_at, s.sudo_until, coalesce(s.sudo_until > now(), false) AS has_sudo,
+       coalesce(s.proven_until > now(), false) AS has_proof,
        EXISTS (SELECT 1 FROM totp_factor t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL)
          OR EXISTS (SELECT 1 FROM passkey p WHERE p.user_id = u.id AND p.set_aside_at IS NULL)
          AS has_second_factor,

@@ -127,6 +127,7 @@ SELECT * FROM opened
 _RAISE = """
 UPDATE user_session
    SET token_hash = %(hash)s, sudo_until = now() + make_interval(secs => %(sudo)s),
+       proven_until = CASE WHEN %(is_proof)s THEN now() + make_interval(secs => %(sudo)s) ELSE proven_until END,
        second_factor_at = CASE WHEN %(with_factor)s THEN now() ELSE second_factor_at END
  WHERE id = %(id)s AND stage = 'open' AND revoked_at IS NULL AND expires_at > now()
 RETURNING extract(epoch FROM expires_at - now())::int AS left_s
@@ -156,14 +157,18 @@ def open_session(half_id: uuid.UUID, times: SessionTimes) -> NewSession:
     return NewSession(half_id, token, SessionStage.OPEN, times.absolute_s, is_new)
 
 
-def raise_session(session_id: uuid.UUID, times: SessionTimes, *, with_factor: bool) -> NewSession:
+def raise_session(
+    session_id: uuid.UUID, times: SessionTimes, *, with_factor: bool, is_proof: bool = False
+) -> NewSession:
     """Let the session do for `sudo_s` what needs a fresh proof, under another token; it ends no later.
 
+    What moves money wants `is_proof`: a proof given for its own sake, not by signing in or with a new factor.
     Raises NotFound when the session is over. Needs transaction().
     """
     token = secrets.token_urlsafe(32)
     values = {
         "id": session_id, "hash": token_hash(token), "sudo": float(times.sudo_s), "with_factor": with_factor,
+        "is_proof": is_proof,
     }  # fmt: skip
     rows = hot(_RAISE, values)
     if not rows:

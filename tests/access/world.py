@@ -28,7 +28,7 @@ from portal.identity.invitations import create_invitation, list_invitations
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
 from portal.identity.people_models import MerchantMember
 from portal.identity.saved_views import list_views, save_view
-from portal.identity.sessions import SessionTimes, start_session
+from portal.identity.sessions import SessionTimes, raise_session, start_session
 from portal.identity.token_families import start_personal_family
 from portal.merchants.models import Store
 from portal.notifications.models import NotificationKind
@@ -62,7 +62,8 @@ class Visitor:
         client = self.app.test_client()
         if self.user is not None:
             with transaction():
-                session = start_session(self.user.id, "127.0.0.1", "matrix", TIMES)
+                begun = start_session(self.user.id, "127.0.0.1", "matrix", TIMES)
+                session = raise_session(begun.id, TIMES, with_factor=False, is_proof=True)
             client.set_cookie(session_cookie(), session.token)
         if not self.token and method != "GET":
             self._take_form_token()

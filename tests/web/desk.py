@@ -22,8 +22,9 @@ from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.receipt_check import CleanFile, check_receipt
 from portal.identity.models import Role, User
+from portal.identity.queries import find_session
 from portal.identity.service import create_user
-from portal.identity.sessions import SessionTimes, start_session
+from portal.identity.sessions import SessionTimes, raise_session, start_session
 from portal.ledger.models import AccountKind
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import ReceiptKind, Status
@@ -96,6 +97,17 @@ class Browser:
         with transaction():
             session = start_session(user.id, "127.0.0.1", None, SessionTimes(absolute_s=3600))
         self.client.set_cookie(session_cookie(), session.token)
+        self.read_token("/account")
+
+    def prove(self) -> None:
+        """As `/sudo` does it at its end; that page has tests of its own."""
+        cookie = self.client.get_cookie(session_cookie())
+        assert cookie is not None
+        seen = find_session(cookie.value, 3600)
+        assert seen is not None
+        with transaction():
+            raised = raise_session(seen.session_id, SessionTimes(3600), with_factor=False, is_proof=True)
+        self.client.set_cookie(session_cookie(), raised.token)
         self.read_token("/account")
 
     def post(self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = True) -> TestResponse:

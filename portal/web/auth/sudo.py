@@ -1,4 +1,7 @@
-"""`/sudo`: a fresh proof before what grants power or moves money; `needs_sudo` declares which routes want it."""
+"""`/sudo`: a fresh proof before what grants power or moves money.
+
+`needs_sudo` and `needs_proof` declare which routes want it.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,18 @@ def needs_sudo(view: View) -> View:
     Without one the person is sent to `/sudo` and comes back to the page that the form was on.
     """
 
+    return _guarded(view, lambda: current_user.session.has_sudo)
+
+
+def needs_proof(view: View) -> View:
+    """As `needs_sudo`, for what moves money: having just signed in, or added a factor, is no proof there."""
+    return _guarded(view, lambda: current_user.session.has_proof)
+
+
+def _guarded(view: View, is_proven: Callable[[], bool]) -> View:
     @wraps(view)
     def proven(*args: Any, **kwargs: Any) -> Any:
-        if current_user.session.has_sudo:
+        if is_proven():
             return view(*args, **kwargs)
         return see_other(url_for("auth.show_sudo", next=_page_of_request()))
 

@@ -20,7 +20,7 @@ from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
 from portal.web.acting import acting_person
-from portal.web.auth.sudo import needs_sudo
+from portal.web.auth.sudo import needs_proof
 from portal.web.orders.forms import VerbForm
 from portal.web.orders.reach import is_everybodys, staff_order
 from portal.web.orders.verbs import VERBS, Verb
@@ -65,7 +65,7 @@ def add_verbs(blueprint: Blueprint, desk: Desk = STAFF) -> None:
 
 
 def _guarded(verb: Verb, view: Callable[[uuid.UUID], Response]) -> Callable[[uuid.UUID], Response]:
-    return requires(verb.permission)(needs_sudo(view) if verb.moves_money else view)
+    return requires(verb.permission)(needs_proof(view) if verb.moves_money else view)
 
 
 def _asking(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:

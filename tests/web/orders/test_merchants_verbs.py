@@ -32,6 +32,7 @@ def member_of(world: Desk, role: MemberRole = MemberRole.OWNER) -> Browser:
         user = member(db.session.get_one(Store, world.scene.store_id).merchant_id, role)
     browser = world.new_browser()
     browser.begin_session(user)
+    browser.prove()
     return browser
 
 
@@ -115,7 +116,7 @@ def test_it_takes_a_reason_and_a_fresh_proof(world: Desk) -> None:
     assert send(mia, path_of(order, "cancellation"), reason="").status_code == 422
     with transaction():
         hot(
-            "UPDATE user_session SET sudo_until = now() WHERE user_id IN"
+            "UPDATE user_session SET proven_until = now() WHERE user_id IN"
             " (SELECT user_id FROM merchant_member m JOIN store s USING (merchant_id) WHERE s.id = %(id)s)",
             {"id": world.scene.store_id},
         )

@@ -25,6 +25,7 @@ from portal.risk import rule_changes
 from portal.risk.models import RiskAction, RuleMode
 from tests.access.people import member
 from tests.scene import as_trader
+from tests.web.auth.people import code_of, forget_used_codes
 from tests.web.desk import Browser, Desk, new_user, open_desk, upload
 
 
@@ -63,7 +64,17 @@ def set_aside(world: Desk) -> Iterator[OrderRecord]:
 def signed_in(desk: Desk, role: Role) -> Browser:
     browser = desk.new_browser()
     assert browser.sign_in(new_user(role).email).status_code == 303
+    browser.prove()
     return browser
+
+
+def add_app(browser: Browser) -> str:
+    """As a person does it; the secret of the new authenticator app."""
+    browser.post("/account/security/app/proposal", htmx=False)
+    secret = browser.get("/account/security/app").text.split('id="app-key">')[1].split("<")[0]
+    assert browser.post("/account/security/app", {"code": code_of(secret)}, htmx=False).status_code == 200
+    browser.read_token("/account")
+    return secret
 
 
 def path_of(order: OrderRecord, verb: str, home: str = "admin") -> str:
@@ -218,13 +229,30 @@ def test_what_does_not_fit_the_order_has_no_form(world: Desk, ada: Browser) -> N
 def test_what_moves_money_wants_a_fresh_proof(world: Desk, ada: Browser) -> None:
     order = world.payin(1500_00, claimed=True)
     with transaction():
-        hot("UPDATE user_session SET sudo_until = NULL")
+        hot("UPDATE user_session SET proven_until = now()")
     for verb in ("completion", "cancellation", "decision", "reassignment", "release", "refusal"):
         answer = ada.post(path_of(order, verb), {"reason": "I want to"}, htmx=False)
         assert answer.status_code == 303, verb
         assert answer.location.startswith("/sudo"), verb
         assert ada.get(path_of(order, verb)).location.startswith("/sudo"), verb
     assert world.now(order).status == Status.AWAITING_CONFIRMATION
+
+
+@pytest.mark.proves("tried S7")
+def test_having_just_signed_in_or_added_a_factor_is_no_proof_for_what_moves_money(world: Desk) -> None:
+    order = world.payin(1500_00, claimed=True)
+    person, browser = new_user(Role.ADMIN), world.new_browser()
+    assert browser.sign_in(person.email).status_code == 303
+    assert browser.get(path_of(order, "completion")).location.startswith("/sudo")
+    secret = add_app(browser)
+    forget_used_codes(person)
+    answer = browser.post(path_of(order, "completion"), {"reason": "it came"}, htmx=False)
+    assert answer.location.startswith("/sudo")
+    assert world.now(order).status == Status.AWAITING_CONFIRMATION
+    assert browser.post("/sudo", {"code": code_of(secret)}, htmx=False).status_code == 303
+    browser.read_token("/account")
+    assert send(browser, path_of(order, "completion")).status_code == 303
+    assert world.now(order).status == Status.COMPLETED
 
 
 def test_a_payout_is_completed_and_cancelled_as_it_stands(world: Desk, ada: Browser) -> None:
