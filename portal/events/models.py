@@ -25,8 +25,8 @@ class EventState(StrEnum):
 class Event(Model):
     """Something that happened, written in the transaction in which it happened.
 
-    `data` is the object as the API gives it, but without the requisite's full number: that is filled in
-    from `requisite_id` when the event is sent. `id` is the webhook's id on every attempt.
+    `data` is the object as the API gives it to whoever only reads: numbers are masked. `id` is the webhook's id on
+    every attempt.
     """
 
     __tablename__ = "event"

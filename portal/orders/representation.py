@@ -28,8 +28,11 @@ def payment_url(order: OrderRecord) -> str:
     return f"{get_settings().public_url}/pay/{derived_token('payment', order.id)}"
 
 
-def order_object(order: OrderRecord, number: str | None = None) -> dict[str, Any]:
-    """The order object. `number` is the requisite's full number, for whoever may see it while it is paid to."""
+def order_object(order: OrderRecord, number: str | None = None, *, with_link: bool = False) -> dict[str, Any]:
+    """The order object as whoever only reads gets it: masked, and without the link, which can choose and cancel.
+
+    `number` (the requisite's full number, shown while it is paid to) and `with_link` are for who may write orders.
+    """
     exponent = get_currency(order.currency).exponent
     received = order.amount_received_minor
     return {
@@ -49,7 +52,7 @@ def order_object(order: OrderRecord, number: str | None = None) -> dict[str, Any
         "settlement": _settlement(order),
         "requisite": _requisite(order, number),
         "recipient": None if order.is_payin else _recipient(order),
-        "payment_url": payment_url(order) if order.is_payin else None,
+        "payment_url": payment_url(order) if order.is_payin and with_link else None,
         "external_id": order.external_id,
         "customer": {"id": order.customer_ref} if order.customer_ref else None,
         "return_url": order.return_url,
@@ -65,7 +68,7 @@ def order_object(order: OrderRecord, number: str | None = None) -> dict[str, Any
 
 
 def event_data(order: OrderRecord) -> dict[str, Any]:
-    """The object as an event keeps it: without any full number (filled in when the event is sent)."""
+    """The object as an event keeps it: whoever is told need not be who may write orders."""
     return order_object(order)
 
 

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from portal.core.ids import public_id
-from portal.orders.representation import SHOWS_NUMBER, moment
-from portal.traders.queries import requisite_number
+from portal.orders.representation import moment
+
+# Whoever may set an endpoint need not be who may write orders: what an event kept beyond that is not told.
+_NOT_TOLD = {"payment_url": None}
 
 
 def event_body(event: Mapping[str, Any]) -> bytes:
     """`{"id", "type", "timestamp", "mode", "data"}` as UTF-8 JSON.
 
-    `event` has the columns of the outbox: event_id, type, created_at, mode, data, requisite_id. The
-    requisite's full number, which the outbox does not keep, is filled in here where the API shows it.
+    `event` has the columns of the outbox: event_id, type, created_at, mode, data. Numbers are masked in `data`.
     """
+    data = event["data"]
     content = {
         "id": public_id("evt", event["event_id"]),
         "type": event["type"],
         "timestamp": moment(event["created_at"]),
         "mode": event["mode"],
-        "data": _with_number(event["data"], event["requisite_id"]),
+        "data": {**data, **_NOT_TOLD} if "payment_url" in data else data,
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _with_number(data: Mapping[str, Any], requisite_id: uuid.UUID | None) -> Mapping[str, Any]:
-    requisite = data.get("requisite")
-    if requisite_id is None or not isinstance(requisite, Mapping) or data.get("status") not in SHOWS_NUMBER:
-        return data
-    return {**data, "requisite": {**requisite, "number": requisite_number(requisite_id)}}

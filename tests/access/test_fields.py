@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from portal.core.crypto import derived_token
 from portal.core.db import hot, transaction
@@ -15,7 +17,8 @@ from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Scope
-from portal.orders.queries import get_order
+from portal.orders.queries import get_order, requisite_number_of
+from portal.web.orders.page import raw_of
 from tests.access.world import World
 from tests.web.desk import Desk, open_desk
 
@@ -66,6 +69,61 @@ def test_a_merchants_program_sees_these_keys_of_an_order_and_no_other(desk: Desk
     assert not [
         word for word in HIDDEN if re.search(rf'"[a-z_]*{word}[a-z_]*":', answer.get_data(as_text=True))
     ]
+
+
+@pytest.mark.proves("tried S8")
+def test_a_key_that_only_reads_gets_nothing_that_acts(desk: Desk) -> None:
+    order = desk.payin()
+    path = f"/api/v1/orders/{public_id('ord', order.id)}"
+    with transaction():
+        number = requisite_number_of(get_order(order.id))
+        every = set(Scope) - {Scope.ORDERS_WRITE}
+        _, reading = issue_api_key(desk.scene.store_id, Mode.LIVE, "reads", every)
+        _, writing = issue_api_key(desk.scene.store_id, Mode.LIVE, "writes", Scope)
+    assert number is not None
+
+    def told(key: str, method: str, where: str, **more: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {key}"} | more.pop("headers", {})
+        return desk.app.test_client().open(where, method=method, headers=headers, **more)
+
+    new = {"direction": "payin", "amount": "1500.00", "currency": "RUB", "external_id": "shown once"}
+    create = {"json": new, "headers": {"Idempotency-Key": "once"}}
+    created = told(writing, "POST", "/api/v1/orders", **create)
+    assert created.status_code == 201
+    token = told(
+        reading,
+        "POST",
+        "/merchant/auth/token",
+        json={"grant_type": "client_credentials", "client_secret": reading},
+    )
+    for key in (reading, (token.json or {})["access_token"]):
+        read, listed = told(key, "GET", path), told(key, "GET", "/api/v1/orders")
+        replayed = told(key, "POST", "/api/v1/orders", **create)
+        cancelled = told(key, "POST", f"{path}/cancel", headers={"Idempotency-Key": "x"}, json={})
+        assert (read.status_code, listed.status_code) == (200, 200)
+        assert (replayed.status_code, cancelled.status_code) == (403, 403)
+        assert (read.json or {})["payment_url"] is None
+        assert (read.json or {})["requisite"]["number"] == order.requisite_masked
+        for answer in (read, listed, replayed, cancelled):
+            assert number not in answer.text
+            assert "/pay/" not in answer.text
+    own = told(writing, "GET", path).json or {}
+    assert own["requisite"]["number"] == number
+    assert own["payment_url"].endswith(derived_token("payment", order.id))
+    assert all(one["payment_url"] for one in (told(writing, "GET", "/api/v1/orders").json or {})["data"])
+
+
+@pytest.mark.proves("tried S8")
+def test_neither_the_raw_view_nor_the_command_hands_out_the_payment_link(desk: Desk) -> None:
+    order = desk.payin()
+    link = derived_token("payment", order.id)
+    with transaction():
+        raw = raw_of(get_order(order.id))
+    printed = desk.app.test_cli_runner().invoke(args=["orders", "show", public_id("ord", order.id)])
+    assert printed.exit_code == 0
+    for text in (raw, printed.output):
+        assert public_id("ord", order.id) in text
+        assert link not in text
 
 
 @pytest.mark.proves("attack 65")

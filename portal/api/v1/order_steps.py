@@ -42,7 +42,7 @@ def _step(
 
     def work() -> StoredAnswer:
         order = verb(caller, order_of(caller, order_id, lock=True))
-        return StoredAnswer(200, orjson.dumps(shown(order)).decode())
+        return StoredAnswer(200, orjson.dumps(shown(caller, order)).decode())
 
     return run_once(call, work)
 

@@ -51,10 +51,12 @@ def order_of(caller: Caller, order_id: str, *, lock: bool = False) -> OrderRecor
     return get_order_for_store(caller.store.id, caller.mode, parsed, lock=lock)
 
 
-def shown(order: OrderRecord) -> dict[str, object]:
-    """The object with the requisite's full number while it is to be paid to."""
+def shown(caller: Caller, order: OrderRecord) -> dict[str, object]:
+    """The object as this caller may see it: the requisite's full number and the link are for who writes orders."""
+    if Scope.ORDERS_WRITE not in caller.scopes:
+        return order_object(order)
     number = requisite_number_of(order) if order.is_payin and not order.is_final else None
-    return order_object(order, number)
+    return order_object(order, number, with_link=True)
 
 
 @api_v1.post("/orders", provide_automatic_options=False)
@@ -92,9 +94,17 @@ def create() -> Response:
 
 
 @api_v1.get("/orders/<order_id>", provide_automatic_options=False)
-@operation(summary="Read an order", tag="Orders", scope=Scope.ORDERS_READ, answer=OrderOut, problems=(404,))
+@operation(
+    summary="Read an order",
+    tag="Orders",
+    scope=Scope.ORDERS_READ,
+    description="`payment_url` and the requisite's full number are shown with the scope orders:write only.",
+    answer=OrderOut,
+    problems=(404,),
+)
 def read(order_id: str) -> Response:
-    return answer(shown(order_of(current_caller(), order_id)))
+    caller = current_caller()
+    return answer(shown(caller, order_of(caller, order_id)))
 
 
 @api_v1.get("/orders", provide_automatic_options=False)
@@ -102,7 +112,9 @@ def read(order_id: str) -> Response:
     summary="List orders, newest first",
     tag="Orders",
     scope=Scope.ORDERS_READ,
-    description="Pages by cursor. Numbers of requisites are masked here.",
+    description=(
+        "Pages by cursor. Numbers of requisites are masked here; `payment_url` needs the scope orders:write."
+    ),
     query=ListOrders,
     answer=OrderList,
     problems=(400, 422),
@@ -124,7 +136,7 @@ def list_() -> Response:
     return answer(
         {
             "object": "list",
-            "data": [order_object(order) for order in page],
+            "data": [order_object(order, with_link=Scope.ORDERS_WRITE in caller.scopes) for order in page],
             "has_more": has_more,
             "next_cursor": cursor_of(page[-1].id) if has_more else None,
         }

@@ -159,6 +159,9 @@ class Settlement(Answer):
 
 
 class RequisiteOut(Answer):
+    """Where to pay to (of a payout: whom). `number` is masked for whoever only reads, in lists and webhooks, and as
+    soon as nothing is to be paid there."""
+
     method: str | None
     bank: str | None
     number: str | None
@@ -188,7 +191,13 @@ class OrderOut(Answer):
     settlement: Settlement
     requisite: RequisiteOut | None
     recipient: RequisiteOut | None
-    payment_url: str | None
+    payment_url: Annotated[
+        str | None,
+        Field(
+            description="Where the customer of a payin pays. Whoever has it acts as the customer: null for a payout,"
+            " without the scope orders:write, and in webhooks."
+        ),
+    ]
     external_id: str | None
     customer: CustomerOut | None
     return_url: str | None

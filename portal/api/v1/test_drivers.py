@@ -157,6 +157,6 @@ def _body_or_nothing() -> object:
 
 def _driven(caller: Caller, order_id: str, verb: Callable[[OrderRecord], OrderRecord]) -> Response:
     def work() -> dict[str, Any]:
-        return shown(verb(order_of(caller, order_id, lock=True)))
+        return shown(caller, verb(order_of(caller, order_id, lock=True)))
 
     return answer(run_in_transaction(work))

@@ -127,7 +127,7 @@ def _hold_params(order: OrderRecord, *, search: bool) -> dict[str, Any]:
 
 
 def _answer_params(order: OrderRecord) -> dict[str, str]:
-    shown = order_object(order) | {
+    shown = order_object(order, with_link=True) | {
         "status": _STATUS, "requisite": _REQUISITE, "match_by": _MATCH_BY, "pay_by": _PAY_BY,
         "created_at": _NOW, "updated_at": _NOW,
     }  # fmt: skip
