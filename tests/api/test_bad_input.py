@@ -280,3 +280,16 @@ def test_every_problem_of_a_body_is_named_at_once(shop: Shop) -> None:
     assert field_codes(answer) == {
         "direction": "not_allowed", "amount": "not_a_string", "currency": "required", "extra": "unknown_field",
     }  # fmt: skip
+
+
+@pytest.mark.proves("tried S18")
+def test_a_payin_whose_method_is_open_is_within_the_bounds_of_its_currency(shop: Shop) -> None:
+    before = shop.state()
+    for amount, code in (("0.01", "too_small"), ("99.99", "too_small"), ("3000000.01", "too_large")):
+        assert field_codes(shop.create(method=None, amount=amount)) == {"amount": code}
+    assert field_codes(shop.create(method=None, amount="9999999999999.00"))["amount"] == "too_large"
+    assert shop.state() == before
+    # Too much for a card, but not for a transfer to an account.
+    order = shop.order(method=None, amount="700000.00")
+    chosen = shop.post(f"/api/v1/orders/{order['id']}/method", {"method": "card"})
+    assert field_codes(chosen) == {"amount": "too_large"}

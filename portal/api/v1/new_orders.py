@@ -5,10 +5,11 @@ from __future__ import annotations
 from portal.api.v1.orders_schemas import CreateOrder, RecipientIn
 from portal.api.v1.return_urls import check_return_url
 from portal.core.errors import ValidationFailed
-from portal.core.money import AmountError, format_amount, parse_amount
+from portal.core.money import AmountError, parse_amount
 from portal.merchants.queries import StoreTerms
 from portal.orders.models import Direction
 from portal.orders.service.create import Customer, NewOrder, Recipient
+from portal.reference.amounts import check_amount
 from portal.reference.queries import CurrencyInfo, find_currency, get_method, list_banks, method_terms
 from portal.reference.requisite_numbers import normalise
 
@@ -21,7 +22,9 @@ def new_order(asked: CreateOrder, store: StoreTerms) -> NewOrder:
     amount_minor = amount_of(asked.amount, currency)
     direction = Direction(asked.direction)
     method, bank, recipient = _whereto(asked, direction, currency)
-    if method is not None:
+    if method is None:
+        check_amount(amount_minor, currency.code, None)
+    else:
         check_method(method, bank, currency, amount_minor, _at(direction))
     customer = asked.customer
     return NewOrder(
@@ -71,12 +74,7 @@ def check_method(
         raise ValidationFailed.of(f"{prefix}bank", "required", "This method needs a bank.")
     if bank is not None and all(known.code != bank for known in list_banks(method, currency.code)):
         raise ValidationFailed.of(f"{prefix}bank", "unknown", "This method does not work through this bank.")
-    if amount_minor < terms.min_minor:
-        least = format_amount(terms.min_minor, currency.exponent)
-        raise ValidationFailed.of("amount", "too_small", f"The least amount is {least} {currency.code}.")
-    if amount_minor > terms.max_minor:
-        most = format_amount(terms.max_minor, currency.exponent)
-        raise ValidationFailed.of("amount", "too_large", f"The largest amount is {most} {currency.code}.")
+    check_amount(amount_minor, currency.code, method)
 
 
 def _at(direction: Direction) -> str:

@@ -21,6 +21,7 @@ from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
+from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import method_terms
 
@@ -110,7 +111,8 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
     """Set the method (and bank) that was left open, and match at once.
 
     Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one,
-    InMaintenance, and ValidationFailed for a method this currency or the store's fee plan does not have.
+    InMaintenance, ValidationFailed for a method this currency or the store's fee plan does not have, and
+    AmountOutOfBounds for one that does not take the order's amount.
     """
     if order.method is not None:
         if (order.method, order.bank) == (method, bank):
@@ -124,6 +126,7 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
         raise ValidationFailed.of("method", "unknown", "This method can't be used for this currency.")
     if terms.bank_required and bank is None:
         raise ValidationFailed.of("bank", "missing", "Choose a bank.")
+    check_amount(order.amount_minor, order.currency, method)
     hot(_CHOOSE, {"id": order.id, "method": method, "bank": bank})
     hot(_CHOSEN, {"id": order.id, "actor_kind": actor.kind.value, "actor_id": actor.id})
     return assign_payin(get_order(order.id, lock=True), actor=actor)

@@ -17,6 +17,7 @@ from portal.matching.queries import OpenMethod, methods_available
 from portal.merchants.queries import StoreTerms, get_store
 from portal.orders.payment_session import PaymentSession, get_payment_session, note_disclosure
 from portal.orders.record import OrderRecord
+from portal.reference.amounts import bounds_of
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import get_method, list_banks, method_terms
 from portal.web.languages import words_now
@@ -113,8 +114,14 @@ def _address(_root: str, endpoint: str, *, lang: str, **values: Any) -> str:
 
 
 def _choices(order: OrderRecord, store: StoreTerms, language: str) -> list[MethodChoice]:
+    """The ways to pay this amount that somebody can serve now."""
     found = methods_available(store, order.mode, order.currency, order.amount_minor, order.settlement_minor)
-    return [_choice(open_method, order.currency, language) for open_method in found]
+    return [_choice(one, order.currency, language) for one in found if _takes(one.method, order)]
+
+
+def _takes(method: str, order: OrderRecord) -> bool:
+    bounds = bounds_of(order.currency, method)
+    return bounds is not None and bounds.hold(order.amount_minor)
 
 
 def _choice(found: OpenMethod, currency: str, language: str) -> MethodChoice:

@@ -21,6 +21,7 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
 from portal.orders.service.claim import PayerDetails, ProofMissing
 from portal.reference import configuration as config
+from portal.reference.amounts import AmountOutOfBounds
 from portal.reference.queries import list_banks
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
@@ -49,6 +50,10 @@ def choose(token: str) -> Response:
 
     try:
         with_locked_order(token, work)
+    except AmountOutOfBounds:
+        return render_now(
+            token, status=422, notice=_l("This way to pay does not take this amount. Choose another one.")
+        )
     except ValidationFailed:
         return render_now(token, status=422, notice=_l("Choose one of the ways to pay shown here."))
     return back_to_page(token)

@@ -143,6 +143,21 @@ def test_a_method_that_cannot_be_used_is_422_and_asks_again(
     assert undecided.now().method is None
 
 
+@pytest.mark.proves("tried S18")
+def test_a_method_that_does_not_take_the_amount_is_neither_offered_nor_accepted(
+    app: Flask, scene: Scene, requisite: Requisite
+) -> None:
+    with transaction():
+        db.session.merge(requisite).max_amount = 2_000_000_00
+    undecided = Customer(app.test_client(), scene.payin(700_000_00, method=None))
+    assert 'value="card"' not in undecided.get().text
+    assert "method=card" not in undecided.get().text
+    answer = undecided.post("/method", {"method": "card", "bank": "sber"})
+    assert answer.status_code == 422
+    assert "This way to pay does not take this amount" in answer.text
+    assert undecided.now().method is None
+
+
 # --- claim --------------------------------------------------------------------------------------
 
 
