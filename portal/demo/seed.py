@@ -54,6 +54,7 @@ PEOPLE = {
 }
 PLAN = PlanTerms(store_fee_bps=300, fixed_minor=0, trader_commission_bps=120, lead_commission_bps=30)
 SIMULATED_TRADERS = 4
+_HOUR_S = 3600
 _FIRST_REQUISITES = {"card": 8, "sbp": 6}
 
 Facts = dict[str, Any]
@@ -173,6 +174,8 @@ def _requisite(trader: Trader, name: str, method: str, currency: str, n: int) ->
         method=method, currency=currency, number=example_number(method, currency, 1000 + n),
         holder=f"{name.upper()} N.", bank=banks[n % min(len(banks), 6)] if banks else None, min_amount=terms.min_minor,
         max_amount=terms.max_minor, max_open_orders=20, day_amount_limit=terms.max_minor * 50,
+        # One hour for those whom the simulator works, so that orders leave while it runs.
+        window_s=_HOUR_S if n >= 100 else 24 * _HOUR_S, window_amount_limit=terms.max_minor * 40,
     )  # fmt: skip
     requisite = add_requisite(trader.id, new)
     approve_requisite(requisite.id)

@@ -29,7 +29,8 @@ WITH old AS (
    ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE
 ), forgotten AS (
   UPDATE orders o SET payer_encrypted = NULL, customer_encrypted = NULL, customer_ip = NULL,
-         recipient_number_encrypted = NULL, recipient_number_index = NULL, recipient_holder = NULL
+         recipient_number_encrypted = NULL, recipient_number_index = NULL, recipient_holder = NULL,
+         version = version + 1
     FROM old WHERE o.id = old.id
 )
 SELECT id FROM old ORDER BY id

@@ -75,7 +75,7 @@ SELECT format('requisite %s: open %s/%s, day %s x%s/%s x%s, window %s/%s, total 
   FROM requisite r JOIN told s ON s.id = r.id
  WHERE (r.open_orders, r.total_amount) IS DISTINCT FROM (s.open, s.total)
     OR (r.day_amount, r.day_count) IS DISTINCT FROM (s.day_amount, s.day_count)
-    OR (r.window_s IS NOT NULL AND r.window_amount <> s.in_window)
+    OR r.window_amount <> s.in_window
 """  # noqa: S608 - constants of this module
 
 _PATH = f"""

@@ -88,7 +88,7 @@ def flask(app: Flask) -> Result:
 
 
 def money() -> list[dict[str, Any]]:
-    sql = "SELECT id, amount_minor, amount_received_minor, settlement_minor, fee_minor, status, version FROM orders ORDER BY id"
+    sql = "SELECT id, amount_minor, amount_received_minor, settlement_minor, fee_minor, status FROM orders ORDER BY id"
     return hot("SELECT account_id, amount FROM ledger_posting ORDER BY id") + hot(sql)
 
 

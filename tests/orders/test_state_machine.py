@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -41,9 +42,10 @@ from portal.orders.service import (
     decline_payout,
     match_waiting_orders,
 )
-from portal.orders.service.deadlines import act_on_deadline
+from portal.orders.service.deadlines import act_on_deadline, free_limits
 from portal.orders.transitions import PAYIN, PAYOUT
 from portal.orders.verification import CHECKS as ORDER_CHECKS
+from portal.traders.requisites import Terms, change_requisite
 from tests.conftest import forget_what_is_held
 from tests.scene import USDT, Scene, as_trader, build_scene
 
@@ -51,6 +53,10 @@ from tests.scene import USDT, Scene, as_trader, build_scene
 AMOUNTS = st.sampled_from([500_00, 1500_00, 1500_00, 9500_00])
 # Most steps go through; some are cut off before their commit.
 CRASHES = st.sampled_from([False] * 7 + [True])
+HOUR = 3600
+WINDOW = 11_000_00
+# What a requisite's counters count: open orders, and what was completed.
+COUNTING = {"awaiting_payment", "awaiting_payout", "awaiting_confirmation", "disputed", "completed"}
 # Few orders, so that each of them gets far.
 MOST_ORDERS = 3
 LAWFUL = {
@@ -59,6 +65,11 @@ LAWFUL = {
     for row in rows
     for source in row.sources
 }
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """What a change of raises the version: all but what the search for a trader keeps for itself."""
+    return {name: value for name, value in row.items() if name not in {"version", "retry_at", "match_trace"}}
 
 
 class Cut(Exception):
@@ -76,8 +87,14 @@ class Orders(RuleBasedStateMachine):
             self.scene: Scene = build_scene()
         self.scene.fund_store(300 * USDT)
         self.traders = [self.scene.trader(deposit_minor=minor) for minor in (60 * USDT, 250 * USDT)]
-        for trader in self.traders:
-            self.scene.requisite(trader, max_open_orders=3, day_amount_limit=60_000_00)
+        self.requisites = [
+            self.scene.requisite(trader, max_open_orders=3, day_amount_limit=60_000_00, window_s=hours * HOUR,
+                                 window_amount_limit=WINDOW)
+            for trader, hours in zip(self.traders, (1, 4), strict=True)
+        ]  # fmt: skip
+        self.windows: dict[Any, int | None] = {r.id: r.window_s for r in self.requisites}
+        # How long before "now" an order's present assignment (its round) began.
+        self.ages: dict[tuple[Any, int], int] = {}
 
     def teardown(self) -> None:
         db.session.remove()
@@ -95,7 +112,9 @@ class Orders(RuleBasedStateMachine):
         except (DomainError, Cut):
             assert self.row(order_id) == before
             return
-        old, new = before["status"], self.row(order_id)["status"]
+        after = self.row(order_id)
+        assert (after["version"] > before["version"]) == (shown(after) != shown(before))
+        old, new = before["status"], after["status"]
         assert old == new or (before["direction"], old, new) in LAWFUL, (old, new)
 
     def row(self, order_id: Any) -> dict[str, Any]:
@@ -213,6 +232,49 @@ class Orders(RuleBasedStateMachine):
                 {"id": self.traders[which].id},
             )
 
+    @rule(order=orders, hours=st.sampled_from([1, 2, 3]))
+    def time_passes_for_its_window(self, order: Any, hours: int) -> None:
+        row = self.row(order)
+        if row["assigned_at"] is None:
+            return
+        place = (order, row["round"])
+        self.ages[place] = self.ages.get(place, 0) + hours * HOUR
+        with transaction():
+            hot(
+                "UPDATE orders SET assigned_at = assigned_at - %(by)s, window_leaves_at = window_leaves_at - %(by)s"
+                " WHERE id = %(id)s",
+                {"by": timedelta(hours=hours), "id": order},
+            )
+        free_limits("UTC")
+
+    @rule(which=st.sampled_from([0, 1]), hours=st.sampled_from([None, 1, 2, 4]))
+    def change_window(self, which: int, hours: int | None) -> None:
+        trader, requisite = self.traders[which], self.requisites[which]
+        terms = Terms(
+            holder=requisite.holder, bank=requisite.bank, min_amount=100_00, max_amount=1_000_000_00, max_open_orders=3,
+            day_amount_limit=60_000_00, window_s=hours and hours * HOUR, window_amount_limit=hours and WINDOW,
+        )  # fmt: skip
+        with transaction():
+            change_requisite(trader.id, requisite.id, terms, user_id=trader.id, actor=as_trader(trader))
+        self.windows[requisite.id] = terms.window_s
+
+    @invariant()
+    def counters_are_what_the_orders_say(self) -> None:
+        """Told by the orders' statuses and by how long they have been there; by no column the counting keeps."""
+        rows = hot("SELECT id, status, round, requisite_id, amount_minor FROM orders")
+        for requisite_id, window_s in self.windows.items():
+            mine = [row for row in rows if row["requisite_id"] == requisite_id and row["status"] in COUNTING]
+            lying = [row for row in mine if self.ages.get((row["id"], row["round"]), 0) < (window_s or 0)]
+            kept = hot(
+                "SELECT open_orders, window_amount, total_amount FROM requisite WHERE id = %(id)s",
+                {"id": requisite_id},
+            )[0]
+            assert kept == {
+                "open_orders": sum(row["status"] != "completed" for row in mine),
+                "window_amount": sum(row["amount_minor"] for row in lying),
+                "total_amount": sum(row["amount_minor"] for row in mine),
+            }
+
     @invariant()
     def every_check_finds_nothing(self) -> None:
         with transaction():
@@ -227,6 +289,7 @@ class Orders(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.proves("tried C1", "tried C3")
 def test_any_sequence_of_steps_keeps_every_invariant(app: Flask) -> None:
     run_state_machine_as_test(
         Orders,

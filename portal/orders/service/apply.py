@@ -5,6 +5,7 @@ One statement, in the one lock order: order (locked by the caller), requisite, a
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -88,12 +89,13 @@ def apply(
     order.version, order.updated_at = before.version + 1, order.read_at
     if order.status in FINAL:
         order.due_at = order.retry_at = None
+    limits = _limits(order, before, row)
     postings = _postings(order, before, row, split)
     for early in postings[:-1]:
         post_entry(early, Mode(order.mode), SubjectKind.ORDER, order.id, actor=actor, reason=reason)
     params = (
         {name: getattr(order, name) for name in _CHANGEABLE}
-        | _limits(order, before, row)
+        | limits
         | _events(order, row, extra_events)
         | entry_params(postings[-1] if postings else None, SubjectKind.ORDER, order.id, reason)
         | {
@@ -172,30 +174,49 @@ def _payin_postings(
 
 
 def _limits(order: OrderRecord, before: OrderRecord, row: Transition) -> dict[str, Any]:
-    """Changes of the requisite's counters, in the currency's minor units.
+    """Changes of the requisite's counters, in the currency's minor units; sets when `order` leaves the window.
 
     TAKE of a match is done by the matcher's own statement; here it is a dispute over an expired order.
     """
     requisite = before.requisite_id
     changes = {
         Limits.KEEP: (0, 0, 0),
-        Limits.TAKE: (1, 1, 1) if before.requisite_id else (0, 0, 0),
+        Limits.TAKE: (1, 1, 1) if requisite else (0, 0, 0),
         Limits.GIVE_BACK: (-1, -1, -1),
         Limits.CLOSE: (-1, 0, 0),
         Limits.COUNT: (0, 1, 1),
     }
     d_open, sign, d_count = changes[row.limits]
-    give_back_window = row.limits is Limits.GIVE_BACK and before.window_leaves_at is not None
-    if row.limits is Limits.GIVE_BACK and order.requisite_id == before.requisite_id:
+    if row.limits is Limits.GIVE_BACK:
         order.window_leaves_at = None
+    elif row.limits in {Limits.TAKE, Limits.COUNT} and requisite is not None:
+        order.window_leaves_at = _back_in_window(before)
+    d_window = 0
+    if requisite is not None:
+        d_window = (order.window_leaves_at is not None) - (before.window_leaves_at is not None)
     return {
         "limits_requisite": requisite if row.limits is not Limits.KEEP else None,
         "limits_day": before.counted_day,
         "d_open": d_open,
         "d_amount": sign * before.amount_minor,
         "d_count": d_count,
-        "d_window": -before.amount_minor if give_back_window else 0,
+        "d_window": d_window * before.amount_minor,
     }
+
+
+_WINDOW = "SELECT window_s FROM requisite WHERE id = %(id)s FOR NO KEY UPDATE"
+
+
+def _back_in_window(order: OrderRecord) -> datetime | None:
+    """When an order that counts again leaves its requisite's rolling window; None when it would have left already.
+
+    Locks the requisite, so that the window's length is what its counter counts.
+    """
+    window_s = hot(_WINDOW, {"id": order.requisite_id})[0]["window_s"]
+    if window_s is None or order.assigned_at is None:
+        return None
+    leaves_at = order.assigned_at + timedelta(seconds=window_s)
+    return leaves_at if leaves_at > order.read_at else None
 
 
 def _events(order: OrderRecord, row: Transition, extra: tuple[str, ...]) -> dict[str, Any]:

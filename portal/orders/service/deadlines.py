@@ -96,7 +96,7 @@ WITH due AS (
   SELECT id, requisite_id, amount_minor FROM orders
    WHERE window_leaves_at <= now() ORDER BY window_leaves_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 ), left_window AS (
-  UPDATE orders o SET window_leaves_at = NULL FROM due WHERE o.id = due.id RETURNING o.id
+  UPDATE orders o SET window_leaves_at = NULL, version = version + 1, updated_at = now() FROM due WHERE o.id = due.id RETURNING o.id
 ), sums AS (
   SELECT requisite_id, sum(amount_minor) AS amount FROM due GROUP BY requisite_id
 ), locked AS (
@@ -153,7 +153,8 @@ INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, re
 SELECT id, 'deadline_corrected', status, status, 'system', 'clock_set_back' FROM moved
 """
 _WINDOWS_BACK = """
-UPDATE orders SET window_leaves_at = window_leaves_at - %(by)s WHERE window_leaves_at > now() AND updated_at > now()
+UPDATE orders SET window_leaves_at = window_leaves_at - %(by)s, version = version + 1
+ WHERE window_leaves_at > now() AND updated_at > now()
 """
 _RETRIES_NOW = "UPDATE orders SET retry_at = now() WHERE retry_at > now()"
 _BEAT = """
