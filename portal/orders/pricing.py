@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.core.errors import ValidationFailed
-from portal.core.money import settlement_minor, share_half_up
+from portal.core.money import BPS, settlement_minor, share_half_up
 from portal.ledger.entries import Split
 from portal.orders.record import OrderRecord
 from portal.reference.queries import get_currency
@@ -25,19 +25,35 @@ def settlement_of(amount_minor: int, currency: str, settlement_currency: str, ra
 def split_of(
     value_minor: int, store_fee_bps: int, fixed_minor: int, trader_bps: int, lead_bps: int, *, is_payin: bool
 ) -> Split:
-    """Fees of a settlement amount, each rounded half-up; the rest is the platform's.
+    """Fees of a settlement amount, each rounded half-up, commissions cut by `commissions_of`; the rest is the platform's.
 
     Raises ValidationFailed when a payin would not cover its own fee.
     """
     fee = share_half_up(value_minor, store_fee_bps) + fixed_minor
     if is_payin and fee > value_minor:
         raise ValidationFailed.of("amount", "too_small", "The amount does not cover the fee.")
-    return Split(
-        settlement_minor=value_minor,
-        store_fee_minor=fee,
-        trader_minor=share_half_up(value_minor, trader_bps),
-        lead_minor=share_half_up(value_minor, lead_bps),
-    )
+    trader, lead = commissions_of(value_minor, fee, store_fee_bps, trader_bps, lead_bps)
+    return Split(settlement_minor=value_minor, store_fee_minor=fee, trader_minor=trader, lead_minor=lead)
+
+
+def commissions_of(
+    value_minor: int, fee_minor: int, store_fee_bps: int, trader_bps: int, lead_bps: int
+) -> tuple[int, int]:
+    """The trader's and the lead's minor units of a settlement amount whose store pays `fee_minor`.
+
+    Each is rounded half-up. Where both rise and the fee does not, they would take one unit more than there is, from a
+    platform whose rates leave it nothing to lose: whoever reached their half unit last waits for theirs until the fee
+    has it (both at once: the lead). So each is within one unit of the exact value, and more money never gives anybody
+    less. Rates that add up to more than the store's (a negative margin, allowed by its plan) are not cut.
+    portal.orders.settlement_checks says the same in SQL.
+    """
+    trader, lead = share_half_up(value_minor, trader_bps), share_half_up(value_minor, lead_bps)
+    if trader + lead <= fee_minor or trader_bps + lead_bps > store_fee_bps:
+        return trader, lead
+    # How far each is past the amount at which it reached the half, both times both rates.
+    trader_since = (value_minor * trader_bps % BPS - BPS // 2) * lead_bps
+    lead_since = (value_minor * lead_bps % BPS - BPS // 2) * trader_bps
+    return (trader - 1, lead) if trader_since < lead_since else (trader, lead - 1)
 
 
 def price(order: OrderRecord, received_minor: int | None = None) -> Split:

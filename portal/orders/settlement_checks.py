@@ -26,6 +26,21 @@ def share_sql(amount: str, bps: str) -> str:
     return f"div({amount}::numeric * {bps} * 2 + {BPS}, {2 * BPS})::bigint"
 
 
+def commission_sql(whose: str, fee: str, amount: str = "w.due") -> str:
+    """pricing.commissions_of() as an expression over an order `o`, for the `trader` or the `lead`."""
+    trader, lead = share_sql(amount, "o.trader_commission_bps"), share_sql(amount, "o.lead_commission_bps")
+    since = [
+        f"(mod({amount}::numeric * o.{mine}_commission_bps, {BPS}) - {BPS // 2}) * o.{other}_commission_bps"
+        for mine, other in (("trader", "lead"), ("lead", "trader"))
+    ]
+    is_over = (
+        f"{trader} + {lead} > {fee} AND o.trader_commission_bps + o.lead_commission_bps <= o.store_fee_bps"
+    )
+    waits = f"{since[0]} < {since[1]}" if whose == "trader" else f"{since[0]} >= {since[1]}"
+    return f"({trader if whose == 'trader' else lead} - CASE WHEN {is_over} AND {waits} THEN 1 ELSE 0 END)"
+
+
+_FEE = f"({share_sql('w.due', 'o.store_fee_bps')} + o.fixed_fee_minor)"
 # `asked` is what the order's amount is worth; `due` what was settled: of what was received, where that differs.
 _WORTH = f"""
 worth AS (
@@ -35,9 +50,8 @@ worth AS (
    CROSS JOIN LATERAL (SELECT CASE WHEN o.direction = 'payin' AND o.status = 'completed'
                                    THEN coalesce(o.amount_received_minor, o.amount_minor) ELSE o.amount_minor END AS fiat) x
 ), split AS (
-  SELECT w.*, {share_sql("w.due", "o.store_fee_bps")} + o.fixed_fee_minor AS fee,
-         {share_sql("w.due", "o.trader_commission_bps")} AS trader_part,
-         {share_sql("w.due", "o.lead_commission_bps")} AS lead_part
+  SELECT w.*, {_FEE} AS fee,
+         {commission_sql("trader", _FEE)} AS trader_part, {commission_sql("lead", _FEE)} AS lead_part
     FROM worth w JOIN orders o ON o.id = w.id
 )
 """  # noqa: S608 - expressions of this module

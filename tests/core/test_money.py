@@ -62,6 +62,15 @@ def test_division_rounds_half_to_even(numerator: int, denominator: int) -> None:
         assert rounded == (quotient + 1 if twice > denominator else quotient)
 
 
+@pytest.mark.proves("tried C5")
+@given(st.integers(0, 10**12), st.integers(1, 10**9))
+def test_a_tie_goes_to_the_even_neighbour(quotient: int, half: int) -> None:
+    """Drawn as ties: among drawn pairs there is hardly one."""
+    rounded = divide_half_even((2 * quotient + 1) * half, 2 * half)
+    assert rounded == quotient + quotient % 2
+    assert settlement_minor(2 * quotient + 1, 0, 0, 2_000_000) == quotient + quotient % 2
+
+
 @given(st.integers(0, 10**15), st.integers(0, 5000))
 def test_a_share_is_rounded_half_up(amount: int, bps: int) -> None:
     exact = Decimal(amount) * bps / 10_000

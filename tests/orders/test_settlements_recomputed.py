@@ -27,7 +27,7 @@ from portal.orders.service import (
     decline_payin,
 )
 from portal.orders.service.deadlines import act_on_deadline
-from portal.orders.settlement_checks import settlement_sql, share_sql
+from portal.orders.settlement_checks import commission_sql, settlement_sql, share_sql
 from tests.orders.test_payout import attach_proof
 from tests.scene import Scene, as_trader, build_scene
 
@@ -198,14 +198,19 @@ def test_what_a_superuser_changes_of_settled_money_is_found(settled: Settled, wh
     assert check in findings()
 
 
+@pytest.mark.proves("tried C4")
 @given(
     fiat=st.integers(1, 10**15),
     exponents=st.tuples(st.sampled_from([0, 2, 3, 8]), st.sampled_from([2, 6])),
     rate=st.one_of(st.integers(1, 10**12), st.sampled_from([10**6, 2 * 10**6, 95 * 10**6])),
-    bps=st.tuples(*[st.integers(0, 10_000)] * 3),
-    fixed=st.integers(0, 10**9),
+    # Half of the plans leave the platform nothing, so that commissions are cut.
+    bps=st.one_of(
+        st.tuples(*[st.integers(0, 10_000)] * 3),
+        st.tuples(st.integers(0, 5000), st.integers(0, 5000)).map(lambda two: (sum(two), *two)),
+    ),
+    fixed=st.sampled_from([0, 0, 1, 10**9]),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_proof_computes_what_the_house_computes(
     app: Flask, fiat: int, exponents: tuple[int, int], rate: int, bps: tuple[int, int, int], fixed: int
 ) -> None:
@@ -222,9 +227,11 @@ def test_the_proof_computes_what_the_house_computes(
     if ours is None:
         return
     worth = settlement_sql("%(fiat)s::bigint", "%(rate)s::bigint", str(exponents[0]), str(exponents[1]))
-    shares = [share_sql("w.due", str(part)) for part in bps]
+    fee = f"({share_sql('w.due', str(bps[0]))} + {fixed})"
     row = hot(
-        f"SELECT w.due, {shares[0]} + {fixed} AS fee, {shares[1]} AS trader, {shares[2]} AS lead FROM (SELECT {worth} AS due) w",
+        f"SELECT w.due, {fee} AS fee, {commission_sql('trader', fee)} AS trader, {commission_sql('lead', fee)} AS lead"
+        f" FROM (SELECT {worth} AS due) w, (SELECT {bps[0]}::smallint AS store_fee_bps,"
+        f" {bps[1]}::smallint AS trader_commission_bps, {bps[2]}::smallint AS lead_commission_bps) o",
         {"fiat": fiat, "rate": rate},
     )[0]
     assert (row["due"], row["fee"], row["trader"], row["lead"]) == ours

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0021"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 
 _SQL = Path(__file__).resolve().parent.parent / "sql"
 # Orders that were given back still said when they would leave; what was taken off twice is added again.
@@ -31,7 +31,7 @@ UPDATE requisite r SET window_amount = wrong.amount FROM wrong WHERE r.id = wron
 
 
 def upgrade() -> None:
-    op.execute((_SQL / "0021_windows.sql").read_text())
+    op.execute((_SQL / "0022_windows.sql").read_text())
     op.execute(_PUT_RIGHT)
 
 
