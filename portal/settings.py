@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-DEVELOPMENT_SECRET = "development-only-not-for-production"  # noqa: S105 - refused in production below
+from portal.core.secret_strength import refuse_weak
 
+# Refused below but for trials on one's own machine.
+DEVELOPMENT_SECRET = "development-only-not-for-production"  # noqa: S105
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _COMMAND_MARK = "FLASK_RUN_FROM_CLI"
 
@@ -32,10 +35,13 @@ class Settings(BaseSettings):
         env_file=("var/demo/environment", ".env"), env_file_encoding="utf-8", extra="ignore", frozen=True
     )
 
-    environment: Literal["development", "test", "production"] = "development"
+    # Nobody gets published secrets or an open mailbox by leaving something out.
+    environment: Literal["development", "test", "production"] = "production"
     database_url: SecretStr
     redis_url: SecretStr
     public_url: str = "http://localhost:8000"
+    # Names under which the house answers besides that of PUBLIC_URL.
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     # Field encryption: "id:secret" pairs, the first one encrypts, all decrypt.
     field_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
@@ -72,7 +78,7 @@ class Settings(BaseSettings):
     # Networks that outgoing calls may reach although they are not public.
     egress_allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
-    @field_validator("field_keys", "egress_ports", "egress_allow_networks", mode="before")
+    @field_validator("allowed_hosts", "field_keys", "egress_ports", "egress_allow_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -83,6 +89,25 @@ class Settings(BaseSettings):
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names_of_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = tuple(host.lower() for host in value)
+        if any(urlsplit(f"//{host}").hostname != host or "*" in host for host in hosts):
+            raise ValueError("must be names such as pay.example.com, separated by commas")
+        return hosts
+
+    @field_validator("egress_allow_networks")
+    @classmethod
+    def _networks_of_ones_own(
+        cls, value: tuple[IPv4Network | IPv6Network, ...]
+    ) -> tuple[IPv4Network | IPv6Network, ...]:
+        widest = {4: 8, 6: 7}
+        for network in value:
+            if network.prefixlen < widest[network.version]:
+                raise ValueError(f"must be networks of yours: {network} is half of the internet or more")
+        return value
 
     @field_validator("mail_from")
     @classmethod
@@ -123,26 +148,59 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _production_has_its_own_secrets(self) -> Settings:
+    def _secrets_are_ones_own(self) -> Settings:
+        secrets = self._named_secrets()
+        published = [name for name, secret in secrets if DEVELOPMENT_SECRET in secret]
+        if self.environment != "production" and (self.is_on_own_machine or not published):
+            return self
+        if self.environment != "production":
+            raise ValueError(
+                f"{published[0]} must be a secret of your own where PUBLIC_URL is not on localhost"
+            )
+        if published:
+            raise ValueError(f"{published[0]} must be a secret of your own in production{self._way_out}")
+        refuse_weak(secrets, self._way_out)
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_encrypted(self) -> Settings:
         if self.environment != "production":
             return self
-        secrets = {
-            "SECRET_KEY": self.secret_key.get_secret_value(),
-            "BLIND_INDEX_KEY": self.blind_index_key.get_secret_value(),
-            "FIELD_KEYS": ",".join(key.split(":", 1)[1] for key in self.field_keys),
-        }
-        for name, secret in secrets.items():
-            if DEVELOPMENT_SECRET in secret or len(secret) < 32:
-                raise ValueError(
-                    f"{name} must be a secret of your own of 32 characters or more in production"
-                )
         if not self.is_https:
-            raise ValueError("PUBLIC_URL must be https in production")
+            raise ValueError(f"PUBLIC_URL must be https in production{self._way_out}")
         if self.smtp_user and self.smtp_security == "none":
             raise ValueError(
                 "SMTP_SECURITY must be starttls or tls: the mail server's password would be readable"
             )
         return self
+
+    def _named_secrets(self) -> list[tuple[str, str]]:
+        """Each secret that something is signed, hashed or encrypted with, by the name of its variable."""
+        backup = self.backup_key.get_secret_value() if self.backup_key else None
+        return [
+            ("SECRET_KEY", self.secret_key.get_secret_value()),
+            ("BLIND_INDEX_KEY", self.blind_index_key.get_secret_value()),
+            *(
+                (f"FIELD_KEYS ({name})", secret)
+                for name, _, secret in (key.partition(":") for key in self.field_keys)
+            ),
+            *([("BACKUP_KEY", backup)] if backup else []),
+        ]
+
+    @property
+    def _way_out(self) -> str:
+        """For whoever wanted to try something out and left ENVIRONMENT out."""
+        is_said = "environment" in self.model_fields_set
+        return "" if is_said else " (for a copy on localhost alone, set ENVIRONMENT=development)"
+
+    @property
+    def public_host(self) -> str:
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def is_on_own_machine(self) -> bool:
+        """Whether the house answers to whoever sits at this machine, and nobody else."""
+        return self.public_host in LOCAL_HOSTS
 
     @property
     def is_https(self) -> bool:
@@ -157,7 +215,8 @@ class Settings(BaseSettings):
     @property
     def has_mailbox(self) -> bool:
         """Whether mail lands in a page that everybody can read: only where nobody is real and no mail goes out."""
-        return self.environment != "production" and self.smtp_host is None and not self.is_https
+        is_trial = self.environment != "production" and self.is_on_own_machine and not self.is_https
+        return is_trial and self.smtp_host is None
 
 
 @lru_cache(maxsize=1)

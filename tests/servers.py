@@ -60,6 +60,13 @@ PLAIN_SETTINGS = {
     "EGRESS_PORTS": "443",
     "EGRESS_ALLOW_NETWORKS": "",
 }
+# An installation that others reach, for tests of what is so over https.
+PUBLIC_SETTINGS = {
+    "PUBLIC_URL": "https://pay.example.com",
+    "SECRET_KEY": "8qYH0vJm2rWkTzXcLpB5dNsGf7uEaK3i",
+    "FIELD_KEYS": "own:V4bQyRw9SjZ1mHxTn6cDgLkPf2uEoA8i",
+    "BLIND_INDEX_KEY": "kC7tWn3ZrYb0MxQpJd5vGhLs9fUaE2oi",
+}
 CLAIM = "nostro-test-run"
 
 

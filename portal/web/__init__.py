@@ -11,6 +11,7 @@ from portal.web import (
     csrf,
     errors,
     health,
+    hosts,
     languages,
     lead,
     limits,
@@ -33,6 +34,7 @@ from portal.web.orders import page as order_page
 def register(app: Flask) -> None:
     """Put the portals and the payment page into the application, with what all pages share."""
     app.url_map.converters.update(order_id=OrderIdConverter, receipt_id=ReceiptIdConverter)
+    hosts.register(app)
     security.register(app)
     limits.register(app)
     csrf.register(app)

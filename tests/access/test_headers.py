@@ -16,6 +16,7 @@ from portal.core.ids import public_id
 from portal.core.permissions import permission_of
 from portal.settings import get_settings
 from tests.access.world import World, methods_of
+from tests.servers import PUBLIC_SETTINGS
 
 # Errors of every kind, files, and what is for programs.
 OTHERS = (
@@ -102,7 +103,8 @@ def test_every_answer_has_the_headers_also_errors_fragments_and_files(world: Wor
 def test_over_https_every_answer_says_to_stay_there_for_a_year(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PUBLIC_URL", "https://pay.example.com")
+    for name, value in PUBLIC_SETTINGS.items():
+        monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     try:
         without = [

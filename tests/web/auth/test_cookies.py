@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from portal.settings import get_settings
+from tests.servers import PUBLIC_SETTINGS
 from tests.web.auth.people import code_of, with_app
 from tests.web.desk import PASSWORD, Browser
 
@@ -17,7 +18,8 @@ def secure(in_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask
     """The same database behind https."""
     from portal import create_app
 
-    monkeypatch.setenv("PUBLIC_URL", "https://pay.example.com")
+    for name, value in PUBLIC_SETTINGS.items():
+        monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     yield create_app()
     get_settings.cache_clear()
