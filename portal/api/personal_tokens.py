@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from portal.api.access_tokens import TokenRefused, issue_access_token, read_access_token
 from portal.api.answers import answer, no_content
@@ -20,7 +20,7 @@ from portal.api.origin import current_origin
 from portal.api.proof import prove_person
 from portal.api.strict_json import read_json
 from portal.api.v1 import finished
-from portal.api.validation import Answer, Body, validated
+from portal.api.validation import Answer, Body, needed_when, validated
 from portal.audit.service import record_audit
 from portal.core.db import transaction
 from portal.core.errors import ValidationFailed
@@ -40,6 +40,15 @@ from portal.reference import configuration as config
 
 class AskPersonalToken(Body):
     """`password`: email, password, otp if you have a second factor. `refresh_token`: refresh_token."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                needed_when("grant_type", "password", "email", "password", is_default=True),
+                needed_when("grant_type", "refresh_token", "refresh_token"),
+            ]
+        }
+    )
 
     grant_type: Literal["password", "refresh_token"] = "password"
     email: Annotated[str, Field(max_length=254)] | None = None

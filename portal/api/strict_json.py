@@ -18,6 +18,8 @@ from portal.core.errors import BadRequest, PayloadTooLarge, UnsupportedMedia
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 8
+# What a double holds without loss.
+_EXACT = 2**53
 
 
 class MalformedJson(BadRequest):
@@ -35,12 +37,17 @@ def _constant(name: str) -> Never:
     raise MalformedJson(f"{name} is not JSON.")
 
 
-def _fraction(text: str) -> Decimal:
-    """Never a float: no schema takes a fraction, so this only says "a number" to the validation."""
+def _fraction(text: str) -> Decimal | int:
+    """Never a float: no schema takes a fraction, so this only says "a number" to the validation.
+
+    1500.0 is an integer to JSON Schema and to most programs, and so it is here, up to where they stay exact.
+    """
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         raise MalformedJson("A number is out of range.") from None
+    is_whole = abs(number) <= _EXACT and number == number.to_integral_value()
+    return int(number) if is_whole else number
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_fraction)
@@ -97,6 +104,7 @@ def _check_strings(value: object) -> None:
 
 
 def _check_string(text: str) -> None:
+    # What no encoding holds; the schemas refuse by field what people can't see (portal.core.text_rules).
     if "\0" in text or (not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)):
         raise MalformedJson("A string holds a character that is not text.", code="invalid_character")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from portal.api.access_tokens import issue_access_token
 from portal.api.answers import answer
@@ -20,7 +20,7 @@ from portal.api.operations import check_query, current_operation, operation
 from portal.api.proof import prove_person
 from portal.api.strict_json import read_json
 from portal.api.v1 import finished
-from portal.api.validation import Answer, Body, OneLine, validated
+from portal.api.validation import Answer, Body, OneLine, needed_when, validated
 from portal.core.db import transaction
 from portal.core.errors import BadRequest, Forbidden, ValidationFailed
 from portal.core.ids import parse_public_id, public_id
@@ -40,7 +40,23 @@ class AskToken(Body):
     """`password`: email, password, otp if the person has a second factor, perhaps store_id and mode.
     `client_credentials`: client_secret (an API key). `refresh_token`: refresh_token."""
 
-    grant_type: Annotated[str, Field(max_length=64)]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                needed_when("grant_type", "password", "email", "password"),
+                needed_when("grant_type", "client_credentials", "client_secret"),
+                needed_when("grant_type", "refresh_token", "refresh_token"),
+            ]
+        }
+    )
+
+    grant_type: Annotated[
+        str,
+        Field(
+            max_length=64,
+            json_schema_extra={"enum": ["password", "client_credentials", "refresh_token"]},
+        ),
+    ]
     email: Annotated[str, Field(max_length=254)] | None = None
     password: Annotated[str, Field(max_length=1024)] | None = None
     otp: Annotated[str, Field(max_length=64)] | None = None

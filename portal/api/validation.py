@@ -5,23 +5,47 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from portal.core.errors import FieldProblem, ValidationFailed
+from portal.core.text_rules import is_clean
 
 M = TypeVar("M", bound=BaseModel)
+# May be any characters: nobody is shown one.
+_PASSWORDS = frozenset({"password"})
 
 
-class Body(BaseModel):
+class _Sent(BaseModel):
+    """What a program sends: no text of it hides anything (portal.core.text_rules)."""
+
+    # Fields whose texts may have line breaks and tabs.
+    LINES: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*")
+    @classmethod
+    def _is_text(cls, value: Any, info: ValidationInfo) -> Any:
+        _check_text(cls, info.field_name or "", value)
+        return value
+
+
+class Body(_Sent):
     """A JSON body: known fields only, exact types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Query(BaseModel):
+class Query(_Sent):
     """A query string: known parameters only; texts are read as what the field is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,9 +105,6 @@ def _problem(detail: ErrorDetails) -> FieldProblem:
 _OWN_CODES = frozenset(
     {"invalid_character", "malformed", "too_many", "too_large", "not_allowed", "too_short"}
 )
-_LINES = "\n\r\t"
-# Joiners are part of names and emoji; every other control or format character hides or reorders text.
-_JOINERS = "\u200c\u200d"
 
 
 def refused(code: str, message: str) -> PydanticCustomError:
@@ -92,25 +113,40 @@ def refused(code: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(code, message)
 
 
-def _clean(text: str, allowed: str) -> str:
-    if text.isprintable():
-        return text if text.isascii() else unicodedata.normalize("NFC", text)
-    for char in text:
-        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in allowed:
-            raise refused("invalid_character", "This holds a control character.")
-    return unicodedata.normalize("NFC", text)
+def _normal(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _one_line(text: str) -> str:
-    return _clean(text, _JOINERS)
+def _check_text(model: type[BaseModel], name: str, value: object) -> None:
+    """The rule of every text of a body or query: a field says by LINES that it may have several lines."""
+    if isinstance(value, str):
+        lines = name in getattr(model, "LINES", ())
+        if name not in _PASSWORDS and not is_clean(value, lines=lines):
+            raise refused("invalid_character", "This holds a character that can't be seen.")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(model, f"{name}.key", key)
+            _check_text(model, name, inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_text(model, name, inner)
 
 
-def _lines(text: str) -> str:
-    return _clean(text, _JOINERS + _LINES)
+# Kept as people wrote it, in the composed form. That nothing hides in it is checked for every field.
+OneLine = Annotated[str, AfterValidator(_normal)]
 
 
-OneLine = Annotated[str, AfterValidator(_one_line)]
-Lines = Annotated[str, AfterValidator(_lines)]
+def needed_when(field: str, value: str, *needed: str, is_default: bool = False) -> dict[str, Any]:
+    """For a schema: with this value of a field those others are given and not empty. `is_default`: without it too."""
+    given: dict[str, Any] = {"properties": {field: {"const": value}}}
+    return {
+        "if": given if is_default else given | {"required": [field]},
+        "then": {
+            "required": list(needed),
+            "properties": {name: {"type": "string", "minLength": 1} for name in needed},
+        },
+    }
+
 
 _CURRENCY = r"^[A-Z]{3,5}$"
 _CODE = r"^[a-z0-9_]{1,32}$"

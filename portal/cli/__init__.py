@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from functools import cache, wraps
 from importlib import import_module
 from typing import Any
@@ -12,6 +13,7 @@ from flask import Flask
 
 from portal.core.db import is_out_of_service
 from portal.core.redaction import redact_text
+from portal.core.text_rules import is_clean
 
 
 def register(app: Flask) -> None:
@@ -34,6 +36,7 @@ def _speak_plainly(command: click.Command) -> None:
 
     @wraps(callback)
     def call(*arguments: Any, **options: Any) -> Any:
+        _refuse_hidden_text([*arguments, *options.values()])
         try:
             return callback(*arguments, **options)
         except Exception as error:
@@ -45,3 +48,12 @@ def _speak_plainly(command: click.Command) -> None:
             ) from None
 
     command.callback = call
+
+
+def _refuse_hidden_text(values: Iterable[object]) -> None:
+    """Raises BadParameter for an argument that holds what people can't see: names and reasons are kept and shown."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            _refuse_hidden_text(value)
+        elif isinstance(value, str) and not is_clean(value, lines=True):
+            raise click.BadParameter("A text holds characters that can't be seen.")

@@ -9,6 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -66,9 +67,9 @@ def issue(
             )  # fmt: skip
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"{key.id}  {mode}  {' '.join(key.scopes)}")
-    click.echo(secret)
-    click.echo("Keep it now: it is not shown again.", err=True)
+    echo(f"{key.id}  {mode}  {' '.join(key.scopes)}")
+    echo(secret)
+    echo("Keep it now: it is not shown again.", err=True)
 
 
 @group.command("list")
@@ -76,7 +77,7 @@ def issue(
 def list_(store: uuid.UUID) -> None:
     """The keys of STORE, newest first."""
     for key in api_keys.list_api_keys(store):
-        click.echo(
+        echo(
             f"{key.id}  {key.mode:4}  ...{key.last4}  {_state(key):30}  {key.name}  [{' '.join(key.scopes)}]"
         )
 
@@ -99,7 +100,7 @@ def revoke(store: uuid.UUID, key_id: str) -> None:
             key = api_keys.revoke_api_key(store, _uuid(key_id), actor=OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"{key.id} of {public_id('st', store)} is revoked.")
+    echo(f"{key.id} of {public_id('st', store)} is revoked.")
 
 
 @group.command("rotate")
@@ -115,6 +116,6 @@ def rotate(store: uuid.UUID, key_id: str, overlap_hours: int) -> None:
             )
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"{key.id}  {key.mode}")
-    click.echo(secret)
-    click.echo("Keep it now: it is not shown again.", err=True)
+    echo(f"{key.id}  {key.mode}")
+    echo(secret)
+    echo("Keep it now: it is not shown again.", err=True)

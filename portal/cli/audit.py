@@ -17,6 +17,7 @@ from portal.audit.queries import Filters, list_entries
 from portal.audit.sealing import seal_waiting
 from portal.audit.verification import Verdict, note_verification, verify_chain
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, take_time, transaction
 from portal.settings import get_settings
@@ -50,7 +51,7 @@ def verify(heads: Path | None, as_json: bool) -> None:
     if as_json:
         echo_json(_verdict(verdict, len(exported)))
     else:
-        click.echo(_told(verdict, len(exported)))
+        echo(_told(verdict, len(exported)))
     raise SystemExit(0 if verdict.holds else 1)
 
 
@@ -92,7 +93,7 @@ def seal() -> None:
         done += count
         if not count:
             break
-    click.echo(f"{done} entries sealed.")
+    echo(f"{done} entries sealed.")
 
 
 @audit.command("export-head")
@@ -109,7 +110,7 @@ def export(folder: Path | None) -> None:
             head = export_head(chosen)
     except (OSError, UnreadableHeads) as error:
         raise click.ClickException(str(error)) from None
-    click.echo("Nothing new to export." if head is None else f"{head.sequence}  {head.hash.hex()}")
+    echo("Nothing new to export." if head is None else f"{head.sequence}  {head.hash.hex()}")
 
 
 @audit.command("list")
@@ -142,7 +143,7 @@ def list_(
         echo_json([_entry(entry) for entry in entries])
         return
     for entry in entries:
-        click.echo(_line(entry))
+        echo(_line(entry))
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from portal import create_app
 from portal.audit.verification import verify_chain
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
+from portal.cli.terminal import echo
 from portal.core.backup import BackupFailed, Contents, create_backup
 from portal.core.db import db, take_time, transaction
 from portal.core.postgres_programs import ProgramsMissing
@@ -154,18 +155,18 @@ def _tell(contents: Contents, *, as_json: bool, size_bytes: int, **more: Any) ->
         echo_json({"ok": not findings, "size_bytes": size_bytes} | contents.told() | more)
         return
     manifest = contents.manifest
-    click.echo(f"{more['file']}: {size_bytes / 2**20:.1f} MiB, of {manifest.taken_at}")
-    click.echo(
+    echo(f"{more['file']}: {size_bytes / 2**20:.1f} MiB, of {manifest.taken_at}")
+    echo(
         f"{sum(manifest.rows.values())} rows of {len(manifest.rows)} tables at {manifest.revision};"
         f" {contents.files} files of {contents.file_bytes / 2**20:.1f} MiB."
     )
     if manifest.missing_files:
-        click.echo(f"WARNING: {len(manifest.missing_files)} files that rows name were not there already.")
+        echo(f"WARNING: {len(manifest.missing_files)} files that rows name were not there already.")
     if "database" in more:
-        click.echo(f"Restored into the database {more['database']} and the folder {more['uploads']}.")
+        echo(f"Restored into the database {more['database']} and the folder {more['uploads']}.")
         for finding in findings:
-            click.echo(f"BROKEN  {finding}")
-        click.echo(
+            echo(f"BROKEN  {finding}")
+        echo(
             f"{len(findings)} things are not as they were."
             if findings
             else f"It is what was backed up, and all {more['checks']} checks hold."

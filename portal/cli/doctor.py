@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.crypto import newest_key_id
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.core.rotation import sample
@@ -32,8 +33,8 @@ def doctor(as_json: bool) -> None:
         echo_json(said | {"findings": examined})
     else:
         for found in examined:
-            click.echo(_told(found))
-        click.echo(f"\n{failures} failures, {warnings} warnings.")
+            echo(_told(found))
+        echo(f"\n{failures} failures, {warnings} warnings.")
     raise SystemExit(1 if failures else 0)
 
 

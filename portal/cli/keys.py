@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from portal.audit.service import record_audit
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.crypto import newest_key_id
 from portal.core.db import transaction
@@ -40,12 +41,12 @@ def status(as_json: bool) -> None:
     else:
         for name, counts in counted.items():
             values = ", ".join(f"{count} with {key}" for key, count in counts.items())
-            click.echo(f"{name:36} {values or 'none'}")
-        click.echo(f"\nNew values are written with {configured[0]}.")
+            echo(f"{name:36} {values or 'none'}")
+        echo(f"\nNew values are written with {configured[0]}.")
         for key in unknown:
-            click.echo(f"{key} is not in FIELD_KEYS: its values can't be read.")
+            echo(f"{key} is not in FIELD_KEYS: its values can't be read.")
         for key in unused:
-            click.echo(f"{key} is not used any more: it can be taken out of FIELD_KEYS.")
+            echo(f"{key} is not used any more: it can be taken out of FIELD_KEYS.")
     raise SystemExit(1 if unknown else 0)
 
 
@@ -79,7 +80,7 @@ def rotate_all(batch: int, pause_ms: int, as_json: bool) -> None:
     if as_json:
         echo_json(told)
     else:
-        click.echo(_told(told))
+        echo(_told(told))
     raise SystemExit(1 if left else 0)
 
 

@@ -10,6 +10,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.core.money import format_amount
@@ -46,13 +47,13 @@ def report(findings: list[Finding]) -> None:
     by_name = {finding.check: finding for finding in findings}
     for check in CHECKS:
         finding = by_name.get(check.name)
-        click.echo(f"{'ok    ' if finding is None else 'BROKEN'}  {check.name}")
+        echo(f"{'ok    ' if finding is None else 'BROKEN'}  {check.name}")
         if finding is not None:
             for example in finding.examples:
-                click.echo(f"          {example}")
+                echo(f"          {example}")
             if finding.count > len(finding.examples):
-                click.echo(f"          and {finding.count - len(finding.examples)} more")
-    click.echo(
+                echo(f"          and {finding.count - len(finding.examples)} more")
+    echo(
         f"\n{len(findings)} of {len(CHECKS)} checks found something broken."
         if findings
         else f"\nAll {len(CHECKS)} checks hold."
@@ -103,8 +104,6 @@ def balance(owner: tuple[OwnerKind, uuid.UUID | None] | None, mode: str, as_json
         return
     for row in rows:
         amount = f"{Decimal(str(row['amount'])):,}"
-        click.echo(
-            f"{row['owner_kind']:9} {row['owner']:31} {row['account']:12} {amount:>24} {row['currency']}"
-        )
+        echo(f"{row['owner_kind']:9} {row['owner']:31} {row['account']:12} {amount:>24} {row['currency']}")
     if not rows:
-        click.echo("There are no accounts yet.")
+        echo("There are no accounts yet.")

@@ -8,6 +8,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.queues import QueueName
@@ -31,7 +32,7 @@ def status(*, as_json: bool) -> None:
     if as_json:
         echo_json(counts)
     else:
-        click.echo(
+        echo(
             f"{counts.pending} waiting, the oldest for {counts.oldest_pending_s:.0f} s; {counts.dead} given up"
         )
     if counts.dead:
@@ -51,7 +52,7 @@ def replay(*, reason: str, as_json: bool) -> None:
     if as_json:
         echo_json({"replayed": count})
     else:
-        click.echo(f"{count} will be sent again")
+        echo(f"{count} will be sent again")
 
 
 @mail.command("try")
@@ -72,7 +73,7 @@ def try_out(to: str) -> None:
         raise click.ClickException(str(refusal)) from None
     finally:
         transport.rest()
-    click.echo(f"The mail server took a letter to {to}." if settings.smtp_host else "It is in /dev/mailbox.")
+    echo(f"The mail server took a letter to {to}." if settings.smtp_host else "It is in /dev/mailbox.")
 
 
 commands = [mail]

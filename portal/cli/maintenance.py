@@ -9,6 +9,7 @@ from flask.cli import AppGroup
 
 from portal.audit.service import record_audit
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -72,8 +73,8 @@ def _tell(*, as_json: bool) -> None:
         echo_json(told)
         return
     if told["maintenance"]:
-        click.echo(f"On: new orders are refused, with Retry-After {told['retry_after_s']} s.")
+        echo(f"On: new orders are refused, with Retry-After {told['retry_after_s']} s.")
     else:
-        click.echo("Off: new orders are taken.")
+        echo("Off: new orders are taken.")
     by_status = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in running.items())
-    click.echo(f"{told['running_orders']} orders are running{f': {by_status}' if by_status else ''}.")
+    echo(f"{told['running_orders']} orders are running{f': {by_status}' if by_status else ''}.")

@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.build import build_facts
 from portal.settings import get_settings
 
@@ -36,7 +37,7 @@ def version(as_json: bool) -> None:
         echo_json(facts)
         return
     for name, value in facts.items():
-        click.echo(f"{name:10} {value or '(not set)'}")
+        echo(f"{name:10} {value or '(not set)'}")
 
 
 commands = [metrics, version]

@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import new_id, parse_public_id, public_id
@@ -83,11 +84,11 @@ def show(order_id: uuid.UUID, as_json: bool) -> None:
         return
     for name, value in facts.items():
         if value not in (None, {}, []):
-            click.echo(f"{name:20} {json.dumps(value, default=str) if isinstance(value, dict) else value}")
-    click.echo("")
+            echo(f"{name:20} {json.dumps(value, default=str) if isinstance(value, dict) else value}")
+    echo("")
     for step in steps:
         moved = f"{step.from_status or '-'} -> {step.to_status}"
-        click.echo(
+        echo(
             f"{step.at:%Y-%m-%d %H:%M:%S}Z  {step.event:18} {moved:45} {step.actor_kind:9} {step.reason or ''}"
         )
 
@@ -111,11 +112,9 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
     if as_json:
         echo_json({"status": order.status, "search": order.match_trace, "now": now})
         return
-    click.echo(
-        f"{public_id('ord', order.id)} is {order.status}: {_money(order.amount_minor, order.currency)}"
-    )
+    echo(f"{public_id('ord', order.id)} is {order.status}: {_money(order.amount_minor, order.currency)}")
     if now is None:
-        click.echo("Its method is open: it is matched when the customer chooses one.")
+        echo("Its method is open: it is matched when the customer chooses one.")
         return
     _print_trace(order.match_trace or {})
     _print_reasons(now)
@@ -129,27 +128,27 @@ def _count(wanted: Wanted) -> dict[str, int]:
 
 def _print_trace(trace: dict[str, Any]) -> None:
     if not trace:
-        click.echo("Nobody has been looked for yet.")
+        echo("Nobody has been looked for yet.")
         return
     if trace.get("before"):
-        click.echo("The preferred trader was asked first:")
+        echo("The preferred trader was asked first:")
         _print_trace(trace["before"])
     taken = trace.get("taken")
-    click.echo(f"Last search: looked at {trace.get('looked_at', 0)} requisites.")
+    echo(f"Last search: looked at {trace.get('looked_at', 0)} requisites.")
     for reason, count in sorted((trace.get("fell") or {}).items()):
-        click.echo(f"  {count:>7}  {reason}")
+        echo(f"  {count:>7}  {reason}")
     if taken:
         place = f"tier {taken['tier']}, weight {taken['weight']}, found by {trace.get('found_by')}"
-        click.echo(f"  taken: {public_id('req', uuid.UUID(taken['requisite']))} ({place})")
+        echo(f"  taken: {public_id('req', uuid.UUID(taken['requisite']))} ({place})")
     else:
-        click.echo("  nobody was taken.")
+        echo("  nobody was taken.")
 
 
 def _print_reasons(counts: dict[str, int]) -> None:
-    click.echo(f"Now: {counts['requisites']} requisites in the bucket, {counts['would_fit']} would fit.")
+    echo(f"Now: {counts['requisites']} requisites in the bucket, {counts['would_fit']} would fit.")
     for name, count in counts.items():
         if count and name not in {"requisites", "would_fit"}:
-            click.echo(f"  {count:>7}  {name}")
+            echo(f"  {count:>7}  {name}")
 
 
 class StoreId(click.ParamType[uuid.UUID]):
@@ -254,4 +253,4 @@ def _received(order: OrderRecord, amount: str | None) -> int | None:
 
 def _say(order: OrderRecord) -> None:
     received = _money(order.actual_minor, order.currency)
-    click.echo(f"{public_id('ord', order.id)} is {order.status} ({received}).")
+    echo(f"{public_id('ord', order.id)} is {order.status} ({received}).")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from portal.cli.terminal import echo
 from portal.settings import child_environment, get_settings
 from portal.workers.supervisor import (
     GaveUp,
@@ -37,7 +38,7 @@ def run_all(bind: str, workers: int, threads: int, metrics_port: int) -> None:
     """Run web, worker, relay, clock and metrics together until stopped; what dies is started again."""
     environment = child_environment(**metrics_folder())
     web = Program("web", gunicorn(bind, workers=workers, threads=threads, graceful_s=5), environment)
-    supervisor = Supervisor(lambda words: click.echo(words, err=True))
+    supervisor = Supervisor(lambda words: echo(words, err=True))
     try:
         raise_on_signals()
         supervisor.start(web, *background(environment), exporter(environment, metrics_port))

@@ -10,6 +10,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
@@ -38,18 +39,18 @@ def list_all(as_json: bool) -> None:
         said = {"queues": found, "workers": workers}
         echo_json(said)
     else:
-        click.echo(
+        echo(
             f"{'queue':12} {'state':9} {'waiting':>8} {'oldest':>9} {'a minute':>9} {'failing':>8} {'dead':>6}"
         )
         for one in found:
             log = one.backlog
             rate = "-" if log.per_minute is None else f"{log.per_minute:.1f}"
-            click.echo(
+            echo(
                 f"{one.name:12} {one.state:9} {log.depth:8} {log.oldest_s:7.0f} s {rate:>9} {log.failing:8} {log.dead:6}"
             )
         for worker in workers:
             state = f"silent for {worker.silent_s:.0f} s" if worker.is_silent else worker.doing or "waits"
-            click.echo(f"{worker.role}/{worker.part} {worker.host}:{worker.pid}  {state}; {worker.done} done")
+            echo(f"{worker.role}/{worker.part} {worker.host}:{worker.pid}  {state}; {worker.done} done")
     raise SystemExit(1 if any(one.backlog.dead for one in found) else 0)
 
 
@@ -88,7 +89,7 @@ def _change(queue: str, verb: Callable[..., bool], reason: str, *, as_json: bool
     if as_json:
         echo_json({"queue": queue, "state": state, "changed": changed})
     else:
-        click.echo(f"{queue} is {state}{'' if changed else ', as before'}.")
+        echo(f"{queue} is {state}{'' if changed else ', as before'}.")
 
 
 @queues.command("dead")
@@ -103,9 +104,9 @@ def dead(queue: str, limit: int, as_json: bool) -> None:
         echo_json(found)
     else:
         for one in found:
-            click.echo(f"{one.id}  {one.died_at:%Y-%m-%d %H:%M:%S}  {one.what} {one.about}  {one.error}")
+            echo(f"{one.id}  {one.died_at:%Y-%m-%d %H:%M:%S}  {one.what} {one.about}  {one.error}")
         if not found:
-            click.echo("Nothing was given up.")
+            echo("Nothing was given up.")
     raise SystemExit(1 if found else 0)
 
 
@@ -128,4 +129,4 @@ def replay(queue: str, ids: tuple[uuid.UUID, ...], is_all: bool, reason: str, as
     if as_json:
         echo_json({"queue": queue, "replayed": count})
     else:
-        click.echo(f"{count} will be tried again.")
+        echo(f"{count} will be tried again.")

@@ -9,6 +9,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import db, transaction
 from portal.core.errors import DomainError
 from portal.core.money import AmountError, format_rate, parse_amount
@@ -26,7 +27,7 @@ _base = click.option("--base", default="USDT", show_default=True, help="Settleme
 def list_all() -> None:
     """Every pair: raw rate, what payins and payouts get, source, age."""
     row = "{:<10} {:>15} {:>15} {:>15}  {:<18} {}"
-    click.echo(row.format("pair", "raw", "payin", "payout", "source", "state"))
+    echo(row.format("pair", "raw", "payin", "payout", "source", "state"))
     for pair in db.session.scalars(select(RatePair).order_by(RatePair.base, RatePair.quote)):
         raw = pair.current_micros
         figures = ("-", "-", "-")
@@ -36,7 +37,7 @@ def list_all() -> None:
                 format_rate(with_spread(raw, pair.spread_bps, "payin")),
                 format_rate(with_spread(raw, pair.spread_bps, "payout")),
             )
-        click.echo(row.format(f"{pair.base}/{pair.quote}", *figures, _source(pair), _state(pair)))
+        echo(row.format(f"{pair.base}/{pair.quote}", *figures, _source(pair), _state(pair)))
 
 
 def _source(pair: RatePair) -> str:
@@ -69,7 +70,7 @@ def set_rate(quote: str, rate: str, base: str, force: bool) -> None:
         raise click.ClickException(str(error)) from None
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"1 {base} = {format_rate(raw_micros)} {quote.upper()}")
+    echo(f"1 {base} = {format_rate(raw_micros)} {quote.upper()}")
 
 
 @rates.command("refresh")
@@ -79,14 +80,14 @@ def refresh(quote: str | None, base: str) -> None:
     """Fetch the rates that are due, or that of QUOTE now."""
     try:
         if quote is None:
-            click.echo(f"{rate_feed.refresh_due_rates()} refreshed")
+            echo(f"{rate_feed.refresh_due_rates()} refreshed")
             return
         refreshed = rate_feed.refresh_now(base, quote.upper())
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     if not refreshed:
         raise click.ClickException("Not refreshed; flask rates list says why.")
-    click.echo("refreshed")
+    echo("refreshed")
 
 
 @rates.command("feed")
@@ -107,9 +108,7 @@ def feed(quote: str, url: str | None, json_pointer: str | None, base: str, manua
                 service.use_feed(base, quote.upper(), url, json_pointer, OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(
-        "by hand" if manual else "from the feed; fetch it now with: flask rates refresh " + quote.upper()
-    )
+    echo("by hand" if manual else "from the feed; fetch it now with: flask rates refresh " + quote.upper())
 
 
 @rates.command("terms")
@@ -126,7 +125,7 @@ def terms(quote: str, base: str, **change: int | None) -> None:
             pair = service.change_terms(base, quote.upper(), service.PairTerms(**change), OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(
+    echo(
         f"{pair.base}/{pair.quote}: spread {pair.spread_bps} bps, deviation {pair.max_deviation_bps} bps,"
         f" stale after {pair.stale_after_s} s, asked every {pair.refresh_every_s} s"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import click
 from flask.cli import AppGroup
 
 from portal.audit.service import record_audit
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
+from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.idempotency import delete_old_keys
@@ -97,7 +97,7 @@ def run(as_json: bool) -> None:
         return
     for kind in KINDS:
         unit = "h" if kind.period.key.endswith("_h") else "days"
-        click.echo(f"{forgotten[kind.name]:8} {kind.name}, older than {config.get(kind.period)} {unit}")
+        echo(f"{forgotten[kind.name]:8} {kind.name}, older than {config.get(kind.period)} {unit}")
 
 
 def _forget(kind: Kind, bars: Bars) -> int:

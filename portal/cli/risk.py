@@ -11,6 +11,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import run_in_transaction, transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -47,9 +48,9 @@ def queue() -> None:
         until = f"until {order.due_at:%H:%M:%S} UTC" if order.due_at else ""
         reasons = ", ".join(order.reasons) or "no reason was kept"
         shown = public_id("ord", order.order_id)
-        click.echo(f"{shown}  {order.direction:<6} {amount:>14} {order.currency}  {until}  {reasons}")
+        echo(f"{shown}  {order.direction:<6} {amount:>14} {order.currency}  {until}  {reasons}")
     if not found:
-        click.echo("Nothing waits.")
+        echo("Nothing waits.")
 
 
 @risk.command("release")
@@ -75,7 +76,7 @@ def _decide(order_id: str, verb: Callable[[OrderRecord], OrderRecord]) -> None:
         decided = run_in_transaction(lambda: verb(get_order(parsed, lock=True)))
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(f"{order_id} is now {decided.status}")
+    echo(f"{order_id} is now {decided.status}")
 
 
 @rules.command("facts")
@@ -83,7 +84,7 @@ def facts() -> None:
     """What conditions can ask about."""
     for fact in FACTS.values():
         window = ", needs minutes" if fact.has_window else ""
-        click.echo(f"{fact.name:<24} {fact.type.value + window:<24} {fact.sentence}")
+        echo(f"{fact.name:<24} {fact.type.value + window:<24} {fact.sentence}")
 
 
 @rules.command("list")
@@ -91,9 +92,9 @@ def list_all() -> None:
     """All rules by priority."""
     found = list_rules()
     for rule in found:
-        click.echo(_line(rule))
+        echo(_line(rule))
     if not found:
-        click.echo("No rules yet. Add one with: flask risk rules add NAME ACTION CONDITIONS")
+        echo("No rules yet. Add one with: flask risk rules add NAME ACTION CONDITIONS")
 
 
 def _line(rule: RiskRule) -> str:
@@ -122,8 +123,8 @@ def add(name: str, action: str, conditions: str, priority: int) -> None:
             rule = rule_changes.add_rule(name, given, RiskAction(action), OPS, priority=priority)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(_line(rule))
-    click.echo(f"Try it on the past with: flask risk rules try {json.dumps(rule.name)}")
+    echo(_line(rule))
+    echo(f"Try it on the past with: flask risk rules try {json.dumps(rule.name)}")
 
 
 @rules.command("mode")
@@ -136,7 +137,7 @@ def mode(name: str, mode: str) -> None:
             rule = rule_changes.set_mode(name, RuleMode(mode), OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo(_line(rule))
+    echo(_line(rule))
 
 
 @rules.command("try")
@@ -149,15 +150,15 @@ def try_rule(name: str) -> None:
         raise click.ClickException(error.detail) from None
     with click.progressbar(length=trial.count_past_orders(), label="Orders", file=sys.stderr) as bar:
         result = trial.try_rule(conditions, bar.update)
-    click.echo(f"{result.fired} of {result.looked_at} orders of the last {trial.DAYS} days")
+    echo(f"{result.fired} of {result.looked_at} orders of the last {trial.DAYS} days")
     for status, count in result.fired_by_status.most_common():
-        click.echo(f"  {count} now {status}")
+        echo(f"  {count} now {status}")
     if result.sample:
-        click.echo("Newest: " + ", ".join(public_id("ord", order_id) for order_id in result.sample))
+        echo("Newest: " + ", ".join(public_id("ord", order_id) for order_id in result.sample))
     if result.is_cut:
-        click.echo(f"Only the newest {trial.MAX_ORDERS} orders were looked at.")
+        echo(f"Only the newest {trial.MAX_ORDERS} orders were looked at.")
     if result.unknown_facts:
-        click.echo(f"Not known of past orders, so never held: {', '.join(result.unknown_facts)}")
+        echo(f"Not known of past orders, so never held: {', '.join(result.unknown_facts)}")
 
 
 @lists.command("show")
@@ -166,7 +167,7 @@ def show() -> None:
     for entry in list_entries():
         until = f"until {entry.expires_at:%Y-%m-%d %H:%M} UTC" if entry.expires_at else "for good"
         value = entry.value[:12] + "..." if entry.kind == ListKind.REQUISITE_NUMBER.value else entry.value
-        click.echo(f"{entry.list:<5} {entry.kind:<16} {value}  {until}  {entry.reason}")
+        echo(f"{entry.list:<5} {entry.kind:<16} {value}  {until}  {entry.reason}")
 
 
 @lists.command("add")
@@ -190,7 +191,7 @@ def add_entry(
             )
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo("in force")
+    echo("in force")
 
 
 @lists.command("remove")
@@ -207,7 +208,7 @@ def remove_entry(list_name: str, kind: str, value: str, **number: str | None) ->
             rule_changes.remove_entry(ListName(list_name), ListKind(kind), given, OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    click.echo("removed")
+    echo("removed")
 
 
 def _value(kind: str, value: str, number_kind: str | None, currency: str | None) -> str:

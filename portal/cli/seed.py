@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
 from flask.cli import AppGroup
 
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.reference.seeding import seed_reference
 from portal.traders.sandbox import seed_sandbox
@@ -19,8 +19,8 @@ def reference() -> None:
     with transaction():
         added = seed_reference()
     for what, count in added.items():
-        click.echo(f"{what}: {count} added")
-    click.echo("Rate pairs come without a rate; set one with: flask rates set RUB 95.00")
+        echo(f"{what}: {count} added")
+    echo("Rate pairs come without a rate; set one with: flask rates set RUB 95.00")
 
 
 @seed.command("sandbox")
@@ -28,4 +28,4 @@ def sandbox() -> None:
     """Add the virtual traders of test mode, so that test orders find a requisite. Repeatable."""
     with transaction():
         added = seed_sandbox()
-    click.echo(f"test requisites: {added} added")
+    echo(f"test requisites: {added} added")

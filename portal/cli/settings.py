@@ -8,6 +8,7 @@ import click
 from flask.cli import AppGroup
 
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.reference import configuration
@@ -23,8 +24,8 @@ def list_all() -> None:
         setting = state.setting
         bounds = f", {setting.minimum} to {setting.maximum}" if setting.minimum is not None else ""
         changed = "" if state.is_default else f"  (changed, default {_shown(setting.default)})"
-        click.echo(f"{setting.key} = {_shown(state.value)}{changed}")
-        click.echo(f"    {setting.sentence} [{setting.type_name}{bounds}]")
+        echo(f"{setting.key} = {_shown(state.value)}{changed}")
+        echo(f"    {setting.sentence} [{setting.type_name}{bounds}]")
 
 
 @settings.command("get")
@@ -32,7 +33,7 @@ def list_all() -> None:
 def get_one(key: str) -> None:
     """Print the value of KEY."""
     try:
-        click.echo(_shown(configuration.get(key)))
+        echo(_shown(configuration.get(key)))
     except DomainError as error:
         raise click.ClickException(error.detail) from None
 
@@ -51,7 +52,7 @@ def set_one(key: str, value: str | None, to_default: bool) -> None:
                 configuration.reset(key, OPS)
             else:
                 configuration.set_value(key, configuration.parse(configuration.find(key), value), OPS)
-        click.echo(f"{key} = {_shown(configuration.get(key))}")
+        echo(f"{key} = {_shown(configuration.get(key))}")
     except DomainError as error:
         raise click.ClickException(error.detail) from None
 

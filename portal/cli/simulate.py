@@ -12,6 +12,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal.cli.ledger import report
+from portal.cli.terminal import echo
 from portal.core.stopping import stop_on_signals
 from portal.demo.place import SIMULATION, read_private
 from portal.orders.proof import verify_everything
@@ -54,9 +55,9 @@ def simulate(
         simulation.play(orders_per_minute, minutes, stop, lambda: None)
         return
     _play_visibly(simulation, orders_per_minute, minutes, stop)
-    click.echo(simulation.tally.table(simulation.shop.statuses(simulation.order_ids)))
+    echo(simulation.tally.table(simulation.shop.statuses(simulation.order_ids)))
     findings = verify_everything()
-    click.echo("")
+    echo("")
     report(findings)
     raise SystemExit(1 if findings else 0)
 

@@ -10,6 +10,7 @@ from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.identity import people
@@ -61,8 +62,8 @@ def create_admin(email: str, as_json: bool) -> None:
     if as_json:
         echo_json({"email": email, "link": link, "expires_in_s": ttl_s})
         return
-    click.echo(link)
-    click.echo(f"Good once, for {ttl_s // 3600} hours. It is not shown again.", err=True)
+    echo(link)
+    echo(f"Good once, for {ttl_s // 3600} hours. It is not shown again.", err=True)
 
 
 @group.command("list")
@@ -79,7 +80,7 @@ def list_(role: str | None, as_json: bool) -> None:
         factor = "factor" if line.has_second_factor else "no factor"
         seen = f"{line.last_seen_at:%Y-%m-%d %H:%M}Z" if line.last_seen_at else "never"
         roles = ",".join(line.roles)
-        click.echo(f"{line.email:40}  {state:3}  {factor:9}  {seen:17}  {roles:20}  {line.name}")
+        echo(f"{line.email:40}  {state:3}  {factor:9}  {seen:17}  {roles:20}  {line.name}")
 
 
 def _everybody(role: Role | None) -> Iterator[people.PersonLine]:
@@ -95,7 +96,7 @@ def _everybody(role: Role | None) -> Iterator[people.PersonLine]:
 def disable(email: str, reason: str) -> None:
     """Let EMAIL in no longer; sessions and tokens end at once."""
     _within(lambda: switch_off_and_stop(_user(email).id, actor=OPS, reason=reason))
-    click.echo(f"{email} is switched off.")
+    echo(f"{email} is switched off.")
 
 
 @group.command("enable")
@@ -104,7 +105,7 @@ def disable(email: str, reason: str) -> None:
 def enable(email: str, reason: str) -> None:
     """Let EMAIL in again."""
     _within(lambda: people.switch_on(_user(email).id, actor=OPS, reason=reason))
-    click.echo(f"{email} is switched on.")
+    echo(f"{email} is switched on.")
 
 
 @group.command("reset-second-factor")
@@ -113,7 +114,7 @@ def enable(email: str, reason: str) -> None:
 def reset_second_factor(email: str, reason: str) -> None:
     """Take app, passkeys and recovery codes of EMAIL away; sessions end. Be sure who asks you."""
     _within(lambda: people.reset_second_factor(_user(email).id, actor=OPS, reason=reason))
-    click.echo(f"{email} has no second factor any more and must sign in anew.")
+    echo(f"{email} has no second factor any more and must sign in anew.")
 
 
 @group.command("sessions")
@@ -132,6 +133,6 @@ def sessions(email: str, is_end: bool, reason: str, as_json: bool) -> None:
         return
     for line in lines:
         proven = "second factor" if line.second_factor_at else "password"
-        click.echo(
+        echo(
             f"{line.id}  {line.last_seen_at:%Y-%m-%d %H:%M}Z  {line.ip or '-':15}  {proven:13}  {line.user_agent or '-'}"
         )

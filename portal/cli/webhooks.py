@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.origin import OPS
+from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
@@ -78,7 +79,7 @@ def _print(facts: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name:20} {', '.join(value) if isinstance(value, list) else value}")
+            echo(f"{name:20} {', '.join(value) if isinstance(value, list) else value}")
 
 
 @endpoint.command("set")
@@ -190,7 +191,7 @@ def deliveries(store_id: uuid.UUID, mode: str, state: str | None, limit: int, as
         return
     for line in lines:
         when = line["done_at"] or line["next_at"]
-        click.echo(f"{line['id']}  {line['type']:20} {line['state']:10} {line['attempts']:>2} tries  {when}")
+        echo(f"{line['id']}  {line['type']:20} {line['state']:10} {line['attempts']:>2} tries  {when}")
 
 
 @webhooks.command("attempts")
@@ -214,7 +215,7 @@ def attempts(store_id: uuid.UUID, as_json: bool, delivery_id: uuid.UUID) -> None
         return
     for line in lines:
         result = line["status_code"] or line["error"]
-        click.echo(f"{line['at']}  {result!s:20} {line['latency_ms']:>6} ms  {(line['answer'] or '')[:60]!r}")
+        echo(f"{line['at']}  {result!s:20} {line['latency_ms']:>6} ms  {(line['answer'] or '')[:60]!r}")
 
 
 @webhooks.command("redeliver")

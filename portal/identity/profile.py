@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from portal.core.db import db
 from portal.core.errors import NotFound, ValidationFailed
+from portal.core.text_rules import is_clean
 from portal.identity.models import User
 
 LONGEST_NAME = 80
@@ -39,7 +40,7 @@ def change_profile(
         raise NotFound("There is no such login.")
     if name is not None:
         clean = " ".join(name.split())
-        if not 0 < len(clean) <= LONGEST_NAME:
+        if not 0 < len(clean) <= LONGEST_NAME or not is_clean(clean):
             raise ValidationFailed.of("name", "length", "A name has 1 to 80 characters.")
         user.name = clean
     if timezone is not None:

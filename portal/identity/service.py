@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.core.db import constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
+from portal.core.text_rules import is_clean
 from portal.identity.models import Role, User, UserRole
 from portal.identity.password_rules import MIN_LENGTH, check_password
 from portal.identity.passwords import hash_password
@@ -34,7 +35,7 @@ def create_user(
     """
     email = normal_email(email)
     name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME or not name.isprintable():
+    if not name or len(name) > MAX_NAME or not is_clean(name):
         raise ValidationFailed.of("name", "malformed", "Give a name of at most 100 letters.")
     if password is not None:
         check_password(password, min_length)

@@ -11,6 +11,7 @@ from portal.web import (
     csrf,
     errors,
     health,
+    hidden_text,
     hosts,
     languages,
     lead,
@@ -38,6 +39,7 @@ def register(app: Flask) -> None:
     security.register(app)
     limits.register(app)
     csrf.register(app)
+    hidden_text.register(app)
     languages.register(app)
     presentation.register(app)
     order_page.register(app)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import gettext as _
-from wtforms import Form
+from wtforms import Form, PasswordField, TextAreaField
+
+from portal.core.text_rules import is_clean
 
 
 class _Words:
@@ -29,7 +31,26 @@ class _Words:
 
 
 class PageForm(Form):  # type: ignore[misc]
-    """A form of a page. A test finds a validator of it that has no words of its own."""
+    """A form of a page. A test finds a validator of it that has no words of its own.
+
+    Every text of it is checked by portal.core.text_rules: only a TextAreaField takes several lines.
+    """
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        is_valid = bool(super().validate(extra_validators))
+        for field in self:
+            if not isinstance(field, PasswordField) and not self._is_clean(field):
+                field.errors = [
+                    *field.errors,
+                    _("This holds a line break, or a character that can't be seen."),
+                ]
+                is_valid = False
+        return is_valid
+
+    @staticmethod
+    def _is_clean(field: Any) -> bool:
+        sent = [value for value in field.raw_data or () if isinstance(value, str)]
+        return all(is_clean(value, lines=isinstance(field, TextAreaField)) for value in sent)
 
     class Meta:
         def get_translations(self, _form: Any) -> _Words:

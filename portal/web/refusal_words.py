@@ -35,6 +35,10 @@ WORDS = {
     "idempotency_in_progress": _l("The same request is still being worked on. Wait a moment."),
     "idempotency_key_reused": _l("This was sent before with other contents."),
     "insufficient_funds": _l("The balance does not cover this."),
+    "hidden_text": _l(
+        "Something you wrote holds characters that can't be seen, such as marks that turn the direction. Go back and"
+        " type it again."
+    ),
     "invalid_transition": _l("This is not possible any more: the order has moved on."),
     "last_admin": _l("This is the last administrator. Let another one in first."),
     "maintenance": _l("Nostro is being maintained. Try again in a while; what runs goes on."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -58,7 +58,9 @@ class Visitor:
     cookie: str = ""
     token: str = ""
 
-    def open(self, method: str, path: str, **headers: str) -> TestResponse:
+    def open(
+        self, method: str, path: str, sent: Mapping[str, str] | None = None, **headers: str
+    ) -> TestResponse:
         client = self.app.test_client()
         if self.user is not None:
             with transaction():
@@ -69,7 +71,7 @@ class Visitor:
             self._take_form_token()
         if self.cookie:
             client.set_cookie("nostro_form", self.cookie)
-        data = {"csrf_token": self.token} if method != "GET" else None
+        data = {"csrf_token": self.token, **(sent or {})} if method != "GET" else None
         with self.app.app_context():
             answer = client.open(path, method=method, data=data, headers=headers, buffered=False)
             if not answer.is_streamed or answer.mimetype != "text/event-stream":

@@ -206,6 +206,55 @@ def test_nothing_of_a_merchant_may_be_kept_by_a_proxy(shop: Shop) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+_ORDER: dict[str, Any] = {"direction": "payin", "amount": "1500.00", "currency": "RUB"}
+_RECIPIENT = {"method": "card", "bank": "sber", "number": "4111111111111111", "holder": "IVAN P."}
+_CONDITIONAL: list[tuple[str, str, dict[str, Any], bool]] = [
+    ("/api/v1/orders", "CreateOrder", _ORDER, True),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"bank": None, "method": None, "recipient": None}, True),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"bank": "sber"}, False),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"recipient": _RECIPIENT}, False),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"direction": "payout"}, False),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"direction": "payout", "recipient": None}, False),
+    ("/api/v1/orders", "CreateOrder", _ORDER | {"direction": "payout", "recipient": _RECIPIENT}, True),
+    ("/api/v1/test/clock", "MoveClock", {"order_id": "{order}", "seconds": 2.0}, True),
+    ("/api/v1/test/clock", "MoveClock", {"order_id": "{order}", "seconds": 2.5}, False),
+    ("/merchant/auth/token", "AskToken", {"grant_type": "password", "email": "a@example.com"}, False),
+    ("/merchant/auth/token", "AskToken", {"grant_type": "client_credentials"}, False),
+    ("/merchant/auth/token", "AskToken", {"grant_type": "client_credentials", "client_secret": ""}, False),
+    ("/merchant/auth/token", "AskToken", {"grant_type": "refresh_token", "client_secret": "x"}, False),
+    ("/merchant/auth/token", "AskToken", {"grant_type": "implicit"}, False),
+    (
+        "/merchant/auth/token",
+        "AskToken",
+        {"grant_type": "client_credentials", "client_secret": "{key}"},
+        True,
+    ),
+    ("/trader/auth/token", "AskPersonalToken", {"email": "a@example.com"}, False),
+    ("/trader/auth/token", "AskPersonalToken", {"grant_type": "refresh_token"}, False),
+]
+
+
+@pytest.mark.proves("tried S20")
+@pytest.mark.parametrize(("path", "name", "body", "is_good"), _CONDITIONAL)
+def test_the_schema_takes_what_the_server_takes_and_refuses_what_it_refuses(
+    served: Shop, path: str, name: str, body: dict[str, Any], is_good: bool
+) -> None:
+    from jsonschema import Draft202012Validator
+
+    served.fund()
+    words = {"{key}": served.key}
+    if "order_id" in body:
+        words["{order}"] = served.order()["id"]
+    sent = {key: words.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
+    document = served.get("/api/v1/openapi.json").json
+    schema = {"$ref": f"#/components/schemas/{name}", "components": (document or {})["components"]}
+    assert Draft202012Validator(schema).is_valid(sent) is is_good
+    answer = served.post(path, sent, key=served.key if path.startswith("/api/") else None)
+    assert (answer.status_code < 300) is is_good, answer.json
+    if not is_good:
+        assert answer.status_code in {400, 422}
+
+
 checks.load_all_checks()
 CHECKS = checks.CHECKS.get_by_names(
     [

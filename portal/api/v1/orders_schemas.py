@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from portal.api.validation import (
     RFC3339,
@@ -16,7 +16,6 @@ from portal.api.validation import (
     Body,
     Code,
     Currency,
-    Lines,
     OneLine,
     Query,
     refused,
@@ -52,7 +51,7 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 
 
 Metadata = Annotated[
-    dict[OneLine, Lines],
+    dict[OneLine, OneLine],
     AfterValidator(_metadata),
     Field(
         description=f"Up to {MAX_METADATA_KEYS} keys of strings, 4 KB altogether; given back as it is.",
@@ -82,8 +81,30 @@ class RecipientIn(Body):
     holder: Holder
 
 
+# What a payin and a payout need beyond the fields' own rules, as the server refuses it.
+_BY_DIRECTION: dict[str, Any] = {
+    "allOf": [
+        {
+            "if": {"properties": {"direction": {"const": "payout"}}, "required": ["direction"]},
+            "then": {"properties": {"recipient": {"type": "object"}}, "required": ["recipient"]},
+            "else": {"properties": {"recipient": {"type": "null"}}},
+        },
+        {
+            "if": {
+                "properties": {"direction": {"const": "payin"}, "bank": {"type": "string"}},
+                "required": ["direction", "bank"],
+            },
+            "then": {"properties": {"method": {"type": "string"}}, "required": ["method"]},
+        },
+    ]
+}
+
+
 class CreateOrder(Body):
     """A payin (`method` may be left open for the payment page) or a payout (with a `recipient`)."""
+
+    LINES = frozenset({"description", "metadata"})
+    model_config = ConfigDict(json_schema_extra=_BY_DIRECTION)
 
     direction: Literal["payin", "payout"]
     amount: Amount
@@ -94,7 +115,7 @@ class CreateOrder(Body):
     external_id: ExternalId | None = None
     customer: CustomerIn | None = None
     return_url: Annotated[str, Field(max_length=2048)] | None = None
-    description: Annotated[Lines, Field(max_length=500)] | None = None
+    description: Annotated[OneLine, Field(max_length=500)] | None = None
     locale: Literal["ru", "en"] | None = None
     metadata: Metadata | None = None
 

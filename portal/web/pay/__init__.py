@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g, request
 
+from portal.web.hidden_text import refuse_hidden_text
 from portal.web.pay import guard
 
 bp = Blueprint("pay", __name__, url_prefix="/pay")
@@ -18,6 +19,7 @@ def check() -> None:
     guard.check_visits()
     if request.method not in {"GET", "HEAD"}:
         guard.check_post(token)
+    refuse_hidden_text()
 
 
 @bp.after_request

@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from portal.core.errors import DomainError, NotFound
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
 from portal.reference.errors import InMaintenance
+from portal.web.hidden_text import HiddenText
 from portal.web.pay import bp
 from portal.web.pay.guard import FormOutdated, wait_after_miss
 from portal.web.pay.languages import direction_of, pick_language
@@ -19,6 +20,10 @@ _NOTICES = (
     (
         FormOutdated,
         _l("The form was too old or came from another site. Nothing was changed: try again here."),
+    ),
+    (
+        HiddenText,
+        _l("Something you wrote holds characters that can't be seen. Nothing was changed: type it again."),
     ),
     (ReceiptNotExpected, _l("No receipt is needed here any more. This is where the payment stands.")),
     (TooManyReceipts, _l("There are enough receipts for this payment already.")),

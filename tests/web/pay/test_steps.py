@@ -173,9 +173,12 @@ def test_a_claim_starts_the_traders_time(customer: Customer) -> None:
 
 
 def test_a_claim_keeps_payer_details_encrypted(customer: Customer) -> None:
-    customer.post(
-        "/claim", {"name": " Ivan\u202e\x00 P. ", "last4": "1234", "bank": "Альфа", "reference": "77"}
-    )
+    typed = {"name": " Ivan  P. ", "last4": "1234", "bank": "Альфа", "reference": "77"}
+    hidden = customer.post("/claim", typed | {"name": "Ivan\u202e\x00 P."})
+    assert hidden.status_code == 422
+    assert "Something you wrote holds characters that can" in hidden.text
+    assert customer.now().status == "awaiting_payment"
+    customer.post("/claim", typed)
     assert payer_of(customer) == {"name": "Ivan P.", "last4": "1234", "bank": "Альфа", "reference": "77"}
 
 

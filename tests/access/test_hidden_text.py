@@ -1,0 +1,197 @@
+"""No form, call, address or command brings in text that people can't see as it is, and no terminal obeys one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from pydantic import BaseModel
+from werkzeug.datastructures import MultiDict
+from wtforms import PasswordField, SelectField, StringField, TextAreaField
+
+from portal.api.openapi import declared_routes
+from portal.api.validation import validated
+from portal.core.db import hot, transaction
+from portal.core.errors import ValidationFailed
+from portal.core.modes import Mode
+from portal.core.text_rules import is_clean
+from portal.identity.api_keys import issue_api_key
+from portal.identity.models import Role
+from portal.web import errors
+from portal.web.forms import PageForm
+from tests.access.test_matrix import guarded, is_admitted
+from tests.access.world import World
+from tests.web.desk import Browser, Desk, new_user, open_desk
+
+HIDDEN = {
+    "NUL": "a\0b", "ESC": "a\x1b]0;owned\x07b", "a C1 control": "a\x9bb", "a right-to-left override": "a\u202eb",
+    "an isolate": "a\u2066b\u2069", "a mark of direction": "a\u200fb", "a zero-width space": "a\u200bb",
+    "a byte order mark": "\ufeffab", "a joiner in Latin letters": "pay\u200dpal", "a joiner at the end": "\u0645\u200c",
+    "a soft hyphen": "a\u00adb", "a blank letter": "a\u3164b", "a tag": "a\U000e0041b", "a line separator": "a\u2028b",
+}  # fmt: skip
+SEEN = (
+    "Anna", "Иван Петров", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u2764\ufe0f\u200d\U0001f525", "1\u00a0500,00 \u20bd", "e\u0301",
+)  # fmt: skip
+
+
+@pytest.fixture
+def app(committing_app: Flask) -> Iterator[Flask]:
+    with committing_app.app_context():
+        yield committing_app
+
+
+@pytest.fixture
+def desk(app: Flask) -> Desk:
+    return open_desk(app)
+
+
+@pytest.mark.proves("tried S14")
+def test_what_hides_is_no_text_and_what_people_write_is() -> None:
+    assert [name for name, text in HIDDEN.items() if is_clean(text, lines=True)] == []
+    assert not is_clean("\ud800")
+    assert [text for text in SEEN if not is_clean(text)] == []
+    assert is_clean("one\r\n\ttwo", lines=True)
+    assert not is_clean("one\ntwo")
+
+
+@pytest.mark.proves("tried S14")
+def test_every_form_of_every_portal_refuses_what_hides(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "render_template", lambda _name, **said: f"{said['title']}\n{said['detail']}")
+    world, wrong, walked, texts = World(app), [], 0, list(HIDDEN.values())
+    for rule, method, permission in guarded(app):
+        visitor = next((v for v in world.visitors.values() if is_admitted(v, rule, permission)), None)
+        if method != "POST" or visitor is None:
+            continue
+        path = world.path(rule, visitor.name)
+        for field in ("reason", "name", "whatever"):
+            text = texts[walked % len(texts)]
+            answer = visitor.open(method, path, {field: text})
+            walked += 1
+            if answer.status_code != 422 or "can't be seen" not in answer.text:
+                wrong.append(f"{visitor.name}: {rule.rule} {field}={text!r}: {answer.status}")
+    assert wrong == [], "\n".join(wrong)
+    assert walked > 100
+
+
+def forms(of: type[PageForm] = PageForm) -> Iterator[type[PageForm]]:
+    for form in of.__subclasses__():
+        yield form
+        yield from forms(form)
+
+
+@pytest.mark.proves("tried S14")
+def test_every_text_field_of_every_form_says_what_is_wrong_with_it(app: Flask) -> None:
+    walked = 0
+    with app.test_request_context():
+        for kind in forms():
+            options = inspect.signature(kind.__init__).parameters
+            if {"sent", "order"} & options.keys():
+                continue  # about an order: walked over HTTP above
+            extra = {"exponent": 2} if "exponent" in options else {}
+            for field in kind(**extra):
+                if not isinstance(field, StringField) or isinstance(field, PasswordField | TextAreaField):
+                    continue
+                for text in ("two\nlines", "a\u202eb", "a\0b"):
+                    filled = kind(MultiDict({field.name: text}), **extra)
+                    for choice in (one for one in filled if isinstance(one, SelectField)):
+                        choice.choices = choice.choices or []
+                    assert not filled.validate()
+                    assert "line break" in str(filled[field.name].errors[-1]), (kind, field.name)
+                    walked += 1
+    assert walked > 40
+
+
+def models(app: Flask) -> set[type[BaseModel]]:
+    """Every schema of what the API takes, with those inside."""
+    found: set[type[BaseModel]] = set()
+    waiting = [m for _, _, declared in declared_routes(app) for m in (declared.body, declared.query) if m]
+    while waiting:
+        model = waiting.pop()
+        found.add(model)
+        for field in model.model_fields.values():
+            inner = [
+                t
+                for t in (field.annotation, *getattr(field.annotation, "__args__", ()))
+                if isinstance(t, type)
+            ]
+            waiting += [t for t in inner if issubclass(t, BaseModel) and t not in found]
+    return found
+
+
+@pytest.mark.proves("tried S14")
+def test_every_text_of_every_schema_refuses_what_hides(app: Flask) -> None:
+    wrong, walked = [], 0
+    for model in models(app):
+        for name, field in model.model_fields.items():
+            if name == "password" or "str" not in str(field.annotation):
+                continue
+            values: list[Any] = [HIDDEN["a right-to-left override"], HIDDEN["ESC"]]
+            if "dict" in str(field.annotation):
+                values = [{"key": values[0]}, {values[0]: "value"}]
+            elif "list" in str(field.annotation):
+                values = [[value] for value in values]
+            for value in values:
+                walked += 1
+                with pytest.raises(ValidationFailed) as refused:
+                    validated(model, {name: value})
+                if not any(problem.field.startswith(name) for problem in refused.value.errors):
+                    wrong.append(f"{model.__name__}.{name}: {value!r}")
+    assert wrong == []
+    assert walked > 40
+
+
+@pytest.mark.proves("tried S14")
+@pytest.mark.parametrize("name", HIDDEN)
+def test_neither_the_account_nor_an_order_takes_what_hides(desk: Desk, name: str) -> None:
+    text = HIDDEN[name]
+    user = new_user(Role.MERCHANT)
+    browser = Browser(desk.app.test_client())
+    browser.sign_in(user.email)
+    fields = {"name": text, "language": "en", "timezone": "UTC", "theme": "auto", "density": "compact"}
+    assert browser.post("/account", fields, htmx=False).status_code == 422
+    with transaction():
+        assert hot("SELECT name FROM users WHERE id = %(id)s", {"id": user.id})[0]["name"] == user.name
+        _, key = issue_api_key(desk.scene.store_id, Mode.LIVE, "a key")
+    body = {"direction": "payin", "amount": "1500.00", "currency": "RUB"}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    for sent in (
+        {"description": text},
+        {"external_id": text},
+        {"customer": {"name": text}},
+        {"metadata": {"a": text}},
+    ):
+        answer = desk.app.test_client().post(
+            "/api/v1/orders",
+            data=json.dumps(body | sent),
+            headers=headers | {"Idempotency-Key": uuid.uuid4().hex},
+        )
+        assert answer.status_code in {400, 422}
+        assert "invalid_character" in answer.text
+    listed = desk.app.test_client().get("/api/v1/orders", query_string={"external_id": text}, headers=headers)
+    assert listed.status_code == 422
+    assert browser.client.get("/sign-in", query_string={"next": text}).status_code == 422
+
+
+@pytest.mark.proves("tried S14")
+def test_commands_take_nothing_that_hides_and_print_nothing_that_a_terminal_obeys(app: Flask) -> None:
+    run = app.test_cli_runner()
+    refused = run.invoke(
+        args=["users", "create-admin", f"{uuid.uuid4().hex}@example.test", "--name", "a\x1b[2Jb"]
+    )
+    assert refused.exit_code == 2
+    user = new_user(Role.SUPPORT)
+    with transaction():
+        hot(
+            "UPDATE users SET name = %(n)s WHERE id = %(id)s",
+            {"n": "Eve\x1b]0;owned\x07\u202e", "id": user.id},
+        )
+    printed = run.invoke(args=["users", "list"])
+    assert user.email in printed.output
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed.output)
+    assert "\\u001b]0;owned" in printed.output
