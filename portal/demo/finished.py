@@ -8,7 +8,7 @@ from portal.core.modes import Mode
 from portal.merchants.queries import get_store
 from portal.orders.models import Direction
 from portal.orders.queries import find_order_by_external_id, get_order
-from portal.orders.service import cancel_order, claim_payin, confirm_payin, create_order
+from portal.orders.service import agree_to_amount, cancel_order, claim_payin, confirm_payin, create_order
 from portal.orders.service.claim import PayerDetails
 from portal.orders.service.create import Customer, NewOrder
 
@@ -45,4 +45,6 @@ def finish_some_orders(store_public_id: str) -> None:
             cancel_order(order, "changed their mind", actor=CUSTOMER)
             continue
         order = claim_payin(order, PayerDetails(name="Ivan P."), actor=CUSTOMER)
-        confirm_payin(order, received, actor=Actor(ActorKind.TRADER, order.trader_id))
+        told = confirm_payin(order, received, actor=Actor(ActorKind.TRADER, order.trader_id))
+        if told.amount_reported_minor is not None:
+            agree_to_amount(told, told.amount_reported_minor, actor=CUSTOMER)

@@ -45,7 +45,13 @@ def open_dispute(
 
 
 def open_unconfirmed(order: OrderRecord) -> OrderRecord:
-    """What the clock opens when nobody confirmed a claimed payin in time."""
+    """What the clock opens when nobody confirmed a claimed payin in time, or its customer did not say whether the
+    amount that the receiver reports is what they sent.
+    """
+    if order.amount_reported_minor is not None:
+        return open_dispute(
+            order, DisputeReason.PAID_ANOTHER_AMOUNT, None, order.amount_reported_minor, actor=SYSTEM
+        )
     return open_dispute(order, DisputeReason.NOT_CONFIRMED, None, None, actor=SYSTEM)
 
 

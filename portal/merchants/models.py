@@ -58,6 +58,7 @@ class Store(Model):
     __tablename__ = "store"
     __table_args__ = (
         CheckConstraint("accent_colour ~ '^#[0-9a-f]{6}$'", name="accent_colour"),
+        CheckConstraint("tolerance_bps BETWEEN 0 AND 10000 AND tolerance_minor >= 0", name="tolerance"),
         # What refers to a store of a merchant refers to both, so that it can't be another merchant's.
         UniqueConstraint("id", "merchant_id"),
         Index("ix_store_merchant_id", "merchant_id"),
@@ -81,6 +82,9 @@ class Store(Model):
     payin_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     payout_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     receipt_required: Mapped[bool] = mapped_column(server_default=text("false"))
+    # How far what came may be from an order's amount without the customer's word; both hold (portal.merchants.tolerance).
+    tolerance_bps: Mapped[int] = mapped_column(SmallInteger, server_default="100")
+    tolerance_minor: Mapped[Minor] = mapped_column(server_default="5000000")
     created_at: Mapped[CreatedAt]
 
 

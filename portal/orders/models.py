@@ -77,6 +77,7 @@ class Order(Model):
         one_of("mode", Mode),
         CheckConstraint("amount_minor > 0 AND amount_minor <= 1000000000000000", name="amount"),
         CheckConstraint("amount_received_minor > 0", name="amount_received"),
+        CheckConstraint("amount_reported_minor > 0", name="amount_reported"),
         CheckConstraint("settlement_minor > 0 AND fee_minor >= 0 AND rate_micros > 0", name="settlement"),
         CheckConstraint("hold_minor >= 0", name="hold"),
         CheckConstraint(
@@ -176,6 +177,8 @@ class Order(Model):
 
     amount_minor: Mapped[Minor]
     amount_received_minor: Mapped[int | None] = mapped_column(BigInteger)
+    # What the receiver says that came, while nobody has agreed to it yet; None when it has ended.
+    amount_reported_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
     method: Mapped[str | None] = mapped_column(Text)
     bank: Mapped[str | None] = mapped_column(Text)

@@ -24,6 +24,7 @@ class OrderRecord:
     external_id: str | None
     amount_minor: int
     amount_received_minor: int | None
+    amount_reported_minor: int | None
     currency: str
     method: str | None
     bank: str | None

@@ -34,7 +34,7 @@ def order_object(order: OrderRecord, number: str | None = None, *, with_link: bo
     `number` (the requisite's full number, shown while it is paid to) and `with_link` are for who may write orders.
     """
     exponent = get_currency(order.currency).exponent
-    received = order.amount_received_minor
+    received, reported = order.amount_received_minor, order.amount_reported_minor
     return {
         "id": public_id("ord", order.id),
         "object": "order",
@@ -47,6 +47,7 @@ def order_object(order: OrderRecord, number: str | None = None, *, with_link: bo
         "amount": format_amount(order.amount_minor, exponent),
         "currency": order.currency,
         "amount_received": None if received is None else format_amount(received, exponent),
+        "amount_reported": None if reported is None else format_amount(reported, exponent),
         "method": order.method,
         "bank": order.bank,
         "settlement": _settlement(order),

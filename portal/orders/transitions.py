@@ -26,6 +26,8 @@ class Step(StrEnum):
     CLAIMED = "claimed"
     PAY_RAN_OUT = "pay_ran_out"
     DECLINED = "declined"
+    AMOUNT_REPORTED = "amount_reported"
+    AMOUNT_AGREED = "amount_agreed"
     CONFIRMED = "confirmed"
     CONFIRMED_LATE = "confirmed_late"
     CANCELLED = "cancelled"
@@ -94,6 +96,8 @@ PAYIN = (
     _row(Step.DECLINED,     {_S.AWAITING_PAYMENT},                        _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.RELEASE,         Limits.GIVE_BACK),
     _row(Step.CLAIMED,      {_S.AWAITING_PAYMENT},                        _S.AWAITING_CONFIRMATION, {_A.CUSTOMER, _A.MERCHANT},                                     Money.NOTHING,         Limits.KEEP,      "order.claimed"),
     _row(Step.CONFIRMED,    {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.COMPLETED,          {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.SETTLE,          Limits.CLOSE,     "order.completed"),
+    _row(Step.AMOUNT_REPORTED, {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.AWAITING_CONFIRMATION, {_A.TRADER, _A.SYSTEM},                              Money.NOTHING,         Limits.KEEP,      "order.amount_reported"),
+    _row(Step.AMOUNT_AGREED, {_S.AWAITING_CONFIRMATION},                  _S.COMPLETED,             {_A.CUSTOMER},                                                  Money.SETTLE,          Limits.CLOSE,     "order.completed"),
     _row(Step.CONFIRMED_LATE, {_S.EXPIRED},                               _S.COMPLETED,             {_A.TRADER, *_STAFF},                                           Money.HOLD_AND_SETTLE, Limits.COUNT,     "order.completed"),
     _row(Step.DISPUTED,     {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,           {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},      Money.NOTHING,         Limits.KEEP,      "order.disputed"),
     _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *_STAFF},                 Money.NOTHING,         Limits.TAKE,      "order.disputed"),

@@ -79,6 +79,13 @@ CONFIRM_WINDOW_S = _setting(
     60,
     7 * _DAY,
 )
+AMOUNT_AGREEMENT_WINDOW_S = _setting(
+    "amount_agreement_window_s",
+    _DAY,
+    "Seconds a customer has to say whether another amount, which the receiver reports, is what they sent.",
+    300,
+    7 * _DAY,
+)
 PAYOUT_PAY_WINDOW_S = _setting(
     "payout_pay_window_s", 900, "Seconds a trader has to pay a payout after accepting it.", 60, _DAY
 )

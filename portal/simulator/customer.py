@@ -53,6 +53,15 @@ def report_late(browser: Browser, page: Page, plan: Plan) -> Page:
     return browser.submit(told, form, "paid late", {"amount": as_text(plan.amount_minor)})
 
 
+def agree(browser: Browser, page: Page) -> bool:
+    """Say that the amount which the receiver reports was sent; False where nobody asks (any more)."""
+    form = page.form_to("/agreement")
+    if form is None:
+        return False
+    browser.submit(page, form, "agree to another amount")
+    return True
+
+
 def act(browser: Browser, page: Page, plan: Plan) -> Page:
     """What the customer does once the requisite is there."""
     if plan.fate is Fate.CANCELLED:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 class Fate(StrEnum):
     PAID = "paid"  # the customer pays and says so, the trader confirms
-    PARTIAL = "partial"  # another amount comes, and is confirmed as such
+    PARTIAL = "partial"  # another amount comes, the trader reports it, the customer agrees
     ABANDONED = "abandoned"  # the customer closes the page
     LATE = "late"  # the customer pays after the time is over
     CANCELLED = "cancelled"  # the customer changes their mind
@@ -65,7 +65,7 @@ class Planner:
         roads = [road for road in _ROADS if fate is not Fate.PAYOUT or road[2] is not None]
         _, currency, method, bank, least, most = chosen.choices(roads, [road[0] for road in roads])[0]
         amount = chosen.randrange(least, most)
-        part = chosen.choice((0.5, 0.9, 0.98, 1.02))
+        part = chosen.choice((0.5, 0.9, 0.98, 0.995, 1.02))
         received = int(amount * part) if fate is Fate.PARTIAL else amount
         return Plan(self._count, fate, currency, method, bank, amount, received, chosen.uniform(0.2, 3.0))
 

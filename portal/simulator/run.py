@@ -20,7 +20,7 @@ from portal.simulator.browser import Browser, Page, Refused
 from portal.simulator.plans import Fate, Plan, Planner
 from portal.simulator.shop import Shop
 from portal.simulator.tally import Tally
-from portal.simulator.trader import Trader
+from portal.simulator.trader import ANOTHER_AMOUNT, Trader
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Life:
     order_id: str
     payment_url: str | None
     is_claimed: bool = False
+    is_reported: bool = False
     looks: int = 0
 
 
@@ -202,14 +203,31 @@ class Simulation:
     def _ask(self, order_id: str) -> tuple[Plan, bool] | None:
         with self._lock:
             life = self._lives.get(order_id)
-            return (life.plan, life.is_claimed) if life else None
+            return (life.plan, life.is_claimed) if life and not life.is_reported else None
 
     def _done(self, order_id: str, deed: str) -> None:
         self.tally.count(deed)
-        if deed == "paid out":
+        if deed == ANOTHER_AMOUNT:
+            with self._lock:
+                life = self._lives.get(order_id)
+            if life is not None:
+                life.is_reported = True
+                self._later(life.plan.pause_s, partial(self._customer_agrees, life))
+        elif deed == "paid out":
             self._later(0.5, partial(self._confirm_payout, order_id))
         elif not deed.startswith("accepted"):
             self._forget(order_id)
+
+    def _customer_agrees(self, life: Life) -> None:
+        """Within the store's tolerance nobody asks them."""
+        assert life.payment_url is not None
+        self._forget(life.order_id)
+        browser = Browser(self._base_url, self.tally.timed)
+        try:
+            is_asked = customer.agree(browser, customer.look(browser, life.payment_url))
+        finally:
+            browser.close()
+        self.tally.count("agreed to another amount" if is_asked else "confirmed")
 
     def _confirm_payout(self, order_id: str) -> None:
         self._forget(order_id)

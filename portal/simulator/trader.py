@@ -10,6 +10,7 @@ from PIL import Image
 from portal.simulator.browser import Browser, Form, Page, Refused, path_of
 from portal.simulator.plans import Fate, Plan, as_text
 
+ANOTHER_AMOUNT = "another amount"
 # The plan of an order and whether the customer has said that they paid; None for orders of somebody else.
 Ask = Callable[[str], tuple[Plan, bool] | None]
 
@@ -92,7 +93,7 @@ class Trader:
         if agree is None:
             raise Refused("other amount: not asked to agree")
         self._browser.submit(shown, agree, "confirm")
-        return "confirmed"
+        return ANOTHER_AMOUNT
 
 
 def _subject(form: Form) -> tuple[str | None, str]:

@@ -13,6 +13,13 @@ from portal.core.permissions import MissingPermission
 from portal.web.languages import current_language
 
 WORDS = {
+    "amount_corrected": _l("The receiver has corrected the amount. Look at it again."),
+    "needs_second_person": _l(
+        "This is more than the order's amount and the shop's tolerance: nobody completes it alone."
+    ),
+    "outside_tolerance": _l(
+        "This is further from the order's amount than the shop allows, and the order's time was up: open a dispute, and support decides."
+    ),
     "already_blocked": _l("This is blocked already."),
     "already_decided": _l("This has been decided already."),
     "already_handled": _l("Somebody has handled this error meanwhile."),

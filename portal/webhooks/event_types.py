@@ -9,6 +9,7 @@ EVENT_TYPES = frozenset(
         "order.cancelled",
         "order.failed",
         "order.amount_changed",
+        "order.amount_reported",
         "order.disputed",
         "payout.completed",
         "payout.failed",

@@ -90,7 +90,11 @@ def test_the_whole_road_of_a_payin_pays_the_store(served: Shop) -> None:
 
 def test_another_amount_is_settled_as_received(served: Shop) -> None:
     order = served.order()
-    done = served.drive(order, "confirm", amount_received="950.00").json or {}
+    asked = served.drive(order, "confirm", amount_received="950.00").json or {}
+    assert (asked["status"], asked["amount_reported"], asked["amount_received"]) == (
+        "awaiting_confirmation", "950.00", None,
+    )  # fmt: skip
+    done = served.drive(order, "agree").json or {}
     assert (done["amount"], done["amount_received"], done["settlement"]["amount"]) == (
         "1500.00",
         "950.00",

@@ -18,6 +18,7 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import (
     accept_payout,
     act_on_due_orders,
+    agree_to_amount,
     cancel_order,
     claim_payin,
     confirm_payin,
@@ -63,6 +64,8 @@ def _payins(scene: Scene) -> None:
         locked(order.id, lambda found: claim_payin(found, None, actor=CUSTOMER))
         actor = as_trader(_trader_of(trader))
         locked(order.id, lambda found, sum_=received, who=actor: confirm_payin(found, sum_, actor=who))
+        if received is not None:
+            locked(order.id, lambda found, sum_=received: agree_to_amount(found, sum_, actor=CUSTOMER))
     locked(scene.payin(1300_00).id, lambda found: confirm_payin(found, None, actor=scene.support))
     locked(scene.payin(1400_00).id, lambda found: cancel_order(found, None, actor=scene.merchant))
     locked(scene.payin(1500_00).id, lambda found: decline_payin(found, "busy", actor=scene.support))

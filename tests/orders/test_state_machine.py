@@ -32,6 +32,7 @@ from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import (
     accept_payout,
+    agree_to_amount,
     cancel_order,
     choose_method,
     claim_payin,
@@ -178,6 +179,17 @@ class Orders(RuleBasedStateMachine):
 
         self.act(order, verb, crash=crash)
 
+    @rule(order=orders, is_seen=st.sampled_from([True, True, False]), crash=CRASHES)
+    def agree(self, order: Any, is_seen: bool, crash: bool) -> None:
+        """The customer says yes to what is reported, or to what was before."""
+        self.act(
+            order,
+            lambda o: agree_to_amount(
+                o, (o.amount_reported_minor or 1) + (0 if is_seen else 1), actor=CUSTOMER
+            ),
+            crash=crash,
+        )
+
     @rule(order=orders, crash=CRASHES)
     def cancel(self, order: Any, crash: bool) -> None:
         self.act(order, lambda o: cancel_order(o, "changed my mind", actor=self.scene.merchant), crash=crash)
@@ -214,7 +226,7 @@ class Orders(RuleBasedStateMachine):
     @rule(
         order=orders,
         outcome=st.sampled_from(DisputeOutcome),
-        received=st.sampled_from([None, 400_00]),
+        received=st.sampled_from([None, 400_00, 2000_00]),
         crash=CRASHES,
     )
     def resolve(self, order: Any, outcome: DisputeOutcome, received: int | None, crash: bool) -> None:
@@ -279,6 +291,17 @@ class Orders(RuleBasedStateMachine):
     def every_check_finds_nothing(self) -> None:
         with transaction():
             assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
+
+    @invariant()
+    def nobody_was_paid_beyond_the_tolerance_on_one_persons_word(self) -> None:
+        rows = hot(
+            """SELECT o.id FROM orders o WHERE o.status = 'completed' AND o.direction = 'payin'
+                  AND (o.amount_received_minor > o.amount_minor * 1.01
+                       OR o.amount_received_minor < o.amount_minor * 0.99)
+                  AND NOT EXISTS (SELECT 1 FROM order_event v WHERE v.order_id = o.id AND (v.event = 'amount_agreed'
+                    OR v.event = 'decided_completed' AND o.amount_received_minor < o.amount_minor))"""
+        )
+        assert rows == []
 
     @invariant()
     def only_open_orders_wait_for_something(self) -> None:

@@ -207,6 +207,7 @@ class OrderOut(Answer):
     amount: str
     currency: str
     amount_received: str | None
+    amount_reported: str | None
     method: str | None
     bank: str | None
     settlement: Settlement

@@ -28,7 +28,7 @@ from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.cancel import cancel_order
 from portal.orders.service.claim import claim_payin
-from portal.orders.service.confirm import confirm_payin, confirm_payout
+from portal.orders.service.confirm import agree_to_amount, confirm_payin, confirm_payout
 from portal.orders.service.deadlines import act_on_deadline
 from portal.orders.service.decline import decline_payin, decline_payout
 from portal.orders.service.test_clock import move_clock
@@ -38,7 +38,7 @@ _LONGEST_JUMP_S = 30 * 86400
 
 
 class DriveOrder(Body):
-    """`amount_received` is for `confirm`: complete the payin with another amount."""
+    """`amount_received` is for `confirm`: another amount came. Outside the store's tolerance the customer is asked."""
 
     amount_received: Amount | None = None
 
@@ -65,6 +65,11 @@ def _confirm(order: OrderRecord, asked: DriveOrder) -> OrderRecord:
     received = asked.amount_received
     minor = None if received is None else amount_of(received, get_currency(order.currency))
     return confirm_payin(order, minor, actor=_trader(order))
+
+
+def _agree(order: OrderRecord, _: DriveOrder) -> OrderRecord:
+    """The customer says that they sent what the trader reports."""
+    return agree_to_amount(order, order.amount_reported_minor or order.actual_minor, actor=CUSTOMER)
 
 
 def _expire(order: OrderRecord, _: DriveOrder) -> OrderRecord:
@@ -97,6 +102,7 @@ def _decline(order: OrderRecord, _: DriveOrder) -> OrderRecord:
 ACTIONS: dict[str, Callable[[OrderRecord, DriveOrder], OrderRecord]] = {
     "pay": _pay,
     "confirm": _confirm,
+    "agree": _agree,
     "expire": _expire,
     "cancel": _cancel,
     "dispute": _dispute,
@@ -112,7 +118,7 @@ ACTIONS: dict[str, Callable[[OrderRecord, DriveOrder], OrderRecord]] = {
     is_test_only=True,
     description=(
         "pay: the customer (or a payout's trader) pays and says so. confirm: the money has come, perhaps another"
-        " amount. expire: the present deadline passes. cancel, dispute, decline: what they say."
+        " amount. agree: the customer agrees to the amount that was reported. expire: the present deadline passes. cancel, dispute, decline: what they say."
     ),
     body=DriveOrder,
     answer=OrderOut,

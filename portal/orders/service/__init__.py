@@ -4,7 +4,12 @@ those that say so are a transaction of their own."""
 from portal.orders.service.assign import accept_payout, assign_payin, choose_method, match_waiting_orders
 from portal.orders.service.cancel import cancel_order
 from portal.orders.service.claim import claim_payin, claim_payout
-from portal.orders.service.confirm import confirm_payin, confirm_payin_at_once, confirm_payout
+from portal.orders.service.confirm import (
+    agree_to_amount,
+    confirm_payin,
+    confirm_payin_at_once,
+    confirm_payout,
+)
 from portal.orders.service.create import Created, NewOrder, create_order
 from portal.orders.service.deadlines import act_on_due_orders
 from portal.orders.service.decline import decline_payin, decline_payout
@@ -16,6 +21,7 @@ __all__ = [
     "NewOrder",
     "accept_payout",
     "act_on_due_orders",
+    "agree_to_amount",
     "assign_payin",
     "cancel_order",
     "choose_method",

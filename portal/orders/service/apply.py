@@ -31,7 +31,7 @@ from portal.orders.transitions import Limits, Money, Transition
 _PRIVILEGED = frozenset({ActorKind.OPS, ActorKind.ADMIN, ActorKind.SUPPORT, ActorKind.LEAD})
 # What a transition may change; everything else in the row is frozen.
 _CHANGEABLE = (
-    "status", "status_reason", "amount_received_minor", "settlement_minor", "fee_minor", "method", "bank",
+    "status", "status_reason", "amount_received_minor", "amount_reported_minor", "settlement_minor", "fee_minor", "method", "bank",
     "requisite_id", "trader_id", "requisite_bank", "requisite_masked", "requisite_holder", "round",
     "hold_minor", "assigned_at", "counted_day", "window_leaves_at", "match_by", "pay_by", "confirm_by",
     "due_at", "retry_at", "status_before_dispute", "claimed_at", "ended_at", "payer_encrypted",
@@ -89,6 +89,7 @@ def apply(
     order.version, order.updated_at = before.version + 1, order.read_at
     if order.status in FINAL:
         order.due_at = order.retry_at = None
+        order.amount_reported_minor = None
     limits = _limits(order, before, row)
     postings = _postings(order, before, row, split)
     for early in postings[:-1]:

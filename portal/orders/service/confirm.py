@@ -14,6 +14,13 @@ from portal.orders.accounts import meet_accounts
 from portal.orders.models import Status
 from portal.orders.pricing import price
 from portal.orders.record import OrderRecord
+from portal.orders.service.amounts import (
+    OutsideTolerance,
+    check_agreed,
+    is_within_tolerance,
+    refuse_above_tolerance,
+    report_amount,
+)
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
@@ -36,8 +43,10 @@ def confirm_payin(
     """Complete a locked payin with what was received (fiat minor units; None: the order's amount).
 
     From `expired` it is a late completion: the hold is taken anew, if the deposit covers it. The same
-    confirmation again changes nothing. Raises InvalidTransition, InsufficientFunds, TooLate,
-    ValidationFailed for an amount.
+    confirmation again changes nothing. Outside the store's tolerance a trader's word settles nothing: the customer
+    is asked (the order comes back in awaiting_confirmation with `amount_reported_minor`). Raises InvalidTransition,
+    InsufficientFunds, TooLate, OutsideTolerance (late), NeedsSecondPerson (staff, above), ValidationFailed for an
+    amount.
     """
     received = _checked(received_minor)
     if order.status == Status.COMPLETED:
@@ -48,7 +57,28 @@ def confirm_payin(
     row = find_transition(order.direction, order.status, step, actor)
     if step is Step.CONFIRMED_LATE:
         _check_not_too_late(order, actor)
+    if actor.is_staff and actor.kind is not ActorKind.SYSTEM:
+        refuse_above_tolerance(order, received)
+    elif received is not None and not is_within_tolerance(order, received):
+        if step is Step.CONFIRMED_LATE:
+            raise OutsideTolerance(
+                "The order's time was up: open a dispute, and support decides about this amount."
+            )
+        return report_amount(order, received, actor=actor)
     return settle(order, row, received, actor=actor, reason=reason)
+
+
+def agree_to_amount(order: OrderRecord, agreed_minor: int, *, actor: Actor) -> OrderRecord:
+    """The customer of a locked payin says that they sent what the receiver reports: it is completed with that.
+
+    `agreed_minor` (fiat) is what they saw. The same again changes nothing. Raises InvalidTransition, Forbidden,
+    AmountCorrected when another amount is reported now, InsufficientFunds when the deposit does not cover more.
+    """
+    if order.status == Status.COMPLETED and order.actual_minor == agreed_minor:
+        return order
+    row = find_transition(order.direction, order.status, Step.AMOUNT_AGREED, actor)
+    check_agreed(order, agreed_minor)
+    return settle(order, row, agreed_minor, actor=actor)
 
 
 def confirm_payin_at_once(
@@ -61,7 +91,8 @@ def confirm_payin_at_once(
     Raises what `read` and confirm_payin() raise. Not inside transaction().
     """
     order = read()
-    if order.status in _HELD and order.is_payin and actor.kind is ActorKind.TRADER:
+    is_plain = received_minor is None or received_minor == order.amount_minor
+    if is_plain and order.status in _HELD and order.is_payin and actor.kind is ActorKind.TRADER:
         meet_accounts(order)
         try:
             return run_in_one_statement(lambda: confirm_payin(copy(order), received_minor, actor=actor))

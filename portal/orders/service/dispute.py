@@ -7,6 +7,7 @@ from copy import copy
 from portal.core.actors import Actor
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
+from portal.orders.service.amounts import refuse_above_tolerance
 from portal.orders.service.apply import apply
 from portal.orders.service.confirm import settle
 from portal.orders.transitions import Step, find_transition
@@ -26,10 +27,15 @@ def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderReco
 def decide_dispute(
     order: OrderRecord, *, completed: bool, received_minor: int | None, reason: str, actor: Actor
 ) -> OrderRecord:
-    """Complete a locked disputed order (a payin with what was received) or cancel it."""
+    """Complete a locked disputed order (a payin with what was received) or cancel it.
+
+    Raises InvalidTransition, Forbidden, NeedsSecondPerson for more than the order's amount and tolerance.
+    """
     step = Step.DECIDED_COMPLETED if completed else Step.DECIDED_CANCELLED
     row = find_transition(order.direction, order.status, step, actor)
     if completed:
+        if order.is_payin:
+            refuse_above_tolerance(order, received_minor)
         return settle(order, row, received_minor if order.is_payin else None, actor=actor, reason=reason)
     before = copy(order)
     order.ended_at = order.read_at

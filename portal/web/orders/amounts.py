@@ -36,6 +36,9 @@ def amount_lines(order: OrderRecord, shares: frozenset[Share]) -> list[AmountLin
     lines = [AmountLine(_("Amount"), order.amount_minor, order.currency)]
     if order.amount_received_minor and order.amount_received_minor != order.amount_minor:
         lines.append(AmountLine(_("Received"), order.amount_received_minor, order.currency))
+    if order.amount_reported_minor:
+        words = _("Reported by the receiver, not agreed to yet")
+        lines.append(AmountLine(words, order.amount_reported_minor, order.currency))
     currency, split = order.settlement_currency, price(order)
     lines.append(AmountLine(_("Settlement"), order.settlement_minor, currency))
     if order.is_final and order.status != Status.COMPLETED:

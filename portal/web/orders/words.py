@@ -25,6 +25,8 @@ _STEPS: Mapping[str, tuple[LazyString, str]] = {
     Step.CLAIMED: (_l("Said to be paid"), "orange"),
     Step.PAY_RAN_OUT: (_l("The time to pay ran out"), "gray"),
     Step.DECLINED: (_l("Taken off its requisite"), "orange"),
+    Step.AMOUNT_REPORTED: (_l("Another amount reported, the customer is asked"), "orange"),
+    Step.AMOUNT_AGREED: (_l("The customer agreed to the amount"), "green"),
     Step.CONFIRMED: (_l("Confirmed"), "green"),
     Step.CONFIRMED_LATE: (_l("Confirmed late"), "green"),
     Step.CANCELLED: (_l("Cancelled"), "gray"),

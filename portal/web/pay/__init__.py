@@ -29,4 +29,4 @@ def protect(response: Response) -> Response:
     return guard.protect(response, g.get("pay_return_origins", ()))
 
 
-from portal.web.pay import page, problem, refusals, steps  # noqa: E402, F401 - routes and handlers
+from portal.web.pay import amount, page, problem, refusals, steps  # noqa: E402, F401 - routes and handlers

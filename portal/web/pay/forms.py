@@ -77,6 +77,12 @@ class AppealForm(AmountForm):
     words = _line(_l("What happened"), 500)
 
 
+class DisagreementForm(ClaimForm):
+    """Not what the receiver says: a receipt, and anything that helps."""
+
+    words = _line(_l("What you sent, in your words"), 500)
+
+
 class WordsForm(ClaimForm):
     """A problem in the customer's own words."""
 

@@ -34,6 +34,8 @@ def show(token: str) -> Response:
 @bp.get("/<token>/claim")
 @bp.get("/<token>/receipts")
 @bp.get("/<token>/cancellation")
+@bp.get("/<token>/agreement")
+@bp.get("/<token>/disagreement")
 @public(_LINK)
 def show_after_reload(token: str) -> BaseResponse:
     """Where a form was sent to, asked for again without it."""

@@ -32,6 +32,7 @@ class Screen(StrEnum):
     REVIEW = "review"
     PAY = "pay"
     CHECKING = "checking"
+    AGREE = "agree"
     DISPUTED = "disputed"
     DONE = "done"
     EXPIRED = "expired"
@@ -101,6 +102,8 @@ class PaymentView:
     currency: str
     received: str | None
     is_other_amount: bool
+    reported: str | None
+    reported_minor: int | None
     description: str | None
     is_test: bool
     is_final: bool
@@ -128,7 +131,7 @@ def view_of(session: PaymentSession, store: StoreTerms, token: str, language: st
     seconds = seconds_left(order, session.now)
     method = find_method(order.method) if order.method else None
     bank = find_bank(order.requisite_bank) if order.requisite_bank else None
-    received = order.amount_received_minor
+    received, reported = order.amount_received_minor, order.amount_reported_minor
     return PaymentView(
         token=token,
         screen=screen,
@@ -140,6 +143,8 @@ def view_of(session: PaymentSession, store: StoreTerms, token: str, language: st
         currency=order.currency,
         received=None if received is None else money_text(received, exponent, order.currency, language),
         is_other_amount=received is not None and received != order.amount_minor,
+        reported=None if reported is None else money_text(reported, exponent, order.currency, language),
+        reported_minor=reported,
         description=order.description,
         is_test=order.mode == "test",
         is_final=order.status in FINAL,
@@ -163,9 +168,11 @@ def view_of(session: PaymentSession, store: StoreTerms, token: str, language: st
 
 
 def screen_of(order: OrderRecord) -> Screen:
-    """The screen of a status; a method that is still open is asked for first."""
+    """The screen of a status; a method that is still open is asked for first, and an amount that the receiver reports."""
     if order.status == Status.MATCHING:
         return Screen.CHOOSE if order.method is None else Screen.LOOKING
+    if order.status == Status.AWAITING_CONFIRMATION and order.amount_reported_minor is not None:
+        return Screen.AGREE
     return _SCREENS[Status(order.status)]
 
 

@@ -50,6 +50,12 @@ def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
             return still_open(FormState(order_id, "amount", typed, agreed_minor=received))
     actor = current_seat().actor
     ended = confirm_payin_at_once(partial(payin_of_mine, order_id), received, actor=actor)
+    if ended.amount_reported_minor is not None:
+        said = amount_text(ended.amount_reported_minor, ended.currency)
+        return done(
+            _("Noted: %(amount)s %(currency)s. The customer is asked first, since it is far from the order's amount.",
+              amount=said, currency=ended.currency)
+        )  # fmt: skip
     amount = amount_text(ended.actual_minor, ended.currency)
     return done(_("Confirmed: %(amount)s %(currency)s.", amount=amount, currency=ended.currency))
 

@@ -23,7 +23,7 @@ from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.merchants.queries import stores
 from portal.orders.payment_session import SessionStatus, get_payment_session
-from portal.orders.service import cancel_order, claim_payin, confirm_payin
+from portal.orders.service import agree_to_amount, cancel_order, claim_payin, confirm_payin
 from portal.reference import configuration as config
 from portal.traders.models import Requisite
 from portal.web.pay import page as page_routes
@@ -119,6 +119,7 @@ def test_claimed_shows_who_checks_and_until_when(customer: Customer) -> None:
 @pytest.mark.proves("ASVS 17")
 def test_completed_shows_the_amounts_and_the_exact_way_back(customer: Customer) -> None:
     customer.drive(confirm_payin, 1400_00, actor=SYSTEM)
+    customer.drive(agree_to_amount, 1400_00, actor=CUSTOMER)
     page = customer.get()
     assert "RUB\u00a01,400.00" in page.text
     assert "RUB\u00a01,500.00" in page.text

@@ -25,7 +25,7 @@ from tests.web.pay.customer import Customer, make_scene, picture
 
 CHANGES = (
     "/method", "/claim", "/receipts", "/cancellation", "/problem/other_amount", "/problem/paid_late",
-    "/problem/wrong_requisite",
+    "/problem/wrong_requisite", "/agreement", "/disagreement",
 )  # fmt: skip
 
 

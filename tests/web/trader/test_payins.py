@@ -6,10 +6,13 @@ import re
 
 import pytest
 
+from portal.core.actors import CUSTOMER
 from portal.core.db import hot, transaction
 from portal.disputes.service import find_open_dispute
 from portal.identity.models import Role
 from portal.orders.models import Status
+from portal.orders.queries import get_order
+from portal.orders.service import agree_to_amount
 from tests.web.desk import Browser, Desk, new_user, path_of
 
 ACTIONS = ("confirmation", "decline")
@@ -63,11 +66,33 @@ def test_another_amount_is_shown_beside_the_ordered_one_before_anything_moves(de
         path_of(order, "confirmation"), {"amount": "1400.50", "agreed_minor": agreed[1]}
     )
     assert answer.status_code == 200
+    assert "The customer is asked first" in answer.text
+    asked = desk.now(order)
+    assert (asked.status, asked.amount_reported_minor) == (Status.AWAITING_CONFIRMATION, 1400_50)
+    assert desk.balances() == before
+    with transaction():
+        agree_to_amount(get_order(order.id, lock=True), 1400_50, actor=CUSTOMER)
     ended = desk.now(order)
     assert (ended.status, ended.amount_received_minor) == (Status.COMPLETED, 1400_50)
     assert desk.balances()[1] == before[1] - order.settlement_minor
     assert desk.balances()[2] == before[2] + 1400_50
     assert set(desk.ledger_sum(order).values()) == {0}
+
+
+@pytest.mark.proves("tried S3")
+def test_confirming_a_kopeck_settles_nothing_and_the_queue_says_what_it_waits_for(desk: Desk) -> None:
+    order, before = desk.payin(claimed=True), desk.balances()
+    for _ in range(2):
+        sent = {"amount": "0.01", "agreed_minor": "1"}
+        assert desk.browser.post(path_of(order, "confirmation"), sent).status_code == 200
+    now = desk.now(order)
+    assert (now.status, now.amount_reported_minor, now.version) == (
+        Status.AWAITING_CONFIRMATION, 1, order.version + 1,
+    )  # fmt: skip
+    assert desk.balances() == before
+    assert "The customer is asked whether that is right" in desk.browser.get("/trader/queue").text
+    assert desk.browser.post(path_of(order, "confirmation")).status_code == 200
+    assert desk.now(order).status == Status.COMPLETED
 
 
 def test_an_amount_that_was_agreed_to_is_not_another_one(desk: Desk) -> None:

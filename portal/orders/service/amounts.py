@@ -1,0 +1,79 @@
+"""Another amount than the order's: who may complete with it, and what happens where nobody may alone."""
+
+from __future__ import annotations
+
+from copy import copy
+from datetime import timedelta
+
+from portal.core.actors import Actor
+from portal.core.errors import Conflict, InvalidTransition
+from portal.core.money import format_amount, settlement_minor
+from portal.merchants.tolerance import tolerance_of
+from portal.orders.record import OrderRecord
+from portal.orders.service.apply import apply
+from portal.orders.transitions import Step, find_transition
+from portal.reference import configuration as config
+from portal.reference.queries import get_currency
+
+
+class NeedsSecondPerson(Conflict):
+    code, title = "needs_second_person", "Nobody completes an order above its amount alone"
+
+
+class OutsideTolerance(Conflict):
+    code, title = "outside_tolerance", "This amount is further from the order's than the shop allows"
+
+
+class AmountCorrected(Conflict):
+    code, title = "amount_corrected", "The receiver has corrected the amount"
+
+
+def is_within_tolerance(order: OrderRecord, received_minor: int) -> bool:
+    """Whether what was received is as near to the order's amount as its store allows. Reads the store's row."""
+    if received_minor == order.amount_minor:
+        return True
+    difference = abs(received_minor - order.amount_minor)
+    worth = settlement_minor(
+        difference, get_currency(order.currency).exponent, get_currency(order.settlement_currency).exponent,
+        order.rate_micros,
+    )  # fmt: skip
+    return tolerance_of(order.store_id).holds(order.amount_minor, difference, worth)
+
+
+def refuse_above_tolerance(order: OrderRecord, received_minor: int | None) -> None:
+    """What staff alone may not decide: more than the order's amount and the store's tolerance.
+
+    Raises NeedsSecondPerson.
+    """
+    if received_minor is None or received_minor <= order.amount_minor:
+        return
+    if not is_within_tolerance(order, received_minor):
+        raise NeedsSecondPerson(
+            "This is more than the order's amount and the shop's tolerance: nobody completes it alone."
+        )
+
+
+def report_amount(order: OrderRecord, received_minor: int, *, actor: Actor) -> OrderRecord:
+    """The receiver of a locked payin says that another amount came: the customer is asked, nothing is settled.
+
+    The latest report counts. The first one starts the customer's time; a correction gives no more of it.
+    The same again changes nothing. Raises InvalidTransition.
+    """
+    row = find_transition(order.direction, order.status, Step.AMOUNT_REPORTED, actor)
+    if order.amount_reported_minor == received_minor:
+        return order
+    before = copy(order)
+    if order.amount_reported_minor is None:
+        window = timedelta(seconds=config.get(config.AMOUNT_AGREEMENT_WINDOW_S))
+        order.confirm_by = order.due_at = order.read_at + window
+    order.amount_reported_minor = received_minor
+    said = f"{format_amount(received_minor, get_currency(order.currency).exponent)} {order.currency}"
+    return apply(order, row, actor=actor, reason=said, before=before)
+
+
+def check_agreed(order: OrderRecord, agreed_minor: int) -> None:
+    """Only to what the receiver reports now can be agreed. Raises AmountCorrected, InvalidTransition."""
+    if order.amount_reported_minor is None:
+        raise InvalidTransition("No other amount waits for an answer.", extra={"order_status": order.status})
+    if order.amount_reported_minor != agreed_minor:
+        raise AmountCorrected("Look at the amount again: it is another one now.")
