@@ -3,7 +3,7 @@
 Four things matter, and each is marked below:
   1. the order is created with an Idempotency-Key, so that a retry never makes a second one;
   2. what is paid is learnt from the signed webhook, never from the customer coming back;
-  3. webhooks may come twice or in the wrong order: `webhook-id` and `version` tell;
+  3. webhooks may come twice or in the wrong order: `webhook-id` tells, and `version` with `sequence`;
   4. amounts are strings, and compared with what the shop asked for.
 """
 
@@ -54,7 +54,7 @@ STATES = {
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchase (
   id TEXT PRIMARY KEY, sku TEXT NOT NULL, amount TEXT NOT NULL, currency TEXT NOT NULL,
-  status TEXT NOT NULL DEFAULT 'new', version INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT 'new', version INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,
   payment_url TEXT, amount_received TEXT, created_at REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS heard (webhook_id TEXT PRIMARY KEY, type TEXT NOT NULL, purchase_id TEXT, at REAL NOT NULL);
@@ -73,6 +73,8 @@ def create_app() -> Flask:
     )
     with sqlite3.connect(app.config["DATABASE"]) as connection:
         connection.executescript(SCHEMA)
+        if "sequence" not in {column[1] for column in connection.execute("PRAGMA table_info(purchase)")}:
+            connection.execute("ALTER TABLE purchase ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0")
     app.teardown_appcontext(_close)
     app.add_url_rule("/", "products", show_products)
     app.add_url_rule("/purchases", "buy", buy, methods=["POST"])
@@ -146,7 +148,7 @@ def create_order(purchase_id: str, product: dict[str, str]) -> str | None:
             continue
         if answer.status_code == 201:
             order = answer.json()
-            _remember(order)
+            _remember(order, order["version"], 0)
             return str(order["payment_url"])
         current_app.logger.warning("Nostro answered %s: %s", answer.status_code, answer.text)
         status = "refused"
@@ -157,7 +159,7 @@ def create_order(purchase_id: str, product: dict[str, str]) -> str | None:
     return None
 
 
-def _remember(order: dict[str, Any]) -> None:
+def _remember(order: dict[str, Any], version: int, sequence: int) -> None:
     """Take over what Nostro says of an order, unless something newer is known already."""
     status = order["status"]
     purchase = database().execute("SELECT * FROM purchase WHERE id = ?", (order["external_id"],)).fetchone()
@@ -166,11 +168,12 @@ def _remember(order: dict[str, Any]) -> None:
     if status == "completed" and _as_cents(order["amount_received"]) < _as_cents(purchase["amount"]):
         # (4) Another amount may have been received: deliver only what was paid for.
         status = "underpaid"
-    # (3) `version` grows with every change, so that an older message never overwrites a newer one.
+    # (3) `version` grows with every change, `sequence` with every message of one: an older message never overwrites
+    # a newer one, and none is taken for an older one.
     database().execute(
-        "UPDATE purchase SET status = ?, version = ?, amount_received = ?,"
-        " payment_url = coalesce(?, payment_url) WHERE id = ? AND version < ?",
-        (status, order["version"], order["amount_received"], order["payment_url"], purchase["id"], order["version"]),
+        "UPDATE purchase SET status = ?, version = ?, sequence = ?, amount_received = ?,"
+        " payment_url = coalesce(?, payment_url) WHERE id = ? AND (version, sequence) < (?, ?)",
+        (status, version, sequence, order["amount_received"], order["payment_url"], purchase["id"], version, sequence),
     )  # fmt: skip
 
 
@@ -210,7 +213,7 @@ def hear() -> tuple[str, int]:
         return "The signature is wrong.", 400
     data = message["data"]
     if data.get("object") == "order" and data.get("direction") == "payin":
-        _remember(data)
+        _remember(data, message["version"], message["sequence"])
     # (3) The same webhook-id may come again; taking it in twice changes nothing, and it is listed once.
     database().execute(
         "INSERT OR IGNORE INTO heard (webhook_id, type, purchase_id, at) VALUES (?, ?, ?, ?)",

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from portal.api.operations import Operation, operation_of
+from portal.api.v1.event_schemas import EventOut
 from portal.api.validation import Answer
 from portal.settings import get_settings
 
@@ -74,7 +75,7 @@ def document(app: Flask) -> dict[str, Any]:
     """The whole document as plain values."""
     settings = get_settings()
     routes = list(declared_routes(app))
-    models = dict([(Problem, "serialization"), *_models(routes)])
+    models = dict([(Problem, "serialization"), (EventOut, "serialization"), *_models(routes)])
     refs, schemas = models_json_schema(list(models.items()), ref_template=_REF)  # type: ignore[arg-type]
     by_model = {model: ref for (model, _), ref in refs.items()}
     components = schemas.get("$defs", {})
@@ -92,6 +93,7 @@ def document(app: Flask) -> dict[str, Any]:
         "servers": [{"url": settings.public_url}],
         "tags": [{"name": name} for name in dict.fromkeys(declared.tag for _, _, declared in routes)],
         "paths": paths,
+        "webhooks": {"event": {"post": _webhook(by_model[EventOut])}},
         "components": {
             "schemas": components,
             "headers": _HEADERS,
@@ -103,6 +105,16 @@ def document(app: Flask) -> dict[str, Any]:
                 }
             },
         },
+    }
+
+
+def _webhook(schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": "event",
+        "summary": "What happened to an order",
+        "description": "Sent to the store's endpoint, signed by Standard Webhooks, until it is answered 2xx.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {"2XX": {"description": "Taken in."}},
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Index, Integer, Text, text
+from sqlalchemy import DateTime, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,7 +26,7 @@ class Event(Model):
     """Something that happened, written in the transaction in which it happened.
 
     `data` is the object as the API gives it to whoever only reads: numbers are masked. `id` is the webhook's id on
-    every attempt.
+    every attempt. `version` is the object's after the change; `sequence` counts the events of that change, 0 first.
     """
 
     __tablename__ = "event"
@@ -53,6 +53,7 @@ class Event(Model):
     subject_kind: Mapped[str] = mapped_column(Text)
     subject_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
     version: Mapped[int] = mapped_column(Integer)
+    sequence: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     requisite_id: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[CreatedAt]

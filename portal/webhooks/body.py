@@ -14,9 +14,10 @@ _NOT_TOLD = {"payment_url": None}
 
 
 def event_body(event: Mapping[str, Any]) -> bytes:
-    """`{"id", "type", "timestamp", "mode", "data"}` as UTF-8 JSON.
+    """`{"id", "type", "timestamp", "mode", "version", "sequence", "data"}` as UTF-8 JSON.
 
-    `event` has the columns of the outbox: event_id, type, created_at, mode, data. Numbers are masked in `data`.
+    `event` has the columns of the outbox: event_id, type, created_at, mode, version, sequence, data. Numbers are
+    masked in `data`.
     """
     data = event["data"]
     content = {
@@ -24,6 +25,8 @@ def event_body(event: Mapping[str, Any]) -> bytes:
         "type": event["type"],
         "timestamp": moment(event["created_at"]),
         "mode": event["mode"],
+        "version": event["version"],
+        "sequence": event["sequence"],
         "data": {**data, **_NOT_TOLD} if "payment_url" in data else data,
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

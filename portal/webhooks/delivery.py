@@ -95,7 +95,7 @@ WITH picked AS (
 )
 SELECT c.id, c.endpoint_id, c.event_id, c.attempts, e.url, e.secret_encrypted, e.former_secret_encrypted,
        e.former_secret_until > clock_timestamp() AS former_is_valid,
-       v.type, v.mode, v.created_at, v.data,
+       v.type, v.mode, v.version, v.sequence, v.created_at, v.data,
        extract(epoch FROM clock_timestamp())::float8 AS claimed_at_s
 FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id JOIN event v ON v.id = c.event_id
 ORDER BY c.next_at

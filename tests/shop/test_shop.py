@@ -64,9 +64,11 @@ def buy(visitor: FlaskClient, httpserver: HTTPServer, purchase: str) -> Any:
 
 
 def tell(
-    visitor: FlaskClient, data: dict[str, Any], kind: str, message_id: str = "evt_1", secret: str = SECRET
-) -> int:
-    body = json.dumps({"id": message_id, "type": kind, "data": data})
+    visitor: FlaskClient, data: dict[str, Any], kind: str, message_id: str = "evt_1", secret: str = SECRET,
+    sequence: int = 0,
+) -> int:  # fmt: skip
+    place = {"version": data["version"], "sequence": sequence}
+    body = json.dumps({"id": message_id, "type": kind, **place, "data": data})
     now = datetime.now(UTC)
     headers = {
         "webhook-id": message_id,
@@ -93,6 +95,20 @@ def test_buying_creates_one_order_and_leads_to_the_payment_page(
     assert sent.headers["Authorization"] == "Bearer nst_live_x"
     assert sent.json["amount"] == "1490.00"
     assert sent.json["return_url"] == f"https://shop.example/purchases/{purchase}"
+
+
+@pytest.mark.proves("tried N5")
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_messages_of_one_change_the_later_one_stays(
+    visitor: FlaskClient, httpserver: HTTPServer, turned: bool
+) -> None:
+    purchase = str(uuid.uuid4())
+    buy(visitor, httpserver, purchase)
+    first = (order(purchase, "disputed", 4), "order.amount_changed", "evt_1", SECRET, 0)
+    second = (order(purchase, "completed", 4, "1490.00"), "order.completed", "evt_2", SECRET, 1)
+    for message in (second, first) if turned else (first, second):
+        assert tell(visitor, *message) == 204
+    assert shown(visitor, purchase) == "completed"
 
 
 def test_a_retry_repeats_the_same_key(visitor: FlaskClient, httpserver: HTTPServer) -> None:

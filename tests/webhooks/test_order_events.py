@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from portal.api.v1.event_schemas import EventOut
+from portal.api.v1.orders_schemas import OrderOut
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
@@ -31,6 +33,33 @@ def loopback_for_live(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     networks = (ip_network("127.0.0.0/8"),)
     with settings_with(monkeypatch, egress_allow_networks=networks, webhooks_allow_http=True):
         yield
+
+
+@pytest.mark.proves("tried N5")
+def test_the_events_of_one_change_are_told_apart_and_fit_the_schema(
+    stage: Stage, loopback_for_live: None
+) -> None:
+    """Whoever takes over what is higher by (version, sequence) misses neither the amount nor the completion."""
+    with transaction():
+        set_rate("USDT", "RUB", 95 * RATE_SCALE, SYSTEM, force=True)
+        scene = build_scene()
+        trader = scene.trader()
+        scene.requisite(trader)
+    with receiver() as shop, sending(stage) as sender:
+        _, secret = stage.endpoint(shop.url, store=scene.store_id, mode=Mode.LIVE)
+        order = scene.payin()
+        with transaction():
+            done = confirm_payin(get_order(order.id, lock=True), 1499_00, actor=as_trader(trader))
+        stage.relay()
+        sender.wake()
+        wait_until(lambda: len(shop.received) == 3)
+    contents = [EventOut.model_validate_json(r.body) for r in shop.received if r.verified_by(secret)]
+    told = sorted((c.version, c.sequence, c.type) for c in contents)
+    assert told == [
+        (1, 0, "order.matched"), (2, 0, "order.amount_changed"), (2, 1, "order.completed"),
+    ]  # fmt: skip
+    assert [c.data.version for c in contents if isinstance(c.data, OrderOut)] == [c.version for c in contents]
+    assert done.version == 2
 
 
 @pytest.mark.proves("tried S8")

@@ -79,6 +79,8 @@ class TestWhatArrives:
             "type": "order.completed",
             "timestamp": content["timestamp"],
             "mode": "test",
+            "version": 1,
+            "sequence": 0,
             "data": {"object": "order", "status": "completed"},
         }
         assert content["id"].startswith("evt_")

@@ -58,10 +58,10 @@ WITH moved AS (
   SELECT id, %(step)s, %(from_status)s, %(status)s, %(actor_kind)s, %(actor_id)s::uuid, %(reason)s::text
     FROM moved
 ), told AS (
-  INSERT INTO event (id, type, mode, store_id, trader_id, subject_kind, subject_id, version, requisite_id, data)
+  INSERT INTO event (id, type, mode, store_id, trader_id, subject_kind, subject_id, version, sequence, requisite_id, data)
   SELECT t.id, t.type, %(mode)s, %(store_id)s::uuid, %(event_trader)s::uuid, 'order', moved.id,
-         %(version)s + 1, %(event_requisite)s::uuid, %(event_data)s::jsonb
-    FROM moved, unnest(%(event_ids)s::uuid[], %(event_types)s::text[]) AS t (id, type)
+         %(version)s + 1, t.place - 1, %(event_requisite)s::uuid, %(event_data)s::jsonb
+    FROM moved, unnest(%(event_ids)s::uuid[], %(event_types)s::text[]) WITH ORDINALITY AS t (id, type, place)
 )
 SELECT CASE WHEN %(entry_kind)s::text IS NOT NULL THEN {POST_SQL} END AS entry_id
   FROM moved LEFT JOIN limits ON true
