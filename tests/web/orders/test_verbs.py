@@ -158,6 +158,13 @@ def test_a_second_click_does_nothing_twice(world: Desk, sue: Browser) -> None:
     assert world.ledger_sum(order) == {"USDT": 0}
 
 
+@pytest.mark.proves("tried C6")
+def test_giving_an_order_to_another_trader_is_written_down_with_its_reason(world: Desk, sue: Browser) -> None:
+    order = world.payin(1500_00)
+    assert send(sue, path_of(order, "reassignment", "support")).status_code == 303
+    assert audited(order) == [("order.declined", "The bank says so")]
+
+
 @pytest.mark.proves("ASVS 3")
 def test_a_form_about_an_order_that_has_changed_meanwhile_does_nothing(world: Desk, sue: Browser) -> None:
     order = world.payin(1500_00)
