@@ -1,7 +1,9 @@
 """The WSGI entry point."""
 
 from portal import create_app
+from portal.core.heartbeat import keep_beating
 from portal.settings import exit_if_malformed
 
 exit_if_malformed()
 app = create_app()
+keep_beating(app)

@@ -36,7 +36,8 @@ from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
 from portal.orders.proof import prove_ledger_when_due
 from portal.orders.service import act_on_due_orders, match_waiting_orders
-from portal.orders.service.deadlines import beat, free_limits
+from portal.orders.service.deadlines import free_limits
+from portal.orders.service.silences import beat
 from portal.queues.service import after_clock_set_back as queues_after_set_back
 from portal.queues.service import finish_draining
 from portal.reference import configuration as config

@@ -23,7 +23,7 @@ from portal.orders.record import OrderRecord
 from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
 from portal.orders.service.confirm import TooLate
-from portal.orders.service.deadlines import beat
+from portal.orders.service.silences import beat
 from tests.scene import USDT, Scene, as_trader, counters
 
 DEPOSIT = 10_000 * USDT
@@ -317,6 +317,9 @@ def test_a_payin_that_does_not_cover_its_fee_is_refused(scene: Scene) -> None:
 def test_an_outage_moves_deadlines_by_its_length(scene: Scene) -> None:
     scene.requisite(scene.trader())
     order = scene.payin()
+    hot("SET LOCAL session_replication_role = replica")
+    hot("UPDATE order_event SET at = at - interval '1 hour' WHERE order_id = %(id)s", {"id": order.id})
+    hot("SET LOCAL session_replication_role = origin")
     assert beat(60) is None
     hot("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
     outage = beat(60)

@@ -19,7 +19,7 @@ from portal.orders.service import (
     match_waiting_orders,
 )
 from portal.orders.service import confirm as confirming
-from portal.orders.service.deadlines import beat
+from portal.orders.service.silences import beat
 from tests.scene import Scene, as_trader
 
 pytestmark = pytest.mark.proves("tried N5")

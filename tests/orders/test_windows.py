@@ -21,7 +21,8 @@ from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payin, confirm_payin_at_once, decline_payin
 from portal.orders.service import confirm as confirming
-from portal.orders.service.deadlines import act_on_deadline, beat, free_limits
+from portal.orders.service.deadlines import act_on_deadline, free_limits
+from portal.orders.service.silences import beat
 from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.models import Requisite, Trader
 from portal.traders.requisites import Terms, change_requisite

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from portal.core.db import db, hot, transaction
 from portal.events import readiness
-from portal.orders.service.deadlines import beat
+from portal.orders.service.silences import beat
 from tests.scene import build_scene
 
 

@@ -100,6 +100,12 @@ def overdue(world: World) -> None:
 
 def silence(world: World) -> None:
     unpaid_order(world)
+    with transaction():
+        hot("SET LOCAL session_replication_role = replica")
+        hot(
+            "UPDATE order_event SET at = at - interval '1 hour' WHERE order_id = %(id)s",
+            {"id": world.kept["order"]},
+        )
     sql("INSERT INTO heartbeat (role, beat_at) VALUES ('clock', now() - interval '10 min')"
         " ON CONFLICT (role) DO UPDATE SET beat_at = excluded.beat_at")  # fmt: skip
     world.kept["due_at"] = one("SELECT due_at FROM orders WHERE id = %(id)s", id=world.kept["order"])

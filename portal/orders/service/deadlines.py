@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import copy
-from datetime import timedelta
 
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
+from portal.core.heartbeat import DOORS_CLOSED_S
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
@@ -21,8 +21,15 @@ from portal.orders.transitions import Step, find_transition
 log = logging.getLogger(__name__)
 stuck = Stuck()
 
+# A deadline is over when a web process has been there since, so that nobody is late for a door that was closed (without
+# any web process, and long after the last one, when the time is there); never while a silence waits to be judged.
+_OVER_BY = f"""
+(SELECT CASE WHEN coalesce(max(beat_at), '-infinity') < clock_timestamp() - interval '{DOORS_CLOSED_S} s' THEN clock_timestamp()
+             WHEN bool_or(silent_from IS NOT NULL) THEN '-infinity' ELSE least(max(beat_at), clock_timestamp()) END
+   FROM heartbeat WHERE role = 'web')
+"""  # noqa: S608 - a constant of this house
 _DUE = f"""
-SELECT {COLUMNS} FROM orders o WHERE o.due_at <= now() AND o.id <> ALL(%(stuck)s::uuid[])
+SELECT {COLUMNS} FROM orders o WHERE o.due_at <= {_OVER_BY} AND o.id <> ALL(%(stuck)s::uuid[])
  ORDER BY o.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608
 
@@ -125,66 +132,3 @@ def free_limits(day_timezone: str, limit: int = 500) -> int:
     with transaction():
         freed += len(hot(_NEW_DAY, {"day_timezone": day_timezone, "limit": limit}))
     return freed
-
-
-_EXTEND = """
-WITH moved AS (
-  UPDATE orders SET due_at = due_at + %(gap)s, version = version + 1, updated_at = now(),
-         match_by = CASE WHEN match_by = due_at THEN match_by + %(gap)s ELSE match_by END,
-         pay_by = CASE WHEN pay_by = due_at THEN pay_by + %(gap)s ELSE pay_by END,
-         confirm_by = CASE WHEN confirm_by = due_at THEN confirm_by + %(gap)s ELSE confirm_by END
-   WHERE due_at > %(last_beat)s
-     AND status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')
-  RETURNING id, status
-)
-INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
-SELECT id, 'deadline_extended', status, status, 'system', 'outage' FROM moved
-"""
-_SET_BACK = """
-WITH moved AS (
-  UPDATE orders SET due_at = due_at - %(by)s, version = version + 1, updated_at = now(),
-         match_by = CASE WHEN match_by = due_at THEN match_by - %(by)s ELSE match_by END,
-         pay_by = CASE WHEN pay_by = due_at THEN pay_by - %(by)s ELSE pay_by END,
-         confirm_by = CASE WHEN confirm_by = due_at THEN confirm_by - %(by)s ELSE confirm_by END
-   WHERE due_at IS NOT NULL AND updated_at > now()
-  RETURNING id, status
-)
-INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
-SELECT id, 'deadline_corrected', status, status, 'system', 'clock_set_back' FROM moved
-"""
-_WINDOWS_BACK = """
-UPDATE orders SET window_leaves_at = window_leaves_at - %(by)s, version = version + 1
- WHERE window_leaves_at > now() AND updated_at > now()
-"""
-_RETRIES_NOW = "UPDATE orders SET retry_at = now() WHERE retry_at > now()"
-_BEAT = """
-INSERT INTO heartbeat (role) VALUES ('clock')
-ON CONFLICT (role) DO UPDATE SET beat_at = clock_timestamp()
-"""
-_LAST = """
-SELECT beat_at, clock_timestamp() - beat_at AS gap FROM heartbeat WHERE role = 'clock' FOR NO KEY UPDATE
-"""
-
-
-def beat(threshold_s: int) -> timedelta | None:
-    """Say that the clock runs, and put deadlines right when it was silent, or set back, for longer than `threshold_s`.
-
-    After a silence (and a jump ahead looks like one) every deadline that was open then moves by its length: nobody is
-    penalised for our outage. When the database's clock was set back, deadlines that were set by the former time move
-    back with it: nobody waits twice, and nobody has less time than was promised. Returns by how much deadlines moved,
-    negative for back, None when all was well. Opens its own transaction.
-    """
-    with transaction():
-        rows = hot(_LAST)
-        gap: timedelta | None = rows[0]["gap"] if rows else None
-        if gap is None or abs(gap.total_seconds()) <= threshold_s:
-            gap = None
-        elif gap > timedelta():
-            hot(_EXTEND, {"gap": gap, "last_beat": rows[0]["beat_at"]})
-        else:
-            # Only what was written at a time that is yet to come is known to be older than the change.
-            hot(_WINDOWS_BACK, {"by": -gap})
-            hot(_RETRIES_NOW)
-            hot(_SET_BACK, {"by": -gap})
-        hot(_BEAT)
-    return gap

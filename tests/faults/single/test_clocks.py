@@ -22,7 +22,8 @@ from portal.orders.day_figures import read_day
 from portal.orders.models import Status
 from portal.orders.order_list import Whose
 from portal.orders.record import OrderRecord
-from portal.orders.service.deadlines import act_on_due_orders, beat, free_limits
+from portal.orders.service.deadlines import act_on_due_orders, free_limits
+from portal.orders.service.silences import beat
 from portal.reference import configuration as config
 from portal.webhooks.attempt import sign_now
 from portal.webhooks.delivery import claim_deliveries

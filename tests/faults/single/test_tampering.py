@@ -27,7 +27,8 @@ from portal.orders.models import Status
 from portal.orders.proof import prove_ledger_when_due, verify_everything
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
-from portal.orders.service.deadlines import act_on_due_orders, beat
+from portal.orders.service.deadlines import act_on_due_orders
+from portal.orders.service.silences import beat
 from portal.settings import get_settings
 from portal.webhooks.body import event_body
 from portal.webhooks.fanout import create_deliveries
@@ -215,6 +216,7 @@ def _ten_minutes_ago(url: str) -> None:
     with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:
         connection.execute("SET LOCAL session_replication_role = replica")
         connection.execute("UPDATE heartbeat SET beat_at = beat_at - interval '10 minutes'")
+        connection.execute("UPDATE order_event SET at = at - interval '10 minutes'")
         connection.execute(
             "UPDATE orders SET due_at = due_at - interval '10 minutes', confirm_by = confirm_by - interval '10 minutes'"
             " WHERE due_at IS NOT NULL"
