@@ -127,7 +127,7 @@ def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scen
     scene.requisite(trader)
     order = scene.payin()
     with pytest.raises(InsufficientFunds), transaction():
-        confirm_payin(locked(order), 1515_00, actor=as_trader(trader))
+        confirm_payin(locked(order), 1501_00, actor=as_trader(trader))
     assert get_order(order.id).status == "awaiting_payment"
     assert scene.trader_balance(trader, AccountKind.HELD) == A
     assert scene.store_balance() == 0

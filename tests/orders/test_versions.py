@@ -47,9 +47,11 @@ def value_for(column: str) -> str:
         "SELECT data_type AS kind FROM information_schema.columns WHERE table_name = 'orders' AND column_name = %(name)s",
         {"name": column},
     )[0]["kind"]
-    return {"bytea": "'other'::bytea", "timestamp with time zone": "now() - interval '7 days'"}.get(
-        kind, "'other'"
-    )
+    return {
+        "bigint": "7",
+        "bytea": "'other'::bytea",
+        "timestamp with time zone": "now() - interval '7 days'",
+    }.get(kind, "'other'")
 
 
 @pytest.mark.parametrize("column", [name for name in SEEN if name not in FROZEN])
