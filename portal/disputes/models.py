@@ -22,6 +22,8 @@ class DisputeReason(StrEnum):
     NOT_RECEIVED = "not_received"
     WRONG_REQUISITE = "wrong_requisite"
     FAKE_RECEIPT = "fake_receipt"
+    PAYOUT_NOT_RECEIVED = "payout_not_received"
+    DUPLICATE = "duplicate"
     OTHER = "other"
 
 

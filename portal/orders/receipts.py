@@ -15,6 +15,7 @@ from portal.core.files import get_files
 from portal.core.ids import new_id
 from portal.core.live import nudge
 from portal.core.receipt_check import CleanFile
+from portal.orders.evidence import refuse_poor_proof
 from portal.orders.models import Direction, ReceiptKind, Status
 from portal.orders.record import OrderRecord
 from portal.reference import configuration as config
@@ -105,7 +106,7 @@ def add_receipt(order: OrderRecord, upload: CleanFile, kind: ReceiptKind, *, act
     """Keep a checked file with a locked order; it changes no balance and no status.
 
     The same file again gives the receipt that is there. Raises ReceiptNotExpected before there is anything to
-    prove and after the end, TooManyReceipts, StorageFull. The order's version grows, in `order` as well.
+    prove and after the end, TooManyReceipts, StorageFull, ValidationFailed for a payout's proof that shows nothing. The order's version grows, in `order` as well.
     """
     direction, statuses = _OPEN_FOR[kind]
     if order.direction != direction or order.status not in statuses:
@@ -114,6 +115,8 @@ def add_receipt(order: OrderRecord, upload: CleanFile, kind: ReceiptKind, *, act
     for receipt in present:
         if receipt.sha256 == upload.sha256:
             return receipt
+    if kind is ReceiptKind.PAYOUT_PROOF:
+        refuse_poor_proof(upload)
     if len(present) >= config.get(config.RECEIPTS_MAX_PER_ORDER):
         raise TooManyReceipts(f"This order has {len(present)} receipts already.")
     key = get_files().put(upload.content)

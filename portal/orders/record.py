@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from portal.orders.models import FINAL, Direction
+from portal.orders.models import FINAL, Direction, Status
 
 
 @dataclass(slots=True)
@@ -82,6 +82,11 @@ class OrderRecord:
     @property
     def is_payin(self) -> bool:
         return self.direction == Direction.PAYIN
+
+    @property
+    def is_reopened(self) -> bool:
+        """In dispute after its time was up: it takes no slot and no limits of its requisite meanwhile."""
+        return self.status == Status.DISPUTED and self.status_before_dispute == Status.EXPIRED
 
     @property
     def actual_minor(self) -> int:

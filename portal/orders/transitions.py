@@ -100,7 +100,7 @@ PAYIN = (
     _row(Step.AMOUNT_AGREED, {_S.AWAITING_CONFIRMATION},                  _S.COMPLETED,             {_A.CUSTOMER},                                                  Money.SETTLE,          Limits.CLOSE,     "order.completed"),
     _row(Step.CONFIRMED_LATE, {_S.EXPIRED},                               _S.COMPLETED,             {_A.TRADER, *_STAFF},                                           Money.HOLD_AND_SETTLE, Limits.COUNT,     "order.completed"),
     _row(Step.DISPUTED,     {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,           {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},      Money.NOTHING,         Limits.KEEP,      "order.disputed"),
-    _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *_STAFF},                 Money.NOTHING,         Limits.TAKE,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *_STAFF},                 Money.NOTHING,         Limits.KEEP,      "order.disputed"),
     _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "order.completed"),
     _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
 )
@@ -115,7 +115,8 @@ PAYOUT = (
     _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.SYSTEM},                                                    Money.NOTHING,         Limits.GIVE_BACK),
     _row(Step.CLAIMED,      {_S.AWAITING_PAYOUT},                         _S.AWAITING_CONFIRMATION, {_A.TRADER, _A.SYSTEM},                                         Money.NOTHING,         Limits.KEEP,      "order.claimed"),
     _row(Step.CONFIRMED,    {_S.AWAITING_CONFIRMATION},                   _S.COMPLETED,             {_A.MERCHANT, _A.SYSTEM, *_STAFF},                              Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
-    _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,            {_A.MERCHANT, _A.TRADER, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT},                         _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_CONFIRMATION},                   _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
     _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
     _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "payout.cancelled"),
 )

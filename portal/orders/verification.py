@@ -57,7 +57,8 @@ SELECT format('order %s holds %s, its postings %s', o.id, o.hold_minor, coalesce
  WHERE o.hold_minor <> coalesce(s.held, 0)
 """
 
-# An order counts for its requisite while it is open, and after it was completed.
+# An order counts for its requisite while it is open (unless it is in dispute after its time was up), and after it was
+# completed.
 _COUNTERS = f"""
 WITH told AS (
   SELECT r.id, count(*) FILTER (WHERE o.status IN {_OPEN}) AS open,
@@ -67,6 +68,7 @@ WITH told AS (
          coalesce(sum(o.amount_minor), 0) AS total
     FROM requisite r
     LEFT JOIN orders o ON o.requisite_id = r.id AND (o.status IN {_OPEN} OR o.status = 'completed')
+     AND NOT (o.status = 'disputed' AND o.status_before_dispute = 'expired')
    GROUP BY r.id
 )
 SELECT format('requisite %s: open %s/%s, day %s x%s/%s x%s, window %s/%s, total %s/%s (kept/orders)', r.id,

@@ -96,12 +96,40 @@ PAYOUT_QUIET_PERIOD_S = _setting(
     0,
     7 * _DAY,
 )
+PAYOUT_SILENCE_LIMIT_MINOR = _setting(
+    "payout_silence_limit_minor",
+    200_000_000,
+    "Payouts worth up to this (minor units of settlement currency) are completed when nobody objects in time.",
+    0,
+    10**15,
+)
+PAYOUT_PROOF_MIN_PIXELS = _setting(
+    "payout_proof_min_pixels",
+    200,
+    "Width and height that a picture must have to count as the proof of a payout.",
+    1,
+    4000,
+)
 LATE_COMPLETION_WINDOW_S = _setting(
     "late_completion_window_s",
     _DAY,
     "Seconds after expiry in which a late payment can be confirmed.",
     0,
     30 * _DAY,
+)
+REOPENING_WINDOW_S = _setting(
+    "reopening_window_s",
+    7 * _DAY,
+    "Seconds after expiry in which the customer, the shop or the trader can open a dispute over the order.",
+    0,
+    60 * _DAY,
+)
+REOPENING_BY_STAFF_WINDOW_S = _setting(
+    "reopening_by_staff_window_s",
+    90 * _DAY,
+    "Seconds after expiry in which staff can open a dispute over the order, or complete it.",
+    0,
+    365 * _DAY,
 )
 OUTAGE_THRESHOLD_S = _setting(
     "outage_threshold_s",

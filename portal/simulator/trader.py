@@ -110,5 +110,5 @@ def picture(number: int) -> bytes:
     image = Image.new("RGB", (8, 8))
     image.putdata(colours)
     file = io.BytesIO()
-    image.resize((160, 240), Image.Resampling.NEAREST).save(file, "PNG")
+    image.resize((320, 480), Image.Resampling.NEAREST).save(file, "PNG")
     return file.getvalue()

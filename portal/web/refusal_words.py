@@ -64,6 +64,11 @@ WORDS = {
     "proof_attached": _l(
         "There is a proof that this payout was paid, so nobody else is to pay it. Open a dispute instead."
     ),
+    "proof_blank": _l(
+        "There is nothing to be seen on this file. Attach a picture or PDF that shows the payment."
+    ),
+    "proof_too_small": _l("This picture is too small to be read. Attach the whole screenshot or a PDF."),
+    "dispute_open": _l("There is an open dispute over this order already."),
     "proof_missing": _l("Attach the proof of payment first."),
     "rate_deviates": _l("The rate is further from the last one than its pair allows."),
     "rate_unavailable": _l("There is no fresh rate at the moment. Try again in a while."),

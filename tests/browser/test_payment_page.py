@@ -160,7 +160,8 @@ def states(stand: Stand) -> dict[str, str]:
     undecided = stand.new_order(next(amounts), method=None, locale="en")
     customers = {
         "pay": pay, "checking": claimed, "expired": expired, "looking": looking, "failed": failed,
-        "done": made(confirm_payin, 1900_00, actor=SYSTEM), "choose": undecided,
+        "done": made(confirm_payin, None, actor=SYSTEM), "choose": undecided,
+        "agree": made(confirm_payin, 1000_00, actor=SYSTEM),
         "cancelled": made(cancel_order, None, actor=CUSTOMER),
         "disputed": made(open_dispute, DisputeReason.OTHER, None, None, actor=CUSTOMER),
     }  # fmt: skip

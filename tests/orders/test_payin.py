@@ -6,16 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.errors import Conflict, Forbidden, InvalidTransition, ValidationFailed
 from portal.core.modes import Mode
 from portal.disputes.models import DisputeOutcome, DisputeReason
-from portal.disputes.service import open_dispute, open_unconfirmed, resolve_dispute
+from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
-from portal.ledger.verification import run_checks
+from portal.ledger.verification import CHECKS, run_checks
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import save_fee_plan
 from portal.orders.queries import get_order, list_steps
@@ -24,6 +24,7 @@ from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
 from portal.orders.service.confirm import TooLate
 from portal.orders.service.silences import beat
+from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.scene import USDT, Scene, as_trader, counters
 
 DEPOSIT = 10_000 * USDT
@@ -123,6 +124,8 @@ def test_another_amount_is_priced_anew_at_the_orders_rate(scene: Scene, received
 
 @pytest.mark.proves("ASVS 5")
 def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scene) -> None:
+    with transaction():
+        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 0, 0, 0))
     trader = scene.trader(deposit_minor=A)
     scene.requisite(trader)
     order = scene.payin()
@@ -299,7 +302,7 @@ def test_a_dispute_over_an_expired_order_takes_the_hold_only_when_it_is_decided_
     with transaction():
         open_dispute(locked(order), DisputeReason.PAID_LATE, None, 1500_00, actor=CUSTOMER)
     assert scene.trader_balance(trader, AccountKind.HELD) == A
-    assert counters(requisite)["open_orders"] == 2
+    assert counters(requisite)["open_orders"] == 1
     with transaction():
         resolve_dispute(locked(order), DisputeOutcome.COMPLETED, 1400_00, "partly", actor=scene.support)
     assert scene.store_balance() > 0
@@ -342,3 +345,57 @@ def test_each_event_tells_when_the_order_changed_as_its_row_does(scene: Scene) -
         {"id": order.id},
     )
     assert told[0]["at"] == moment(get_order(order.id).updated_at)
+
+
+def expired(scene: Scene, days: float = 0, amount_minor: int = 1500_00) -> OrderRecord:
+    order = scene.payin(amount_minor)
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    sql = "UPDATE orders SET ended_at = ended_at - make_interval(secs => %(s)s) WHERE id = %(id)s"
+    with transaction():
+        hot(sql, {"id": order.id, "s": days * 86400})
+    return get_order(order.id)
+
+
+def reopen(order: OrderRecord, actor: Actor) -> OrderRecord:
+    with transaction():
+        return open_dispute(locked(order), DisputeReason.PAID_LATE, "I paid", None, actor=actor)
+
+
+@pytest.mark.proves("tried S9")
+@pytest.mark.parametrize("kind", [ActorKind.CUSTOMER, ActorKind.MERCHANT, ActorKind.TRADER])
+def test_an_expired_order_is_reopened_within_seven_days_only(scene: Scene, kind: ActorKind) -> None:
+    scene.requisite(scene.trader())
+    in_time, too_late = expired(scene, 6.9), expired(scene, 7.1)
+    assert reopen(in_time, Actor(kind)).status == "disputed"
+    with pytest.raises(TooLate):
+        reopen(too_late, Actor(kind))
+    assert (get_order(too_late.id).status, find_open_dispute(too_late.id)) == ("expired", None)
+
+
+@pytest.mark.proves("tried S9")
+def test_staff_reopen_and_complete_an_expired_order_within_ninety_days(scene: Scene) -> None:
+    scene.requisite(scene.trader())
+    in_time, too_late = expired(scene, 89), expired(scene, 91)
+    with pytest.raises(TooLate):
+        reopen(too_late, scene.support)
+    with pytest.raises(TooLate), transaction():
+        confirm_payin(locked(too_late), None, actor=scene.support)
+    assert reopen(in_time, scene.support).status == "disputed"
+
+
+@pytest.mark.proves("tried S9")
+def test_twenty_reopened_orders_take_no_slot_and_no_limits_of_their_requisite(scene: Scene) -> None:
+    requisite = scene.requisite(scene.trader(), max_open_orders=2, day_amount_limit=4000_00)
+    orders = [expired(scene, amount_minor=1500_00 + n) for n in range(20)]
+    for order in orders:
+        reopen(order, CUSTOMER)
+    assert set(counters(requisite).values()) == {0}
+    assert scene.payin(1400_00).status == "awaiting_payment"
+    for order, outcome in zip(orders, [DisputeOutcome.COMPLETED, DisputeOutcome.CANCELLED], strict=False):
+        with transaction():
+            resolve_dispute(locked(order), outcome, None, "the statement", actor=scene.support)
+    assert counters(requisite) == {
+        "open_orders": 1, "day_amount": 2900_00, "day_count": 2, "window_amount": 0, "total_amount": 2900_00,
+    }  # fmt: skip
+    assert run_checks((*CHECKS, *ORDER_CHECKS)) == []

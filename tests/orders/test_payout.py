@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from portal.core.db import db, hot, transaction
-from portal.core.errors import Conflict, InvalidTransition, NotFound
+from portal.core.errors import Conflict, InvalidTransition, NotFound, ValidationFailed
 from portal.core.modes import Mode
-from portal.disputes.service import open_unconfirmed
+from portal.core.receipt_check import check_receipt
+from portal.disputes.models import DisputeOutcome, DisputeReason
+from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
 from portal.ledger.models import AccountKind
-from portal.ledger.verification import run_checks
+from portal.ledger.verification import CHECKS, run_checks
 from portal.merchants.service import set_traffic_rule
-from portal.orders.models import Receipt
+from portal.orders.models import Receipt, ReceiptKind
 from portal.orders.queries import get_order, list_payout_offers, list_steps, recipient_number_of
+from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import (
     accept_payout,
@@ -27,6 +33,7 @@ from portal.orders.service.claim import ProofMissing
 from portal.orders.service.decline import ProofAttached
 from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.orders.test_payin import FEE, A, events, locked, make_due
+from tests.orders.test_receipts import screenshot
 from tests.scene import USDT, Scene, as_trader, counters
 
 FUNDS = 1000 * USDT
@@ -43,7 +50,7 @@ def attach_proof(order: OrderRecord) -> None:
     db.session.add(
         Receipt(
             order_id=order.id, kind="payout_proof", file_key=f"k{order.id}", content_type="image/png",
-            size_bytes=1, sha256=b"x" * 32, actor_kind="trader",
+            size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader", width=400, height=600, pages=1, is_blank=False,
         )
     )  # fmt: skip
     db.session.flush()
@@ -243,3 +250,111 @@ def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(funded:
         claim_payout(locked(order), actor=as_trader(second))
     with transaction():
         assert decline_payout(locked(order), "bank_problem", actor=as_trader(second)).status == "matching"
+
+
+def claimed(funded: Scene, amount_minor: int = 1500_00, **proof: object) -> OrderRecord:
+    """A payout that its trader says they have paid, with a proof that is (or is not) what a proof must be."""
+    trader = funded.trader()
+    funded.requisite(trader)
+    order = funded.payout(amount_minor)
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+        attach_proof(order)
+        for column, value in proof.items():
+            hot(f"UPDATE receipt SET {column} = %(v)s WHERE order_id = %(id)s", {"v": value, "id": order.id})
+        return claim_payout(locked(order), actor=as_trader(trader))
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize(
+    "proof",
+    [
+        {"is_blank": True}, {"width": 2, "height": 2}, {"height": 199}, {"is_blank": None}, {"width": None},
+        {"content_type": "application/pdf", "pages": None}, {"content_type": "application/pdf", "pages": 0},
+    ],
+)  # fmt: skip
+def test_silence_completes_nothing_on_the_strength_of_a_poor_proof(
+    funded: Scene, proof: dict[str, object]
+) -> None:
+    order = claimed(funded, **proof)
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    now = get_order(order.id)
+    case = find_open_dispute(order.id)
+    assert (now.status, now.hold_minor) == ("disputed", A + FEE)
+    assert case is not None
+    assert (case.reason, case.opened_by_kind) == ("not_confirmed", "system")
+    assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
+
+
+@pytest.mark.proves("tried S4")
+def test_silence_completes_nothing_above_the_limit(funded: Scene) -> None:
+    order = claimed(funded, 19_000_01)
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(order.id).status == "disputed"
+    with transaction():
+        done = resolve_dispute(locked(order), DisputeOutcome.COMPLETED, None, "it came", actor=funded.support)
+    assert done.status == "completed"
+
+
+@pytest.mark.proves("tried S4")
+def test_silence_completes_what_is_small_and_proven_by_a_pdf(funded: Scene) -> None:
+    order = claimed(funded, 19_000_00, content_type="application/pdf", pages=1, width=None, height=None)
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(order.id).status == "completed"
+
+
+@pytest.mark.proves("tried S4")
+def test_a_proof_that_stands_in_another_order_as_well_is_none(funded: Scene) -> None:
+    first = claimed(funded)
+    second = claimed(funded, sha256=first.id.bytes * 2)
+    for order in (first, second):
+        make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert [get_order(order.id).status for order in (first, second)] == ["disputed", "disputed"]
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize(
+    ("size", "colour", "code"),
+    [
+        ((2, 2), "white", "proof_blank"),
+        ((800, 800), "white", "proof_blank"),
+        ((120, 900), None, "proof_too_small"),
+    ],
+)
+def test_a_proof_that_shows_nothing_is_refused_at_once(
+    funded: Scene, size: tuple[int, int], colour: str | None, code: str
+) -> None:
+    trader = funded.trader()
+    funded.requisite(trader)
+    order = funded.payout()
+    with transaction():
+        accept_payout(trader.id, order.id, actor=as_trader(trader))
+    with Image.open(io.BytesIO(screenshot())) as drawn:
+        image = drawn.resize(size) if colour is None else Image.new("RGB", size, colour)
+    raw = io.BytesIO()
+    image.save(raw, "PNG")
+    upload = check_receipt(raw.getvalue())
+    with pytest.raises(ValidationFailed) as refused, transaction():
+        add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
+    assert refused.value.errors[0].code == code
+
+
+@pytest.mark.proves("tried S4")
+def test_the_merchant_objects_until_the_quiet_period_is_over(funded: Scene) -> None:
+    order, late = claimed(funded), claimed(funded, 1600_00)
+    with transaction():
+        disputed = open_dispute(
+            locked(order), DisputeReason.PAYOUT_NOT_RECEIVED, "nothing came", None, actor=funded.merchant
+        )
+    assert (disputed.status, disputed.due_at) == ("disputed", None)
+    make_due(late)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(late.id).status == "completed"
+    with pytest.raises(InvalidTransition), transaction():
+        open_dispute(
+            locked(late), DisputeReason.PAYOUT_NOT_RECEIVED, "nothing came", None, actor=funded.merchant
+        )

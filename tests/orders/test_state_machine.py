@@ -164,7 +164,8 @@ class Orders(RuleBasedStateMachine):
         db.session.add(
             Receipt(
                 order_id=order.id, kind="payout_proof", file_key=f"{order.id}-{order.version}", look=None,
-                content_type="image/png", size_bytes=1, sha256=b"x" * 32, actor_kind="trader",
+                content_type="image/png", size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader",
+                width=400, height=400, pages=1, is_blank=order.version % 2 == 0,
             )
         )  # fmt: skip
         db.session.flush()

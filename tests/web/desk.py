@@ -7,6 +7,7 @@ trader and numbers of its own, so that tests do not meet.
 from __future__ import annotations
 
 import io
+import random
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -48,10 +49,12 @@ def new_user(*roles: Role, email: str | None = None, **options: Any) -> User:
 
 
 def picture(seed: int = 0) -> bytes:
-    image = Image.new("RGB", (64, 64), (seed * 7 % 255, 90, 30))
-    image.putpixel((seed % 64, 5), (255, 255, 255))
+    """Unlike that of any other seed, with something to be seen on it, and large enough for a proof."""
+    drawn = random.Random(seed)
+    image = Image.new("RGB", (8, 8))
+    image.putdata([(drawn.randrange(256), drawn.randrange(256), drawn.randrange(256)) for _ in range(64)])
     stream = io.BytesIO()
-    image.save(stream, "PNG")
+    image.resize((256, 256), Image.Resampling.NEAREST).save(stream, "PNG")
     return stream.getvalue()
 
 

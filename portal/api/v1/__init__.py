@@ -53,6 +53,7 @@ def load_routes() -> None:
     for name in (
         "orders",
         "order_steps",
+        "order_disputes",
         "receipts",
         "availability",
         "balances",

@@ -44,7 +44,7 @@ def _accepted(order: OrderRecord) -> OrderRecord:
 
 
 def _proof(order: OrderRecord) -> CleanFile:
-    picture = Image.new("RGB", (480, 120), "white")
+    picture = Image.new("RGB", (480, 320), "white")
     ImageDraw.Draw(picture).text((16, 48), f"Test payout {order.id}", fill="black")
     drawn = io.BytesIO()
     picture.save(drawn, "PNG")

@@ -174,29 +174,34 @@ def _payin_postings(
     return []
 
 
+_OF_REOPENED = {Limits.CLOSE: Limits.COUNT, Limits.GIVE_BACK: Limits.KEEP}
+
+
 def _limits(order: OrderRecord, before: OrderRecord, row: Transition) -> dict[str, Any]:
     """Changes of the requisite's counters, in the currency's minor units; sets when `order` leaves the window.
 
-    TAKE of a match is done by the matcher's own statement; here it is a dispute over an expired order.
+    TAKE is done by the matcher's own statement. A dispute over an expired order took nothing of its requisite's
+    limits: decided, it counts as a late payment does, or not at all.
     """
     requisite = before.requisite_id
+    limits = _OF_REOPENED.get(row.limits, row.limits) if before.is_reopened else row.limits
     changes = {
         Limits.KEEP: (0, 0, 0),
-        Limits.TAKE: (1, 1, 1) if requisite else (0, 0, 0),
+        Limits.TAKE: (0, 0, 0),
         Limits.GIVE_BACK: (-1, -1, -1),
         Limits.CLOSE: (-1, 0, 0),
         Limits.COUNT: (0, 1, 1),
     }
-    d_open, sign, d_count = changes[row.limits]
-    if row.limits is Limits.GIVE_BACK:
+    d_open, sign, d_count = changes[limits]
+    if limits is Limits.GIVE_BACK:
         order.window_leaves_at = None
-    elif row.limits in {Limits.TAKE, Limits.COUNT} and requisite is not None:
+    elif limits is Limits.COUNT and requisite is not None:
         order.window_leaves_at = _back_in_window(before)
     d_window = 0
     if requisite is not None:
         d_window = (order.window_leaves_at is not None) - (before.window_leaves_at is not None)
     return {
-        "limits_requisite": requisite if row.limits is not Limits.KEEP else None,
+        "limits_requisite": requisite if limits is not Limits.KEEP else None,
         "limits_day": before.counted_day,
         "d_open": d_open,
         "d_amount": sign * before.amount_minor,

@@ -56,7 +56,7 @@ def confirm_payin(
     step = Step.CONFIRMED_LATE if order.status == Status.EXPIRED else Step.CONFIRMED
     row = find_transition(order.direction, order.status, step, actor)
     if step is Step.CONFIRMED_LATE:
-        _check_not_too_late(order, actor)
+        check_not_too_late(order, config.LATE_COMPLETION_WINDOW_S, actor)
     if actor.is_staff and actor.kind is not ActorKind.SYSTEM:
         refuse_above_tolerance(order, received)
     elif received is not None and not is_within_tolerance(order, received):
@@ -107,11 +107,13 @@ def _checked(received_minor: int | None) -> int | None:
     return received_minor
 
 
-def _check_not_too_late(order: OrderRecord, actor: Actor) -> None:
-    """A trader completes late ones themselves for a while; staff may always."""
-    limit = timedelta(seconds=config.get(config.LATE_COMPLETION_WINDOW_S))
-    if not actor.is_staff and order.ended_at is not None and order.read_at - order.ended_at > limit:
-        raise TooLate("This order expired too long ago. Support can still complete it.")
+def check_not_too_late(order: OrderRecord, window: config.Setting[int], actor: Actor) -> None:
+    """An expired order comes back to life for a while only: `window` seconds, for staff their own. Raises TooLate."""
+    allowed = config.REOPENING_BY_STAFF_WINDOW_S if actor.is_staff else window
+    limit = timedelta(seconds=config.get(allowed))
+    if order.ended_at is not None and order.read_at - order.ended_at > limit:
+        said = "" if actor.is_staff else " Support may still be able to help."
+        raise TooLate(f"This order expired too long ago.{said}")
 
 
 def settle(

@@ -9,6 +9,7 @@ from copy import copy
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.heartbeat import DOORS_CLOSED_S
+from portal.orders.evidence import has_good_proof
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
@@ -17,6 +18,7 @@ from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
 from portal.orders.service.stuck import Stuck
 from portal.orders.transitions import Step, find_transition
+from portal.reference import configuration as config
 
 log = logging.getLogger(__name__)
 stuck = Stuck()
@@ -40,7 +42,7 @@ def act_on_due_orders(
     """Act on orders whose deadline has passed, one transaction each; how many were acted on.
 
     Many may run: a row that another one works on is passed over, and a row that has moved on is not due.
-    `open_case` opens the dispute of a payin that nobody confirmed. An order that can't be acted on is logged
+    `open_case` opens the dispute of what nobody confirmed. An order that can't be acted on is logged
     and passed over, so that it does not keep the others from theirs; it is tried again later and later.
     """
     acted = 0
@@ -78,8 +80,17 @@ def act_on_deadline(
         case (Direction.PAYOUT, Status.AWAITING_PAYOUT):
             return _not_claimed_in_time(order)
         case (Direction.PAYOUT, Status.AWAITING_CONFIRMATION):
-            return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
+            if _may_silence_complete(order):
+                return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
+            assert open_case is not None
+            return open_case(order)
     raise AssertionError(f"{order.direction} {order.status} has no deadline")
+
+
+def _may_silence_complete(order: OrderRecord) -> bool:
+    """Only what is small and proven is paid because nobody objected; the rest is the desk's."""
+    limit = config.get(config.PAYOUT_SILENCE_LIMIT_MINOR)
+    return order.settlement_minor <= limit and has_good_proof(order)
 
 
 def _not_claimed_in_time(order: OrderRecord) -> OrderRecord:

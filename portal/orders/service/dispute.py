@@ -9,15 +9,22 @@ from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import refuse_above_tolerance
 from portal.orders.service.apply import apply
-from portal.orders.service.confirm import settle
+from portal.orders.service.confirm import check_not_too_late, settle
 from portal.orders.transitions import Step, find_transition
+from portal.reference import configuration as config
 
 
 def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRecord:
-    """Stop the clock of a locked order: only a decision moves it now. Money stays where it is."""
+    """Stop the clock of a locked order: only a decision moves it now. Money stays where it is.
+
+    After its time was up it can be reopened for a while, and takes no slot of its requisite. Raises
+    InvalidTransition, Forbidden, TooLate.
+    """
     if order.status == Status.DISPUTED:
         return order
     row = find_transition(order.direction, order.status, Step.DISPUTED, actor)
+    if order.status == Status.EXPIRED:
+        check_not_too_late(order, config.REOPENING_WINDOW_S, actor)
     before = copy(order)
     order.status_before_dispute = before.status
     order.due_at = order.retry_at = order.ended_at = None

@@ -10,6 +10,8 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor, ActorKind
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
+from portal.disputes.models import DisputeReason
+from portal.disputes.service import open_dispute
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payout
@@ -17,7 +19,7 @@ from portal.orders.transitions import Step
 from portal.web.acting import acting_person
 from portal.web.merchant.seat import current_seat
 from portal.web.orders.doing import Desk
-from portal.web.orders.forms import VerbForm
+from portal.web.orders.forms import DisputeForm, VerbForm
 from portal.web.orders.verbs import Verb
 
 _READERS = _l("Whoever works on this order can read it. Kept in the audit log as well.")
@@ -31,6 +33,13 @@ def _cancel(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
 def _confirm(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
     before = order.status
     _note(confirm_payout(order, actor=actor, reason=form.words), Step.CONFIRMED, before, form, actor)
+
+
+def _object(order: OrderRecord, form: DisputeForm, actor: Actor) -> None:
+    before = order.status
+    reason = DisputeReason(form.about.data)
+    disputed = open_dispute(order, reason, form.words, form.claimed_minor, actor=actor)
+    _note(disputed, Step.DISPUTED, before, form, actor)
 
 
 def _note(order: OrderRecord, step: Step, before: str, form: VerbForm, actor: Actor) -> None:
@@ -52,6 +61,15 @@ VERBS = (
         _l("Confirm it was received"),
         _l("The receiver has the money: the trader is paid from what the payout holds of your balance. It can't be undone."),
         _l("The payout is completed."),
+        readers=_READERS,
+    ),
+    Verb(
+        "dispute", "order_dispute", Permission.ORDER_CREATE, frozenset({Step.DISPUTED}), _object,
+        _l("Something is wrong: open a dispute"),
+        _l("The order's clock stops and money stays where it is until support decides. An objection to a payout is heard until it is completed."),
+        _l("The dispute is open."),
+        form=DisputeForm,
+        moves_money=False,
         readers=_READERS,
     ),
     Verb(

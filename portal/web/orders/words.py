@@ -69,6 +69,8 @@ def dispute_reason_choices() -> tuple[tuple[str, str], ...]:
         (DisputeReason.NOT_CONFIRMED.value, _("Not confirmed in time")),
         (DisputeReason.WRONG_REQUISITE.value, _("Paid to a wrong requisite")),
         (DisputeReason.FAKE_RECEIPT.value, _("The receipt is not genuine")),
+        (DisputeReason.PAYOUT_NOT_RECEIVED.value, _("The payout did not arrive")),
+        (DisputeReason.DUPLICATE.value, _("Paid twice")),
         (DisputeReason.OTHER.value, _("Something else")),
     )
 

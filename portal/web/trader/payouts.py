@@ -52,11 +52,11 @@ def attach_proof(order_id: uuid.UUID) -> ResponseReturnValue:
     payout_of_mine(order_id)
     try:
         upload = _checked_upload()
+        if upload is None:
+            return still_open(FormState(order_id, "proof", problem=_("Choose the file of the proof.")))
+        run_in_transaction(lambda: _attach(payout_of_mine(order_id, lock=True), upload))
     except (ValidationFailed, UnsupportedMedia, PayloadTooLarge) as error:
         return still_open(FormState(order_id, "proof", problem=words_of_error(error)))
-    if upload is None:
-        return still_open(FormState(order_id, "proof", problem=_("Choose the file of the proof.")))
-    run_in_transaction(lambda: _attach(payout_of_mine(order_id, lock=True), upload))
     return done(_("The proof is attached."))
 
 
@@ -72,7 +72,11 @@ def claim(order_id: uuid.UUID) -> ResponseReturnValue:
         return still_open(FormState(order_id, "proof", problem=words_of_error(error)))
     except ProofMissing:
         return still_open(FormState(order_id, "proof", problem=_("Attach the proof of payment first.")))
-    return done(_("Noted. It counts as confirmed when the shop confirms or nobody objects in time."))
+    return done(
+        _(
+            "Noted. It counts as confirmed when the shop confirms, or a small one when nobody objects in time; support looks at the others."
+        )
+    )
 
 
 @blueprint.post("/payouts/<order_id:order_id>/decline")

@@ -123,3 +123,15 @@ def test_it_takes_a_reason_and_a_fresh_proof(world: Desk) -> None:
     assert mia.get(path_of(order, "cancellation")).location.startswith("/sudo")
     assert mia.post(path_of(order, "cancellation"), {"reason": SAID}, htmx=False).location.startswith("/sudo")
     assert world.now(order).status == Status.AWAITING_PAYMENT
+
+
+@pytest.mark.proves("tried S4")
+def test_a_merchant_objects_to_a_payout_that_did_not_arrive_once(world: Desk) -> None:
+    mia, order = member_of(world), paid_payout(world)
+    assert "open a dispute" in mia.get(path_of(order)).text
+    form = seen(mia.get(path_of(order, "dispute")).text) | {"reason": SAID, "about": "payout_not_received"}
+    for _ in range(2):
+        assert mia.post(path_of(order, "dispute"), form, htmx=False).status_code == 303
+    assert world.now(order).status == Status.DISPUTED
+    assert audited(order) == [("order.disputed", SAID)]
+    assert mia.post(path_of(order, "dispute"), form | {"about": "nonsense"}, htmx=False).status_code == 422

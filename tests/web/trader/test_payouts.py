@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from PIL import Image
 
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
@@ -78,6 +79,19 @@ def test_proof_can_be_attached_before_and_counts_once(desk: Desk) -> None:
     assert count_proofs(desk, order.id) == 1
     assert desk.browser.post(path_of(order, "claim"), htmx=False).status_code == 303
     assert desk.now(order).status == Status.AWAITING_CONFIRMATION
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize("action", ["proof", "claim"])
+def test_a_white_picture_is_refused_beside_the_field(desk: Desk, action: str) -> None:
+    order = desk.payout(accepted=True)
+    white = io.BytesIO()
+    Image.new("RGB", (2, 2), "white").save(white, "PNG")
+    white.seek(0)
+    answer = desk.browser.post(path_of(order, action), {"proof": (white, "proof.png")})
+    assert answer.status_code == 422
+    assert "There is nothing to be seen on this file" in answer.text
+    assert (desk.now(order).status, count_proofs(desk, order.id)) == (Status.AWAITING_PAYOUT, 0)
 
 
 @pytest.mark.parametrize("action", ["proof", "claim"])

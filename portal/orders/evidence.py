@@ -1,0 +1,40 @@
+"""What a payout's proof must show before it counts, and before silence may complete anything on its strength."""
+
+from __future__ import annotations
+
+from portal.core.db import hot
+from portal.core.errors import ValidationFailed
+from portal.core.receipt_check import CleanFile
+from portal.orders.record import OrderRecord
+from portal.reference import configuration as config
+
+_GOOD = """
+SELECT EXISTS (
+  SELECT 1 FROM receipt c
+   WHERE c.order_id = %(id)s AND c.kind = 'payout_proof' AND c.is_blank IS FALSE
+     AND CASE WHEN c.content_type = 'application/pdf' THEN c.pages >= 1
+              ELSE c.width >= %(pixels)s AND c.height >= %(pixels)s END
+     AND (c.created_at >= %(assigned_at)s OR NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = c.order_id))
+     AND NOT EXISTS (SELECT 1 FROM receipt d WHERE d.sha256 = c.sha256 AND d.order_id <> c.order_id)) AS found
+"""
+
+
+def refuse_poor_proof(upload: CleanFile) -> None:
+    """A picture with nothing on it, or too small to read, proves nothing. Raises ValidationFailed."""
+    if upload.is_blank:
+        raise ValidationFailed.of("proof", "proof_blank", "There is nothing to be seen on this file.")
+    pixels = config.get(config.PAYOUT_PROOF_MIN_PIXELS)
+    is_picture = upload.content_type.startswith("image/")
+    if is_picture and min(upload.width or pixels, upload.height or pixels) < pixels:
+        message = f"This picture is too small to be read: {pixels} pixels each way at least."
+        raise ValidationFailed.of("proof", "proof_too_small", message)
+
+
+def has_good_proof(order: OrderRecord) -> bool:
+    """Whether a proof of the present trader shows something, is large enough, and is not another order's file.
+
+    What was never measured does not count.
+    """
+    pixels = config.get(config.PAYOUT_PROOF_MIN_PIXELS)
+    params = {"id": order.id, "assigned_at": order.assigned_at, "pixels": pixels}
+    return bool(hot(_GOOD, params)[0]["found"])
