@@ -1,8 +1,8 @@
-// The live queue: cards are exchanged one by one, so that a focus or a half-typed form is never lost.
+// The live queue: countdowns, sound, keys, and the board as the server answers it (cards.js exchanges the cards).
 "use strict";
 (() => {
   const board = () => document.getElementById("board");
-  const cardOf = (element) => element && element.closest && element.closest(".order");
+  const { cardOf, isBusy } = window.nostro.cards;
   const stored = (name, fallback) => {
     try { return localStorage.getItem(name) || fallback; } catch { return fallback; }
   };
@@ -52,126 +52,32 @@
   let known = new Set();
   const announce = () => {
     const present = calls();
-    if (present.some((call) => !known.has(call))) ring();
+    const news = present.filter((call) => !known.has(call)).map((call) => document.getElementById(call.split(" ")[0]));
+    if (news.length) {
+      ring();
+      // The amount and the state, for who does not see the card come.
+      document.getElementById("news").textContent = news.map((card) => card.querySelector(".order-head").innerText).join("; ");
+    }
     known = new Set(present);
     document.title = present.length ? `(${present.length}) ${plainTitle}` : plainTitle;
   };
 
-  // --- exchanging what changed
-  const isDirty = (field) => field.type === "file" ? field.files.length > 0
-    : field.type !== "hidden" && (field.tagName === "SELECT" ? field.selectedIndex > 0 : field.value !== field.defaultValue);
-  const isBusy = (card) => {
-    const active = document.activeElement;
-    return Boolean(card.querySelector("dialog[open]"))
-      || (card.contains(active) && active.matches("input, select, textarea"))
-      || [...card.querySelectorAll("input, select, textarea")].some(isDirty);
-  };
-  const putOff = (card) => {
-    const words = card.querySelector(".stale");
-    if (words) words.hidden = false;
-  };
-  const exchange = (old, fresh) => {
-    old.replaceWith(fresh);
-    window.nostro.reveal(fresh);
-    window.htmx.process(fresh);
-  };
-  const replace = (old, fresh) => {
-    const opened = [...old.querySelectorAll("details")].map((element) => element.open);
-    exchange(old, fresh);
-    [...fresh.querySelectorAll("details")].forEach((element, index) => { element.open = element.open || Boolean(opened[index]); });
-  };
-
-  let firstChangedAt = 0;
-  const mergeCards = (oldList, newList, submitted) => {
-    const wanted = [...newList.children];
-    const ids = new Set(wanted.map((card) => card.id));
-    const first = oldList.firstElementChild && oldList.firstElementChild.id;
-    for (const card of [...oldList.children]) {
-      if (ids.has(card.id)) continue;
-      if (card !== submitted && isBusy(card)) putOff(card); else card.remove();
-    }
-    wanted.forEach((fresh, index) => {
-      let present = document.getElementById(fresh.id);
-      if (present && present.dataset.version !== fresh.dataset.version) {
-        if (present !== submitted && isBusy(present)) putOff(present);
-        else { replace(present, fresh); present = fresh; }
-      } else if (!present) {
-        present = fresh;
-        window.nostro.reveal(fresh);
-      }
-      if (oldList.children[index] !== present) {
-        const isNew = !present.isConnected || !oldList.contains(present);
-        oldList.insertBefore(present, oldList.children[index] || null);
-        if (isNew) window.htmx.process(present);
-      }
-    });
-    if (oldList.firstElementChild && oldList.firstElementChild.id !== first) firstChangedAt = Date.now();
-  };
-
-  const mergeSection = (fresh, previous, submitted) => {
-    const old = document.getElementById(fresh.id);
-    if (!old) {
-      if (previous) previous.after(fresh); else board().prepend(fresh);
-      window.nostro.reveal(fresh);
-      window.htmx.process(fresh);
-      return fresh;
-    }
-    const cards = old.querySelector("[data-cards]");
-    if (cards) {
-      old.querySelector(".count").textContent = fresh.querySelector(".count").textContent;
-      mergeCards(cards, fresh.querySelector("[data-cards]"), submitted);
-      return old;
-    }
-    if (old.dataset.version === fresh.dataset.version) return old;
-    exchange(old, fresh);
-    return fresh;
-  };
-
-  const merge = (html, submitter) => {
-    const doc = new DOMParser().parseFromString(html, "text/html");
-    const fresh = doc.getElementById("board");
-    if (!fresh) return false;
-    const active = document.activeElement;
-    const focusId = active && active.id;
-    const home = cardOf(active);
-    const order = [...document.querySelectorAll(".order")].map((card) => card.id);
-    const submitted = submitter ? cardOf(submitter) : null;
-    let previous = null;
-    const ids = new Set([...fresh.children].map((section) => section.id));
-    for (const section of [...board().children]) {
-      if (!ids.has(section.id) && !(section.contains(document.activeElement) && section.querySelector("[data-cards]") && isBusy(section))) section.remove();
-    }
-    for (const section of [...fresh.children]) previous = mergeSection(document.adoptNode(section), previous, submitted);
-    board().dataset.version = fresh.dataset.version;
-    board().dataset.now = fresh.dataset.now;
-    const notice = doc.getElementById("notice");
-    if (notice) document.getElementById("notice").replaceChildren(...[...notice.childNodes].map((node) => document.adoptNode(node)));
-    readClock(board());
-    tick();
-    announce();
-    refocus(active, focusId, home, order, Boolean(submitted));
-    return true;
-  };
-
-  // Where the eyes and the next key press are: the same element, its card, or the card after it.
-  const refocus = (active, focusId, home, order, wasSubmitted) => {
-    if (wasSubmitted && home) {
-      const open = document.getElementById(home.id);
-      const field = open && open.querySelector("[autofocus]:not(dialog *)");
-      if (field) { field.focus(); return; }
-    }
-    if (active && active !== document.body && active.isConnected) {
-      if (document.activeElement !== active) active.focus({ preventScroll: true });
-      return;
-    }
-    const same = focusId && document.getElementById(focusId);
-    if (same) { same.focus({ preventScroll: true }); return; }
-    if (!home) return;
-    const after = order.slice(order.indexOf(home.id)).concat(order.slice(0, order.indexOf(home.id)).reverse());
-    const next = after.map((id) => document.getElementById(id)).find(Boolean);
-    if (next) next.focus(); else document.getElementById("content").focus();
-  };
-
+  // --- what the server answers
+  let inFlight = 0;
+  let answeredAt = 0;
+  const isOfACard = (event) => event.detail.requestConfig.verb === "post" && cardOf(event.detail.elt);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const card = isOfACard(event);
+    if (!card) return;
+    inFlight += 1;
+    // The button is disabled meanwhile, and what is disabled has no focus.
+    if (card.contains(document.activeElement)) card.focus({ preventScroll: true });
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!isOfACard(event)) return;
+    inFlight = Math.max(0, inFlight - 1);
+    answeredAt = Date.now();
+  });
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id === "refresher") event.detail.headers["If-None-Match"] = `W/"${board().dataset.version}"`;
   });
@@ -179,8 +85,20 @@
     const { xhr, requestConfig, target } = event.detail;
     if (!event.detail.shouldSwap || !target || target.id !== "board") return;
     const submitter = requestConfig.verb === "post" ? requestConfig.elt : null;
-    if (merge(xhr.responseText, submitter)) event.detail.shouldSwap = false;
+    if (!window.nostro.cards.merge(xhr.responseText, submitter)) return;
+    event.detail.shouldSwap = false;
+    readClock(board());
+    tick();
+    announce();
+    sweep();
   });
+  // What went well is read soon, and lies over the page; what did not stays until it is closed.
+  let sweeping = 0;
+  const sweep = () => {
+    clearTimeout(sweeping);
+    const said = document.getElementById("notice");
+    if (!said.querySelector(".toast-problem")) sweeping = setTimeout(() => said.replaceChildren(), 10000);
+  };
 
   // A form that is closed lets the news in.
   const refresh = () => {
@@ -203,24 +121,29 @@
   });
 
   // --- keys: C confirms, J and K choose. They can be switched off (WCAG 2.1.4).
+  const show = (card) => {
+    card.focus({ preventScroll: true });
+    card.scrollIntoView({ block: "nearest" });
+  };
+  const isThere = (card) => !card.hasAttribute("data-gone");
   const choose = (step) => {
     const cards = [...document.querySelectorAll(".order")];
-    if (!cards.length) return;
     const at = cards.indexOf(cardOf(document.activeElement));
-    const next = cards[Math.min(Math.max(at + step, 0), cards.length - 1)];
-    next.focus();
-    next.scrollIntoView({ block: "nearest" });
+    const onward = step > 0 ? cards.slice(at + 1) : cards.slice(0, Math.max(at, 0)).reverse();
+    const next = onward.find(isThere) || cards.filter(isThere)[0];
+    if (next && (at < 0 || onward.includes(next))) show(next);
   };
+  // Unasked, only a payin whose customer says that they paid; any other has to be chosen first. Who presses twice
+  // confirms once: after a confirmation the key rests, and then leads to the next such card without confirming it.
   const confirm = () => {
-    // Unasked, only a payin whose customer says that they paid; any other has to be chosen first.
+    if (inFlight || Date.now() - answeredAt < 1500) return;
     const chosen = cardOf(document.activeElement);
-    const card = chosen || document.querySelector(".order[data-calls='confirm']");
+    const card = chosen && isThere(chosen) ? chosen : document.querySelector(".order[data-calls='confirm']");
     if (!card) return;
-    // The first card changed under the finger: show it before it is confirmed.
-    if (!chosen && Date.now() - firstChangedAt < 1500) { card.focus(); return; }
+    if (card !== chosen && (chosen || card.matches(".order-settling"))) { show(card); return; }
     const button = card.querySelector("[data-confirms]");
-    if (!button || button.disabled) return;
-    if (!chosen) card.focus({ preventScroll: true });
+    if (!button || button.disabled || card.matches(".order-settling")) return;
+    card.focus({ preventScroll: true });
     button.click();
   };
   document.addEventListener("keydown", (event) => {

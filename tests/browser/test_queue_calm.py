@@ -1,0 +1,177 @@
+"""Nobody confirms an order that they did not look at: cards stay where they are under pointer, finger and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from portal.orders.models import Status
+from portal.orders.record import OrderRecord
+from tests.browser import looking
+from tests.browser.looking import complaints_of, problems
+from tests.web.desk import Desk
+
+PAUSES_MS = (120, 400, 800, 1200, 1800)
+WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+NARROW: dict[str, Any] = {"viewport": {"width": 360, "height": 740}}
+_AMOUNTS = count(1500_00, 100)
+
+
+def card(order: OrderRecord) -> str:
+    return f"#order-{order.id}"
+
+
+def button(page: Page, order: OrderRecord) -> Locator:
+    return page.locator(f"{card(order)} [data-confirms]")
+
+
+def new_orders(tara: Desk, claimed: int, waiting: int = 1) -> list[OrderRecord]:
+    return [tara.payin(next(_AMOUNTS), claimed=number < claimed) for number in range(claimed + waiting)]
+
+
+def completed(tara: Desk, orders: list[OrderRecord]) -> int:
+    return sum(tara.now(order).status == Status.COMPLETED for order in orders)
+
+
+def middle(there: Locator) -> tuple[float, float]:
+    there.scroll_into_view_if_needed()
+    box = there.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def place(there: Locator) -> dict[str, float]:
+    """Where it is on the screen, in whole pixels: a page scrolls by those."""
+    return {name: pytest.approx(value, abs=1) for name, value in (there.bounding_box() or {}).items()}
+
+
+def by_mouse(page: Page, order: OrderRecord, pause: int) -> None:
+    x, y = middle(button(page, order))
+    page.mouse.click(x, y)
+    page.wait_for_timeout(pause)
+    page.mouse.click(x, y)
+
+
+def by_mouse_on_what_came(page: Page, order: OrderRecord, pause: int) -> None:
+    """Without a script the page comes anew: the hand is where the next button is now."""
+    page.mouse.click(*middle(button(page, order)))
+    expect(page.locator("#notice")).to_contain_text("Confirmed: ")
+    x, y = middle(page.locator(".order[data-calls] [data-confirms]").first)
+    page.wait_for_timeout(min(pause, 300))
+    page.mouse.click(x, y)
+
+
+def by_letter(page: Page, _order: OrderRecord, pause: int) -> None:
+    page.keyboard.press("c")
+    page.wait_for_timeout(pause)
+    page.keyboard.press("c")
+
+
+WAYS: dict[str, tuple[Callable[[Page, OrderRecord, int], None], dict[str, Any]]] = {
+    "mouse": (by_mouse, WIDE),
+    "C": (by_letter, WIDE | {"reduced_motion": "reduce"}),
+    "without a script": (by_mouse_on_what_came, NARROW | {"java_script_enabled": False}),
+    "without a script or motion": (
+        by_mouse_on_what_came,
+        WIDE | {"java_script_enabled": False, "reduced_motion": "reduce"},
+    ),
+}
+
+
+@pytest.mark.proves("tried U1")
+@pytest.mark.parametrize("way", WAYS)
+def test_who_presses_twice_confirms_once(chromium: Browser, site: str, tara: Desk, way: str) -> None:
+    press, look = WAYS[way]
+    page = looking.sign_in(chromium, site, tara.user, "/trader/queue", **look)
+    orders: list[OrderRecord] = []
+    found = {}
+    for number, pause in enumerate(PAUSES_MS, start=1):
+        # Some that can be confirmed next, and one that nobody has paid, which C must not take.
+        orders += new_orders(tara, 2 if number == 1 else 1, waiting=number == 1)
+        page.goto(f"{site}/trader/queue")
+        first = next(order for order in orders if tara.now(order).status == Status.AWAITING_CONFIRMATION)
+        expect(page.locator(".order").first).to_have_id(f"order-{first.id}")
+        # A page that has just come takes nothing where no script can watch it.
+        page.wait_for_timeout(2100)
+        press(page, first, pause)
+        expect(page.locator("#notice")).to_contain_text("Confirmed: ")
+        page.wait_for_timeout(700)
+        if (done := completed(tara, orders)) != number:
+            found[pause] = done
+    assert found == {}
+
+
+@pytest.mark.proves("tried U1")
+@pytest.mark.parametrize("look", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_news_moves_no_button_under_the_pointer(
+    chromium: Browser, site: str, tara: Desk, look: dict[str, Any]
+) -> None:
+    paid, *waiting = new_orders(tara, 1, waiting=4)
+    page = looking.sign_in(chromium, site, tara.user, "/trader/queue", **look)
+    complaints = complaints_of(page)
+    x, y = middle(button(page, waiting[1]))
+    page.mouse.move(x, y)
+    before = place(button(page, waiting[1]))
+    tara.claim(waiting[3])
+    tara.claim(waiting[0])
+    tara.receipt(waiting[0])
+    new = tara.payin(next(_AMOUNTS), claimed=True)
+    expect(page.locator(card(new))).to_be_visible()
+    expect(page.locator("#news")).to_contain_text("1,")
+    tara.expired(next(_AMOUNTS))
+    expect(page.locator("#late")).to_be_visible()
+    assert button(page, waiting[1]).bounding_box() == before
+    shown = page.locator("#payins .order").evaluate_all("cards => cards.map(card => card.id)")
+    assert shown == [f"order-{order.id}" for order in (paid, *waiting, new)]
+    # Nobody is there any more: what waits for the trader comes first again.
+    page.mouse.move(2, 2)
+    wanted = [f"order-{order.id}" for order in (paid, waiting[3], waiting[0], new, waiting[1], waiting[2])]
+    expect(page.locator("#payins .order").nth(3)).to_have_id(wanted[3])
+    assert page.locator("#payins .order").evaluate_all("cards => cards.map(card => card.id)") == wanted
+    assert complaints == []
+
+
+@pytest.mark.proves("tried U1")
+def test_a_done_card_keeps_its_place_until_the_pointer_has_left(
+    chromium: Browser, site: str, tara: Desk
+) -> None:
+    orders = new_orders(tara, 3, waiting=0)
+    page = looking.sign_in(chromium, site, tara.user, "/trader/queue", **NARROW)
+    button(page, orders[0]).hover()
+    box, next_box = place(page.locator(card(orders[0]))), place(button(page, orders[1]))
+    button(page, orders[0]).click()
+    done = page.locator(".order-gone")
+    expect(done).to_contain_text("Confirmed: ")
+    assert done.bounding_box() == box
+    assert button(page, orders[1]).bounding_box() == next_box
+    assert done.locator("button, a, input, summary").count() == 0
+    assert problems(page) == []
+    page.wait_for_timeout(3000)
+    assert done.bounding_box() == box
+    page.mouse.move(2, 2)
+    expect(done).to_have_count(0)
+    expect(page.locator("#payins .order").first).to_have_id(f"order-{orders[1].id}")
+
+
+@pytest.mark.proves("tried U1")
+def test_enter_twice_does_not_agree_to_an_amount_that_nobody_read(
+    chromium: Browser, site: str, tara: Desk
+) -> None:
+    (order,) = new_orders(tara, 1, waiting=0)
+    page = looking.sign_in(chromium, site, tara.user, "/trader/queue", **WIDE)
+    page.click(f"{card(order)} summary:has-text('Another amount')")
+    page.fill(f"#amount-{order.id}", "14")
+    page.keyboard.press("Enter")
+    agree = page.locator(f"{card(order)} .agree button")
+    expect(agree).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("c")
+    page.wait_for_timeout(600)
+    assert tara.now(order).status == Status.AWAITING_CONFIRMATION
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Enter")
+    expect(page.locator("#notice")).to_contain_text("Confirmed: 14.00 RUB.")
