@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     # Field encryption: "id:secret" pairs, the first one encrypts, all decrypt.
     field_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
     blind_index_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    # The chains over money, access and settings: "id:secret" pairs, the first one seals, all prove. Never in the database.
+    chain_keys: Annotated[tuple[str, ...], NoDecode] = (f"dev:{DEVELOPMENT_SECRET}",)
     # Encrypts backups: 32 characters or more, kept apart from them. None: given as a file each time.
     backup_key: SecretStr | None = None
     uploads_dir: Path = Path("var/uploads")
@@ -78,7 +80,9 @@ class Settings(BaseSettings):
     # Networks that outgoing calls may reach although they are not public.
     egress_allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
-    @field_validator("allowed_hosts", "field_keys", "egress_ports", "egress_allow_networks", mode="before")
+    @field_validator(
+        "allowed_hosts", "field_keys", "chain_keys", "egress_ports", "egress_allow_networks", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as Nostro <nostro@example.com>")
         return value
 
-    @field_validator("field_keys")
+    @field_validator("field_keys", "chain_keys")
     @classmethod
     def _keys_have_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or any(":" not in key or not key.split(":", 1)[1] for key in value):
@@ -181,8 +185,9 @@ class Settings(BaseSettings):
             ("SECRET_KEY", self.secret_key.get_secret_value()),
             ("BLIND_INDEX_KEY", self.blind_index_key.get_secret_value()),
             *(
-                (f"FIELD_KEYS ({name})", secret)
-                for name, _, secret in (key.partition(":") for key in self.field_keys)
+                (f"{variable} ({name})", secret)
+                for variable, keys in (("FIELD_KEYS", self.field_keys), ("CHAIN_KEYS", self.chain_keys))
+                for name, _, secret in (key.partition(":") for key in keys)
             ),
             *([("BACKUP_KEY", backup)] if backup else []),
         ]
@@ -210,7 +215,7 @@ class Settings(BaseSettings):
         """Every secret value among these settings: what no log line may contain."""
         found = [value.get_secret_value() for _name, value in self if isinstance(value, SecretStr)]
         passwords = [urlsplit(value).password or "" for value in found if "://" in value]
-        return found + passwords + [key.split(":", 1)[1] for key in self.field_keys]
+        return found + passwords + [key.split(":", 1)[1] for key in (*self.field_keys, *self.chain_keys)]
 
     @property
     def has_mailbox(self) -> bool:

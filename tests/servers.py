@@ -52,6 +52,7 @@ PLAIN_SETTINGS = {
     "SECRET_KEY": DEVELOPMENT_SECRET,
     "FIELD_KEYS": f"dev:{DEVELOPMENT_SECRET}",
     "BLIND_INDEX_KEY": DEVELOPMENT_SECRET,
+    "CHAIN_KEYS": f"dev:{DEVELOPMENT_SECRET}",
     "LOG_LEVEL": "INFO",
     "LOG_FORMAT": "off",
     "TRUSTED_PROXIES": "0",
@@ -66,6 +67,7 @@ PUBLIC_SETTINGS = {
     "SECRET_KEY": "8qYH0vJm2rWkTzXcLpB5dNsGf7uEaK3i",
     "FIELD_KEYS": "own:V4bQyRw9SjZ1mHxTn6cDgLkPf2uEoA8i",
     "BLIND_INDEX_KEY": "kC7tWn3ZrYb0MxQpJd5vGhLs9fUaE2oi",
+    "CHAIN_KEYS": "own:Zt4sXy8LqVb2HnRk6wPdGm9JcUf3oEaT",
 }
 CLAIM = "nostro-test-run"
 

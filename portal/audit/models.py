@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import INET, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
@@ -73,3 +73,65 @@ class AuditSeal(Model):
     previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_at: Mapped[CreatedAt]
+
+
+class ChangeImage(Model):
+    """That a row of a watched table became something else: the SHA-256 of its watched columns; NULL once it is gone.
+
+    Written by the trigger `note_change`, append-only. No value stands here: what was changed the audit log tells.
+    """
+
+    __tablename__ = "change_image"
+    __table_args__ = (Index("ix_change_image_row", "table_name", "row_key", "id"),)
+
+    id: Mapped[BigKey]
+    at: Mapped[CreatedAt]
+    table_name: Mapped[str] = mapped_column(Text)
+    row_key: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class ChainLink(Model):
+    """One link of a keyed chain: some rows with the SHA-256 of each, and an HMAC over them and the link before.
+
+    The rows are in `ids` or, where a table's key is one, in `uuids`; `digests` in the same order. `low_key` and
+    `high_key` are the least and the greatest of them, written so that they compare as text.
+    """
+
+    __tablename__ = "chain_link"
+    __table_args__ = (
+        CheckConstraint("sequence > 0", name="sequence"),
+        CheckConstraint("octet_length(mac) = 32 AND octet_length(previous_mac) = 32", name="macs"),
+        CheckConstraint("coalesce(cardinality(ids), cardinality(uuids)) = cardinality(digests)", name="rows"),
+        CheckConstraint("num_nonnulls(ids, uuids) = 1", name="one_kind"),
+        Index("ix_chain_link_high_key", "chain", "high_key"),
+    )
+
+    chain: Mapped[str] = mapped_column(Text, primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    uuids: Mapped[list[uuid.UUID] | None] = mapped_column(ARRAY(UUID(as_uuid=True)))
+    digests: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
+    low_key: Mapped[str] = mapped_column(Text(collation="C"))
+    high_key: Mapped[str] = mapped_column(Text(collation="C"))
+    previous_mac: Mapped[bytes] = mapped_column(LargeBinary)
+    mac: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[str] = mapped_column(Text)
+    sealed_at: Mapped[CreatedAt]
+
+
+class ChainMark(Model):
+    """How far a chain's sealer has come. All rows to `low` are sealed; to `final` nothing can appear any more.
+
+    `seen` was the end at `seen_at`, when no transaction from `seen_before` on had begun. Only how fast the sealer finds
+    its work follows from this; the proof does not believe it.
+    """
+
+    __tablename__ = "chain_mark"
+
+    chain: Mapped[str] = mapped_column(Text, primary_key=True)
+    low: Mapped[str] = mapped_column(Text)
+    final: Mapped[str] = mapped_column(Text)
+    seen: Mapped[str] = mapped_column(Text)
+    seen_before: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    seen_at: Mapped[CreatedAt]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.audit.heads import Head
+from portal.audit.heads import LOG, Head
 from portal.audit.sealing import COLUMNS, FIRST, hash_of
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
@@ -64,7 +64,7 @@ def verify_chain(exported: Sequence[Head] = ()) -> Verdict:
     Without an exported head nobody can tell when the end of the chain was cut off, or all of it was written
     anew. Reads one snapshot: call it in a transaction that is REPEATABLE READ.
     """
-    known = {head.sequence: head for head in exported}
+    known = {head.sequence: head for head in exported if head.chain == LOG}
     findings: list[str] = []
     head: Head | None = None
     for link in _links():

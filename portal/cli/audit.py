@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,11 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from portal.audit.heads import FILE, UnreadableHeads, export_head, read_heads
+from portal.audit.chain_proof import prove_chains, prove_watched
+from portal.audit.chain_sealing import seal_all
+from portal.audit.chains import POWER
+from portal.audit.findings import Finding
+from portal.audit.heads import FILE, Head, UnreadableHeads, export_heads, find_heads, read_heads
 from portal.audit.models import AuditEntry
 from portal.audit.queries import Filters, list_entries
 from portal.audit.sealing import seal_waiting
@@ -33,7 +39,11 @@ _OPS = Actor(ActorKind.OPS)
 )
 @AS_JSON
 def verify(heads: Path | None, as_json: bool) -> None:
-    """Compute the whole chain again and compare it with the exported heads. Exit code 1 when it is broken."""
+    """Compute the whole chain again and compare it with the exported heads. Exit code 1 when it is broken.
+
+    With it the keyed chains over the log and over changes of access, requisites and settings are proved, and that
+    each of those rows is as it was last changed through the house. `flask ledger verify` proves the chains over money.
+    """
     folder = get_settings().audit_heads_dir
     path = heads or (folder / FILE if folder else None)
     try:
@@ -45,7 +55,7 @@ def verify(heads: Path | None, as_json: bool) -> None:
     with transaction():
         hot("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         take_time()
-        verdict = verify_chain(exported)
+        verdict = _with(verify_chain(exported), exported)
     with transaction():
         note_verification(verdict, len(exported), actor=_OPS)
     if as_json:
@@ -53,6 +63,20 @@ def verify(heads: Path | None, as_json: bool) -> None:
     else:
         echo(_told(verdict, len(exported)))
     raise SystemExit(0 if verdict.holds else 1)
+
+
+def _with(verdict: Verdict, exported: Sequence[Head]) -> Verdict:
+    """The verdict on the log, and what the keyed chains say."""
+    watched = prove_watched()
+    findings = prove_chains(POWER, exported) + ([watched] if watched else [])
+    return replace(
+        verdict, findings=(*verdict.findings, *(line for found in findings for line in _lines(found)))
+    )
+
+
+def _lines(found: Finding) -> list[str]:
+    more = [f"and {found.count - len(found.examples)} more"] if found.count > len(found.examples) else []
+    return [*found.examples, *more]
 
 
 def _verdict(verdict: Verdict, compared: int) -> dict[str, Any]:
@@ -85,7 +109,7 @@ def _told(verdict: Verdict, compared: int) -> str:
 
 @audit.command("seal")
 def seal() -> None:
-    """Chain what waits, now. The clock does it every two seconds."""
+    """Chain what waits, now, in the log's chain and the keyed ones. The clock does it every few seconds."""
     done = 0
     while True:
         with transaction():
@@ -93,7 +117,7 @@ def seal() -> None:
         done += count
         if not count:
             break
-    echo(f"{done} entries sealed.")
+    echo(f"{done} entries sealed, {seal_all()} rows chained.")
 
 
 @audit.command("export-head")
@@ -101,16 +125,28 @@ def seal() -> None:
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Instead of AUDIT_HEADS_DIR."
 )
 def export(folder: Path | None) -> None:
-    """Add the head of the chain to audit-heads.jsonl in the folder. The clock does it once an hour."""
+    """Add the heads of all chains to audit-heads.jsonl in the folder. The clock does it once an hour."""
     chosen = folder or get_settings().audit_heads_dir
     if chosen is None:
         raise click.ClickException("Set AUDIT_HEADS_DIR, or give --folder.")
     try:
         with transaction():
-            head = export_head(chosen)
+            added = export_heads(chosen)
     except (OSError, UnreadableHeads) as error:
         raise click.ClickException(str(error)) from None
-    echo("Nothing new to export." if head is None else f"{head.sequence}  {head.hash.hex()}")
+    for head in added:
+        echo(f"{head.chain:10} {head.sequence:10}  {head.hash.hex()}")
+    if not added:
+        echo("Nothing new to export.")
+
+
+@audit.command("heads")
+def heads_() -> None:
+    """Print the heads of all chains as lines of such a file, to be mailed or copied to another machine."""
+    with transaction():
+        heads = find_heads()
+    for head in heads:
+        echo(head.line(datetime.now(UTC)))
 
 
 @audit.command("list")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import click
 
+from portal.audit.heads import FILE, UnreadableHeads, find_heads, read_heads
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.crypto import newest_key_id
+from portal.core.db import hot
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.core.rotation import sample
 from portal.encrypted_columns import COLUMNS
 from portal.settings import Settings, get_settings
 
 _SAMPLE = 5
+# The clock exports once an hour.
+_OLD_EXPORT = timedelta(hours=3)
 _MARKS = {Grade.OK: "ok      ", Grade.WARNING: "WARNING ", Grade.FAILURE: "FAILURE "}
 
 
@@ -25,7 +30,7 @@ def doctor(as_json: bool) -> None:
 
     Each finding comes with a cure. Warnings alone leave the exit code at 0. Nothing is changed.
     """
-    examined = list(examine(get_settings(), (*EXAMINATIONS, KEY_MATERIAL)))
+    examined = list(examine(get_settings(), (*EXAMINATIONS, KEY_MATERIAL, CHAINS)))
     failures = sum(found.grade is Grade.FAILURE for found in examined)
     warnings = sum(found.grade is Grade.WARNING for found in examined)
     if as_json:
@@ -59,5 +64,37 @@ def _key_material(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
     yield Grade.OK, said, ""
 
 
+def _chains(settings: Settings) -> Iterator[tuple[Grade, str, str]]:
+    """The keys that sealed are here, and the heads are taken away often enough."""
+    used = {str(row["key_id"]) for row in hot("SELECT DISTINCT key_id FROM chain_link")}
+    for key_id in sorted(used - {pair.partition(":")[0] for pair in settings.chain_keys}):
+        yield (
+            Grade.FAILURE,
+            f"Links were sealed with the key {key_id}.",
+            "Add it to CHAIN_KEYS, behind the newest.",
+        )
+    if settings.audit_heads_dir is None:
+        yield Grade.OK, f"{len(used)} keys of chains; no heads are exported", ""
+        return
+    try:
+        exported = read_heads(settings.audit_heads_dir / FILE)
+    except (OSError, UnreadableHeads) as error:
+        yield Grade.FAILURE, str(error), "Put the file back from its copy; see docs/operating.md."
+        return
+    newest = max((head.at for head in exported if head.at), default=None)
+    known = {(head.chain, head.sequence) for head in exported}
+    is_old = newest is None or datetime.now(UTC) - newest > _OLD_EXPORT
+    if is_old and any((head.chain, head.sequence) not in known for head in find_heads()):
+        since = f"{newest:%Y-%m-%d %H:%M} UTC" if newest else "never"
+        yield (
+            Grade.WARNING,
+            f"The chains' heads were exported last: {since}.",
+            "Is the clock running? flask audit export-head",
+        )
+    else:
+        yield Grade.OK, f"{len(known)} exported heads, {len(used)} keys of chains", ""
+
+
 KEY_MATERIAL = Examination("key material", _key_material, needs_database=True)
+CHAINS = Examination("chains", _chains, needs_database=True)
 commands = [doctor]

@@ -69,6 +69,26 @@ def key_id_of(stored: bytes) -> str:
     return bytes(stored).partition(b"\0")[0].decode("ascii", "replace")
 
 
+class UnknownChainKey(Exception):
+    """A link was sealed with a key that is not configured."""
+
+
+def newest_chain_key_id() -> str:
+    """The id of the key that seals from now on."""
+    return get_settings().chain_keys[0].partition(":")[0]
+
+
+def chain_mac(key_id: str, message: bytes) -> bytes:
+    """HMAC-SHA256 of a chain's link. Raises UnknownChainKey."""
+    for pair in get_settings().chain_keys:
+        known, _, secret = pair.partition(":")
+        if known == key_id:
+            return hmac.digest(
+                hashlib.sha256(b"nostro chain key\0" + secret.encode()).digest(), message, "sha256"
+            )
+    raise UnknownChainKey(key_id)
+
+
 def blind_index(purpose: str, text: str) -> bytes:
     """A keyed hash by which an encrypted value can be found and kept unique (HMAC-SHA256)."""
     key = get_settings().blind_index_key.get_secret_value().encode()

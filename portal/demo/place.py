@@ -64,11 +64,11 @@ def read_private(path: Path) -> Any:
 
 
 def own_secrets() -> dict[str, str]:
-    """This installation's secrets, made at the first start and kept."""
-    known = read_private(SECRETS)
-    if known is None:
-        names = ("secret_key", "field_key", "blind_index_key")
-        known = {name: secrets.token_urlsafe(36) for name in names}
+    """This installation's secrets, each made at the first start that needs it and kept."""
+    known = read_private(SECRETS) or {}
+    names = {"secret_key", "field_key", "blind_index_key", "chain_key"}
+    if missing := names - known.keys():
+        known |= {name: secrets.token_urlsafe(36) for name in missing}
         write_private(SECRETS, known)
     return dict(known)
 

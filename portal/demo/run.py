@@ -119,6 +119,7 @@ def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> d
         "SECRET_KEY": own["secret_key"],
         "FIELD_KEYS": f"demo:{own['field_key']}",
         "BLIND_INDEX_KEY": own["blind_index_key"],
+        "CHAIN_KEYS": f"demo:{own['chain_key']}",
         "PUBLIC_URL": f"http://localhost:{launch.port}",
         "UPLOADS_DIR": str(place.UPLOADS),
         "METRICS_DIR": str(place.METRICS),

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from portal.audit.findings import Finding
 from portal.core.db import hot
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken invariant and the first rows that break it."""
-
-    check: str
-    count: int
-    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +63,12 @@ CHECKS = (
         " JOIN (SELECT account_id, min(balance_after) AS least FROM ledger_posting GROUP BY account_id) low"
         "   ON low.account_id = a.id"
         " WHERE a.floor IS NOT NULL AND least(low.least, a.balance) < a.floor",
+    ),
+    Check(
+        "every account has the floor of its kind",
+        "SELECT format('account %s of a %s (%s): floor %s', id, owner_kind, kind, floor) AS example FROM ledger_account"
+        " WHERE floor IS DISTINCT FROM CASE WHEN kind IN ('available', 'held') THEN 0 END"
+        "    OR keeps_balance <> (owner_kind NOT IN ('platform', 'world'))",
     ),
     Check(
         "all accounts of a currency sum to zero",

@@ -18,7 +18,8 @@ from threading import Event, Thread
 import psycopg
 from flask import Flask
 
-from portal.audit.heads import export_head
+from portal.audit.chain_sealing import seal_chains
+from portal.audit.heads import export_heads
 from portal.audit.sealing import FULL as FULL_SEAL
 from portal.audit.sealing import seal_waiting
 from portal.core import metrics
@@ -101,12 +102,16 @@ def _seal() -> int:
         return seal_waiting()
 
 
-def _export_head() -> int:
+def _seal_chains() -> int:
+    return int(seal_chains().is_more)
+
+
+def _export_heads() -> int:
     folder = get_settings().audit_heads_dir
     if folder is None:
         return 0
     with transaction():
-        return 0 if export_head(folder) is None else 1
+        return len(export_heads(folder))
 
 
 def _forget_told() -> int:
@@ -153,7 +158,8 @@ _MAINTENANCE = (
     Duty("old error reports", 3600.0, _forget_error_reports, 1000),
     Duty("verifications", 10.0, _expire_verifications, FULL),
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
-    Duty("audit head", 3600.0, _export_head),
+    Duty("chains", 5.0, _seal_chains, 1),
+    Duty("audit head", 3600.0, _export_heads),
 )
 UPKEEP = (
     *(replace(duty, queue=QueueName.MAINTENANCE) for duty in _MAINTENANCE),

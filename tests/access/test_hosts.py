@@ -135,7 +135,7 @@ def test_published_secrets_stay_on_ones_own_machine(started: Env, environment: s
 
 
 @pytest.mark.proves("tried S19")
-@pytest.mark.parametrize("name", ["SECRET_KEY", "BLIND_INDEX_KEY", "FIELD_KEYS", "BACKUP_KEY"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "BLIND_INDEX_KEY", "FIELD_KEYS", "CHAIN_KEYS", "BACKUP_KEY"])
 @pytest.mark.parametrize(
     "secret",
     [
@@ -148,9 +148,9 @@ def test_published_secrets_stay_on_ones_own_machine(started: Env, environment: s
     ],
 )
 def test_production_starts_with_no_secret_that_can_be_guessed(started: Env, name: str, secret: str) -> None:
-    value = f"2026:{GOOD},2025:{secret}" if name == "FIELD_KEYS" else secret
+    value = f"2026:{GOOD},2025:{secret}" if name.endswith("_KEYS") else secret
     assert f"{name}" in refusal(started, **PRODUCTION | {name: value})
-    good = f"2026:{GOOD}" if name == "FIELD_KEYS" else GOOD
+    good = f"2026:{GOOD}" if name.endswith("_KEYS") else GOOD
     assert started(**PRODUCTION | {name: good}).environment == "production"
 
 

@@ -152,7 +152,9 @@ def test_the_commands_say_whether_it_holds_and_export_the_head(committed_db: Fla
     exported = run(args=["audit", "export-head", "--folder", str(tmp_path)])
     assert exported.exit_code == 0
     assert run(args=["audit", "export-head", "--folder", str(tmp_path)]).output == "Nothing new to export.\n"
-    assert list(read_heads(tmp_path / FILE)) == [head()]
+    heads = read_heads(tmp_path / FILE)
+    assert head() in heads
+    assert {one.chain for one in heads} >= {"log", "audit", "changes"}
     sound = run(args=["audit", "verify", "--json", "--heads", str(tmp_path / FILE)])
     assert sound.exit_code == 0
     assert json.loads(sound.output) | {"waiting": 0} == {
@@ -160,7 +162,7 @@ def test_the_commands_say_whether_it_holds_and_export_the_head(committed_db: Fla
         "links": head().sequence,
         "head": head().hash.hex(),
         "waiting": 0,
-        "compared_heads": 1,
+        "compared_heads": len(heads),
         "findings": [],
     }
     listed = json.loads(run(args=["audit", "list", "--json", "--limit", "1", "--action", "thing."]).output)

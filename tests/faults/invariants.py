@@ -59,6 +59,7 @@ PRODUCT = {
     "every rolled-up balance equals the sum of its postings": "M3",
     "every balance after follows from the one before": "M3",
     "no account is, or ever was, below its floor": "M4",
+    "every account has the floor of its kind": "M4",
     "every trader's held deposit equals the holds of their payins": "M5",
     "every store's held balance equals the holds of its payouts": "M5",
     "every order's hold equals its postings": "M5",

@@ -17,7 +17,7 @@ from sqlalchemy import Text
 
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
-from portal.cli.ledger import CHECKS
+from portal.cli.ledger import TITLES
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import Base, db, hot, transaction
 from portal.core.files import get_files
@@ -122,7 +122,7 @@ def test_a_restored_backup_is_the_same_and_its_ledger_holds(
     uploads = tmp_path / "uploads"
     arguments = ("restore", made, "--database", new_name, "--uploads", uploads, "--key-file", key_file)
     said = told(flask(committed_db, *arguments, "--json"))
-    assert (said["findings"], said["checks"]) == ([], len(CHECKS))
+    assert (said["findings"], said["checks"]) == ([], len(TITLES))
     query = (
         "SELECT id::text, status, version, amount_minor, encode(token_hash, 'hex') FROM orders ORDER BY id"
     )

@@ -12,8 +12,12 @@ from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from portal.cli.doctor import KEY_MATERIAL
+from portal.audit.chain_sealing import seal_all
+from portal.audit.heads import export_heads
+from portal.audit.service import record_audit
+from portal.cli.doctor import CHAINS, KEY_MATERIAL
 from portal.core import diagnosis
+from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Grade, examine
 from portal.settings import Settings, get_settings
@@ -21,7 +25,7 @@ from tests.scene import build_scene
 
 
 def found(check: str, settings: Settings | None = None) -> list[Diagnosis]:
-    examinations = (*EXAMINATIONS, KEY_MATERIAL)
+    examinations = (*EXAMINATIONS, KEY_MATERIAL, CHAINS)
     looked = examine(settings or get_settings(), examinations)
     return [one for one in looked if one.check == check]
 
@@ -35,7 +39,9 @@ def test_a_sound_installation_has_no_failures_and_exits_with_0(app: Flask) -> No
     said = json.loads(result.output)
     assert [one for one in said["findings"] if one["grade"] == "failure"] == []
     assert (said["ok"], result.exit_code) == (True, 0)
-    assert {one["check"] for one in said["findings"]} == {e.name for e in (*EXAMINATIONS, KEY_MATERIAL)}
+    assert {one["check"] for one in said["findings"]} == {
+        e.name for e in (*EXAMINATIONS, KEY_MATERIAL, CHAINS)
+    }
 
 
 def test_a_failure_is_told_with_its_cure_and_exits_with_1(app: Flask) -> None:
@@ -79,6 +85,22 @@ def test_values_of_a_key_that_is_not_configured_are_found(
     others = get_settings().model_copy(update={"field_keys": ("other:" + "x" * 40,)})
     monkeypatch.setattr("portal.core.crypto.get_settings", lambda: others)
     assert any("requisite.number_encrypted" in one.found for one in bad("key material"))
+
+
+def test_heads_that_nobody_takes_away_and_a_missing_chain_key_are_told(app: Flask, tmp_path: Path) -> None:
+    ours = get_settings().model_copy(update={"audit_heads_dir": tmp_path})
+    with transaction():
+        record_audit("thing.done", actor=SYSTEM)
+    seal_all()
+    assert "exported last: never" in bad("chains", ours)[0].found
+    with transaction():
+        export_heads(tmp_path)
+    assert bad("chains", ours) == []
+    (tmp_path / "audit-heads.jsonl").write_text("{")
+    assert bad("chains", ours)[0].grade is Grade.FAILURE
+    (tmp_path / "audit-heads.jsonl").unlink()
+    others = get_settings().model_copy(update={"chain_keys": ("other:" + "x" * 40,)})
+    assert "sealed with the key dev" in bad("chains", others)[0].found
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import text
 
-from portal.cli.ledger import CHECKS
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.errors import NotFound
@@ -21,6 +20,7 @@ from portal.ledger.verification import run_checks
 from portal.mail.models import MailKind
 from portal.mail.service import queue_mail
 from portal.orders.models import ReceiptKind
+from portal.orders.proof import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord

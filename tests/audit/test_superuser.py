@@ -1,0 +1,252 @@
+"""What somebody with every right in the database, but without the key, can change: item by item, and who sees it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from portal.audit.chain_proof import prove_chains, prove_watched
+from portal.audit.chain_sealing import seal_all
+from portal.audit.chains import CHAINS
+from portal.audit.heads import Head, find_heads
+from portal.audit.sealing import seal_waiting
+from portal.audit.service import record_audit
+from portal.audit.verification import verify_chain
+from portal.core.actors import SYSTEM
+from portal.core.db import db, hot, transaction
+from portal.core.modes import Mode
+from portal.identity.api_keys import issue_api_key
+from portal.identity.models import Role, Scope, User, UserRole
+from portal.ledger.verification import run_checks
+from portal.orders.proof import CHECKS
+from portal.orders.queries import get_order
+from portal.orders.service import cancel_order
+from portal.reference import configuration as config
+from portal.traders.service import NewRequisite, add_requisite
+from portal.webhooks.service import EndpointUrl, set_endpoint
+from tests.orders.test_settlements_recomputed import Settled, settled, shifted
+from tests.scene import card_number
+
+__all__ = ["settled"]
+WATCHED = "past the house"
+
+
+@dataclass
+class World:
+    """Ids by name, and the heads of the chains as they were exported."""
+
+    ids: dict[str, Any]
+    heads: Sequence[Head]
+
+
+@pytest.fixture
+def world(settled: Settled) -> World:
+    """Settled orders, a cancelled one, people with power, a key, an endpoint, a setting, the audit log; all sealed."""
+    scene = settled.scene
+    cancelled = scene.payin(2000_00)
+    with transaction():
+        cancel_order(get_order(cancelled.id, lock=True), "changed my mind", actor=scene.merchant)
+        person = User(email=f"{uuid.uuid4().hex}@example.test", name="Ada", password_hash="argon")
+        person.roles = [UserRole(role=Role.SUPPORT.value)]
+        db.session.add(person)
+        db.session.flush()
+        hot(
+            "INSERT INTO permission_grant (user_id, permission, reach, is_denied, reason, granted_by)"
+            " VALUES (%(who)s, 'orders.view', 'all', false, 'needed', %(by)s)",
+            {"who": person.id, "by": scene.lead_id},
+        )
+        key, _ = issue_api_key(scene.store_id, Mode.LIVE, "till", [Scope.ORDERS_READ])
+        endpoint, _ = set_endpoint(scene.store_id, Mode.LIVE, EndpointUrl("https://shop.example/hook"))
+        config.set_value("pay_window_s", 600, SYSTEM)
+        new = NewRequisite(
+            "card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00, max_open_orders=3
+        )
+        pending = add_requisite(settled.ids["first"], new)
+        for number in range(3):
+            record_audit("thing.done", actor=SYSTEM, subject=("thing", str(number)), reason="as it was")
+        mine = hot(
+            "SELECT id FROM requisite WHERE trader_id = %(id)s ORDER BY id LIMIT 1",
+            {"id": settled.ids["first"]},
+        )
+        db.session.flush()
+    with transaction():
+        seal_waiting()
+    seal_all()
+    with transaction():
+        # As some seconds later: the marks have followed.
+        hot(
+            "UPDATE chain_mark SET low = pg_sequence_last_value('order_event_id_seq'::regclass)::text WHERE chain = 'timeline'"
+        )
+        heads = find_heads()
+    ids = settled.ids | {
+        "cancelled": cancelled.id, "person": person.id, "key": key.id, "endpoint": endpoint.id, "pending": pending.id,
+        "mine": mine[0]["id"],
+    }  # fmt: skip
+    return World(ids, heads)
+
+
+def found(heads: Sequence[Head] = ()) -> str:
+    """Everything that `flask ledger verify` and `flask audit verify` say, as one text."""
+    with transaction():
+        findings = run_checks(CHECKS) + prove_chains(CHAINS, heads)
+        watched = prove_watched()
+        log = verify_chain(heads).findings
+    lines = [
+        f"{one.check}: {'; '.join(one.examples)}" for one in [*findings, *([watched] if watched else [])]
+    ]
+    return "\n".join([*lines, *log])
+
+
+def test_what_was_sealed_holds(world: World) -> None:
+    assert found(world.heads) == ""
+    assert {head.chain for head in world.heads} == {"log", *(chain.name for chain in CHAINS)}
+
+
+NOT_SEALED = "not what was sealed in link"
+GONE = "and gone"
+ENTRY = "(SELECT max(id) FROM ledger_entry WHERE subject_id = '{payin}')"
+STEP = "order_id = '{payin}' AND event = 'confirmed'"
+# The order's rate, and with it what follows from it, in the order and in the postings, as if it had always been so.
+REPRICED = (
+    "UPDATE orders SET rate_micros = rate_micros * 2, settlement_minor = 7894737, fee_minor = 236842 WHERE id = '{payin}'",
+    "DELETE FROM ledger_posting WHERE entry_id IN (SELECT id FROM ledger_entry WHERE subject_id = '{payin}')",
+)
+HOT = ("ledger_entry", "ledger_posting", "order_event", "orders", "event")
+LIST: dict[str, tuple[tuple[str, ...], str]] = {
+    "1 USDT from store to trader in a settled order, balances carried along": (
+        shifted(
+            "payin", "payin_completed",
+            "(SELECT id FROM ledger_account WHERE owner_kind = 'store' AND kind = 'available' AND owner_id = '{store}')",
+            "(SELECT id FROM ledger_account WHERE owner_kind = 'trader' AND kind = 'available' AND owner_id = '{first}')",
+            10**6,
+        ), "every settlement follows",
+    ),
+    "who made an entry": ((f"UPDATE ledger_entry SET actor_kind = 'customer' WHERE id = {ENTRY}",), f"{NOT_SEALED}"),
+    "why an entry was made": ((f"UPDATE ledger_entry SET reason = 'other' WHERE id = {ENTRY}",), NOT_SEALED),
+    "when an entry was made": (
+        (f"UPDATE ledger_entry SET created_at = created_at - interval '1 day' WHERE id = {ENTRY}",), NOT_SEALED,
+    ),
+    "a lowered floor": (("UPDATE ledger_account SET floor = -100 WHERE owner_id = '{first}' AND kind = 'held'",), "has the floor"),
+    "an order's rate with matching postings": (REPRICED, NOT_SEALED),
+    "an order's settlement": (("UPDATE orders SET settlement_minor = settlement_minor + 1 WHERE id = '{payin}'",), NOT_SEALED),
+    "an order's fee": (("UPDATE orders SET fee_minor = fee_minor + 1 WHERE id = '{payin}'",), NOT_SEALED),
+    "what was received": (("UPDATE orders SET amount_received_minor = amount_minor + 1 WHERE id = '{payin}'",), NOT_SEALED),
+    "an order's store": (("UPDATE orders SET store_id = '{first}' WHERE id = '{payin}'",), NOT_SEALED),
+    "a payout recipient's name": (
+        ("UPDATE orders SET recipient_holder = 'SOMEBODY ELSE' WHERE id = '{payout}'",), "recipients ",
+    ),
+    "a payout's fee rates": (("UPDATE orders SET store_fee_bps = 1 WHERE id = '{payout}'",), NOT_SEALED),
+    "a cancelled order deleted with its timeline": (
+        tuple(
+            f"DELETE FROM {table} WHERE {column} = '{{cancelled}}'"
+            for table, column in (
+                ("order_event", "order_id"), ("event", "subject_id"), ("ledger_posting", "entry_id::text"),
+                ("ledger_entry", "subject_id"), ("orders", "id"),
+            )
+        ), GONE,
+    ),
+    "who did a step": ((f"UPDATE order_event SET actor_kind = 'customer', actor_id = NULL WHERE {STEP}",), NOT_SEALED),
+    "why a step was done": ((f"UPDATE order_event SET reason = 'other' WHERE {STEP}",), NOT_SEALED),
+    "when a step was done": ((f"UPDATE order_event SET at = at - interval '1 h' WHERE {STEP}",), NOT_SEALED),
+    "what an event says": (
+        ("UPDATE event SET data = jsonb_set(data, '{{amount}}', '\"1.00\"') WHERE subject_id = '{payin}'",), "outbox ",
+    ),
+    "a deleted event of a match": (("DELETE FROM event WHERE subject_id = '{payin}' AND type = 'order.matched'",), GONE),
+    "a deleted event of a claim": (("DELETE FROM event WHERE subject_id = '{payin}' AND type = 'order.claimed'",), GONE),
+    "a requisite's holder": (("UPDATE requisite SET holder = 'SOMEBODY' WHERE id = '{mine}'",), f"{{mine}}: changed {WATCHED}"),
+    "a requisite's mask": (("UPDATE requisite SET number_masked = '1' WHERE id = '{mine}'",), f"{{mine}}: changed {WATCHED}"),
+    "a requisite with another's ciphertext": (
+        (
+            ("UPDATE requisite SET number_encrypted = (SELECT number_encrypted FROM requisite WHERE id = '{pending}')"
+            " WHERE id = '{mine}'"),
+        ), f"{{mine}}: changed {WATCHED}",
+    ),
+    "a pending requisite made approved": (
+        ("UPDATE requisite SET status = 'approved' WHERE id = '{pending}'",), f"{{pending}}: changed {WATCHED}",
+    ),
+    "a requisite handed to another trader": (
+        ("UPDATE requisite SET trader_id = '{second}' WHERE id = '{pending}'",), f"{{pending}}: changed {WATCHED}",
+    ),
+    "a requisite's limit": (("UPDATE requisite SET max_amount = 10 ^ 9 WHERE id = '{mine}'",), f"{{mine}}: changed {WATCHED}"),
+    "a role of an administrator": (
+        ("INSERT INTO user_role (user_id, role) VALUES ('{person}', 'admin')",), f"{{person}}/admin: made {WATCHED}",
+    ),
+    "a role taken away": (("DELETE FROM user_role WHERE user_id = '{person}'",), "{person}/support: gone"),
+    "a grant": (
+        (
+            ("INSERT INTO permission_grant (user_id, permission, reach, is_denied, reason, granted_by)"
+            " SELECT '{person}', 'orders.confirm', 'all', false, 'x', lead_id FROM team LIMIT 1"),
+        ), f"{{person}}/orders.confirm: made {WATCHED}",
+    ),
+    "a grant's reach": (
+        ("UPDATE permission_grant SET reason = 'other' WHERE user_id = '{person}'",), f"orders.view: changed {WATCHED}",
+    ),
+    "a key's scopes": (("UPDATE api_key SET scopes = array['orders:write'] WHERE id = '{key}'",), f"{{key}}: changed {WATCHED}"),
+    "a key's networks": (
+        ("UPDATE api_key SET allowed_networks = array['0.0.0.0/0'::cidr] WHERE id = '{key}'",), f"{{key}}: changed {WATCHED}",
+    ),
+    "a key's hash": (("UPDATE api_key SET secret_hash = sha256('x') WHERE id = '{key}'",), f"{{key}}: changed {WATCHED}"),
+    "a password": (("UPDATE users SET password_hash = 'mine' WHERE id = '{person}'",), f"{{person}}: changed {WATCHED}"),
+    "a webhook's address": (
+        ("UPDATE webhook_endpoint SET url = 'https://evil.example' WHERE id = '{endpoint}'",), f"{{endpoint}}: changed {WATCHED}",
+    ),
+    "a webhook's secret": (
+        ("UPDATE webhook_endpoint SET secret_encrypted = 'x' WHERE id = '{endpoint}'",), f"{{endpoint}}: changed {WATCHED}",
+    ),
+    "a fee plan": (("UPDATE fee_plan SET trader_commission_bps = 101 WHERE store_id = '{store}'",), f"changed {WATCHED}"),
+    "a store": (("UPDATE store SET return_origins = array['https://evil.example'] WHERE id = '{store}'",), "{store}: changed"),
+    "a setting": (("UPDATE config_setting SET value = '1' WHERE key = 'pay_window_s'",), f"pay_window_s: changed {WATCHED}"),
+    "a receipt's file": (("UPDATE receipt SET file_key = 'other' WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a receipt's hash": (("UPDATE receipt SET sha256 = sha256('x') WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a deposit and its record": (
+        (
+            "UPDATE deposit SET reference = 'nothing' WHERE id = (SELECT id FROM deposit LIMIT 1)",
+        ), f"changed {WATCHED}",
+    ),
+    "a sealed entry of the audit log, its own chain computed anew": (
+        (
+            "UPDATE audit_entry SET reason = 'other' WHERE subject_id = '2' AND action = 'thing.done'",
+            "DELETE FROM audit_seal",
+            "INSERT INTO audit_unsealed SELECT id FROM audit_entry",
+        ), "audit ",
+    ),
+    "the note of a change": (
+        (
+            "UPDATE users SET password_hash = 'mine' WHERE id = '{person}'",
+            ("UPDATE change_image SET digest = (SELECT sha256(convert_to(jsonb_build_object('email', email, 'name', name,"
+            " 'password_hash', password_hash, 'is_active', is_active)::text, 'UTF8')) FROM users WHERE id = '{person}')"
+            " WHERE table_name = 'users' AND row_key = '{person}'"),
+        ), "changes ",
+    ),
+    "a link computed anew without the key": (
+        (
+            "UPDATE ledger_entry SET reason = 'other' WHERE id = (SELECT min(id) FROM ledger_entry)",
+            "UPDATE chain_link SET digests[1] = sha256('x'), mac = sha256('y') WHERE chain = 'ledger' AND sequence = 1",
+        ), "was not sealed by who has the key",
+    ),
+    "a link that is gone": (("DELETE FROM chain_link WHERE chain = 'timeline' AND sequence = 1",), "timeline"),
+}  # fmt: skip
+
+
+@pytest.mark.proves("tried C11")
+@pytest.mark.parametrize("what", LIST)
+def test_the_proof_names_what_a_superuser_has_changed(world: World, what: str) -> None:
+    statements, told = LIST[what]
+    db.session.commit()
+    point = db.session.get_bind().begin_nested()  # type: ignore[union-attr]
+    hot("SET LOCAL session_replication_role = replica")
+    for statement in statements:
+        hot(statement.format(**world.ids))
+    hot("SET LOCAL session_replication_role = origin")
+    if what.startswith("a sealed entry of the audit log"):
+        with transaction():
+            seal_waiting()
+    said = found()
+    assert told.format(**world.ids) in said
+    db.session.commit()
+    point.rollback()
+    assert found(world.heads) == ""
