@@ -22,7 +22,7 @@ from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
-from portal.orders.service.confirm import TooLate
+from portal.orders.service.confirm import TooLate, agree_to_amount
 from portal.orders.service.silences import beat
 from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.scene import USDT, Scene, as_trader, counters
@@ -129,9 +129,11 @@ def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scen
     trader = scene.trader(deposit_minor=A)
     scene.requisite(trader)
     order = scene.payin()
+    with transaction():
+        confirm_payin(locked(order), 1600_00, actor=as_trader(trader))
     with pytest.raises(InsufficientFunds), transaction():
-        confirm_payin(locked(order), 1501_00, actor=as_trader(trader))
-    assert get_order(order.id).status == "awaiting_payment"
+        agree_to_amount(locked(order), 1600_00, actor=CUSTOMER)
+    assert get_order(order.id).status == "awaiting_confirmation"
     assert scene.trader_balance(trader, AccountKind.HELD) == A
     assert scene.store_balance() == 0
 
