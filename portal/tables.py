@@ -21,6 +21,7 @@ _MODULES = (
     "portal.traders.verification_models",
     "portal.risk.models",
     "portal.orders.models",
+    "portal.orders.exposure_models",
     "portal.disputes.models",
     "portal.events.models",
     "portal.webhooks.models",

@@ -75,6 +75,26 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code("file_type", 415, "A receipt is a JPEG, PNG or WebP image, or a PDF."),
     _code("validation_failed", 422, "`errors` names each field with a code and a sentence."),
     _code("idempotency_key_reused", 422, "The key was used with another body. Use a new key for a new call."),
+    _code(
+        "amount_above_limit",
+        422,
+        "The payin alone is above a limit of the operator's; `limit` and `allowed` say which.",
+    ),
+    _code(
+        "store_limit_reached",
+        429,
+        "The store holds or was shown as much as it may at once; `limit` says which of its limits. Payins that end make room.",
+    ),
+    _code(
+        "customer_limit_reached",
+        429,
+        "The customer has too many unfinished or unpaid payins; `limit` says which limit. Let them pay or cancel one.",
+    ),
+    _code(
+        "network_limit_reached",
+        429,
+        "As customer_limit_reached, for all customers of one network (IPv4 /24, IPv6 /64).",
+    ),
     _code("rate_limited", 429, "Go on after `Retry-After` seconds."),
     _code("too_many_attempts", 429, "Too many failed sign-ins. Wait."),
     _code("internal_error", 500, "Our fault. Nothing was decided; repeat with the same Idempotency-Key."),

@@ -130,6 +130,9 @@ def _print_trace(trace: dict[str, Any]) -> None:
     if not trace:
         echo("Nobody has been looked for yet.")
         return
+    if trace.get("exposure"):
+        click.echo(f"Nobody was looked for: a limit of exposure is reached ({trace['exposure']}).")
+        return
     if trace.get("before"):
         echo("The preferred trader was asked first:")
         _print_trace(trace["before"])

@@ -19,7 +19,7 @@ from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
 from portal.orders.retention import Forgetting, forget_people, forget_receipts, forget_told_recipients
 from portal.reference import configuration as config
-from portal.reference.configuration import Setting
+from portal.reference.setting import Setting
 
 retention = AppGroup("retention", help="Forget personal data after its time.")
 commands = [retention]

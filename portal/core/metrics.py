@@ -54,6 +54,12 @@ unmatched = Counter(
     ("reason",),
     registry=registry,
 )
+exposure_refusals = Counter(
+    "nostro_exposure_refusals_total",
+    "Payins that were given no requisite because a limit of exposure was reached.",
+    ("limit",),
+    registry=registry,
+)
 webhook_attempts = Histogram(
     "nostro_webhook_attempt_duration_seconds",
     "Time of one attempt to deliver a webhook.",

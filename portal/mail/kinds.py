@@ -34,5 +34,6 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
     MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
     MailKind.LEDGER_BROKEN: _shape("checks", "at", "link"),
+    MailKind.EXPOSURE_HIGH: _shape("store", "limit", "used", "allowed", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),
 }

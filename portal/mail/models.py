@@ -24,6 +24,7 @@ class MailKind(StrEnum):
     NEW_ORDER = "new_order"
     SECURITY_CHANGED = "security_changed"
     LEDGER_BROKEN = "ledger_broken"
+    EXPOSURE_HIGH = "exposure_high"
 
 
 class MailState(StrEnum):

@@ -32,6 +32,7 @@ TELLINGS: Mapping[NotificationKind, Telling] = {
     NotificationKind.ENDPOINT_DISABLED: Telling(MailKind.ENDPOINT_DISABLED, roles=frozenset({Role.MERCHANT})),
     NotificationKind.NEW_DEVICE: Telling(MailKind.NEW_DEVICE),
     NotificationKind.LEDGER_BROKEN: Telling(MailKind.LEDGER_BROKEN, roles=frozenset({Role.ADMIN})),
+    NotificationKind.EXPOSURE_HIGH: Telling(MailKind.EXPOSURE_HIGH, roles=frozenset({Role.ADMIN})),
 }
 
 

@@ -21,6 +21,7 @@ class NotificationKind(StrEnum):
     ENDPOINT_DISABLED = "endpoint_disabled"
     NEW_DEVICE = "new_device"
     LEDGER_BROKEN = "ledger_broken"
+    EXPOSURE_HIGH = "exposure_high"
 
 
 class Notification(Model):

@@ -159,6 +159,12 @@ class Order(Model):
         ),
         Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
         Index(
+            "ix_orders_customer_network",
+            text("customer_network(customer_ip)"),
+            "id",
+            postgresql_where=text("customer_ip IS NOT NULL"),
+        ),
+        Index(
             "ix_orders_status",
             "status",
             postgresql_where=text("status IN ('review', 'disputed', 'matching')"),

@@ -117,6 +117,17 @@ SELECT format('order %s is %s with requisite %s of trader %s', o.id, o.status, o
     OR (o.requisite_id IS NOT NULL AND (r.trader_id IS DISTINCT FROM o.trader_id OR r.mode <> o.mode))
 """  # noqa: S608 - constants of this module
 
+_EXPOSURE = """
+SELECT format('store %s (%s, %s): open %s/%s, claimed %s/%s (kept/orders)', store_id, mode, currency, coalesce(k.open, 0),
+              coalesce(o.open, 0), coalesce(k.claimed, 0), coalesce(o.claimed, 0)) AS example
+  FROM (SELECT store_id, mode, currency, sum(open_minor) AS open, sum(claimed_minor) AS claimed
+          FROM exposure GROUP BY 1, 2, 3) k
+  FULL JOIN (SELECT store_id, mode, settlement_currency AS currency, sum(hold_minor) AS open,
+                    sum(hold_minor) FILTER (WHERE status IN ('awaiting_confirmation', 'disputed')) AS claimed
+               FROM orders WHERE direction = 'payin' AND hold_minor > 0 GROUP BY 1, 2, 3) o USING (store_id, mode, currency)
+ WHERE (coalesce(k.open, 0), coalesce(k.claimed, 0)) <> (coalesce(o.open, 0), coalesce(o.claimed, 0))
+"""
+
 CHECKS = (
     Check(
         "every trader's held deposit equals the holds of their payins",
@@ -129,6 +140,7 @@ CHECKS = (
     Check("a completed order has one completion, any other order none", _COMPLETIONS),
     Check("every order's hold equals its postings", _HOLDS),
     Check("every requisite's counters equal its orders", _COUNTERS),
+    Check("every store's exposure equals the holds of its payins", _EXPOSURE),
     Check("every order's requisite is of its trader and mode", _ASSIGNED),
     Check("every order's timeline is lawful and without gaps", _PATH),
     Check("every order has a timeline", _NO_PATH),

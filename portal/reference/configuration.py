@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, func, select, text
@@ -22,45 +22,12 @@ from portal.core.db import db
 from portal.core.errors import FieldProblem
 from portal.reference.errors import SettingRefused, UnknownSetting
 from portal.reference.models import ConfigSetting, ConfigSettingHistory
+from portal.reference.setting import REGISTRY, Setting
+from portal.reference.setting import setting as _setting
 from portal.reference.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", int, bool, str)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
-    """One setting: its type is that of `default`; bounds are inclusive."""
-
-    key: str
-    default: T
-    sentence: str
-    minimum: int | None = None
-    maximum: int | None = None
-    is_timezone: bool = False
-
-    @property
-    def type_name(self) -> str:
-        if self.is_timezone:
-            return "time zone"
-        return {bool: "yes/no", int: "whole number", str: "text"}[type(self.default)]
-
-
-REGISTRY: dict[str, Setting[Any]] = {}
-
-
-def _setting(
-    key: str,
-    default: T,
-    sentence: str,
-    minimum: int | None = None,
-    maximum: int | None = None,
-    *,
-    is_timezone: bool = False,
-) -> Setting[T]:
-    setting = Setting(key, default, sentence, minimum, maximum, is_timezone)
-    REGISTRY[key] = setting
-    return setting
 
 
 _DAY = 86400
@@ -165,6 +132,97 @@ RECEIPTS_MAX_PER_ORDER = _setting(
     "receipts_max_per_order", 5, "Receipts that can be attached to one order by each side.", 1, 20
 )
 RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.", 1, 25)
+
+# Limits of exposure: what one store, customer or network may hold of traders' deposits and be shown of requisites.
+# Volumes are whole units of the settlement currency; test keys have EXPOSURE_TEST_FACTOR times as much of everything.
+# Of a customer and a network the latest 100 payins are counted: a larger number switches a limit off.
+_MOST = 1_000_000_000
+EXPOSURE_STORE_OPEN = _setting(
+    "exposure_store_open",
+    50_000,
+    "What the open payins of one store may hold of traders' deposits at once, in units of the settlement currency.",
+    10,
+    _MOST,
+)
+EXPOSURE_STORE_SHARE_PERCENT = _setting(
+    "exposure_store_share_percent",
+    50,
+    "Percent of all traders' deposits that the open payins of one store may hold at once, where there are other stores.",
+    1,
+    100,
+)
+EXPOSURE_STORE_CLAIMED = _setting(
+    "exposure_store_claimed",
+    25_000,
+    "What one store's payins that wait for a confirmation may hold before it gets no new ones, in the same units.",
+    10,
+    _MOST,
+)
+EXPOSURE_STORE_REQUISITES = _setting(
+    "exposure_store_requisites",
+    40,
+    "Requisites shown for one store in an hour in which nobody pays.",
+    1,
+    _MOST,
+)
+EXPOSURE_REQUISITES_PER_PAID = _setting(
+    "exposure_requisites_per_paid",
+    10,
+    "Requisites more that a store is shown in an hour for each of its payins paid in it or the hour before.",
+    0,
+    1000,
+)
+EXPOSURE_CUSTOMER_OPEN_ORDERS = _setting(
+    "exposure_customer_open_orders",
+    10,
+    "Open payins of one customer of a store at once; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_CUSTOMER_OPEN = _setting(
+    "exposure_customer_open", 10_000, "What they may hold, in units of the settlement currency.", 10, _MOST
+)
+EXPOSURE_CUSTOMER_REQUISITES = _setting(
+    "exposure_customer_requisites",
+    10,
+    "Different requisites shown to one customer in an hour; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_CUSTOMER_UNPAID = _setting(
+    "exposure_customer_unpaid",
+    10,
+    "Payins that one customer may leave unpaid in a row within an hour; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_NETWORK_OPEN_ORDERS = _setting(
+    "exposure_network_open_orders",
+    40,
+    "Open payins from one network (IPv4 /24, IPv6 /64) at once; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_NETWORK_OPEN = _setting(
+    "exposure_network_open", 25_000, "What they may hold, in units of the settlement currency.", 10, _MOST
+)
+EXPOSURE_NETWORK_REQUISITES = _setting(
+    "exposure_network_requisites",
+    40,
+    "Different requisites shown to one network in an hour; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_NETWORK_UNPAID = _setting(
+    "exposure_network_unpaid",
+    40,
+    "Payins that one network may leave unpaid in a row within an hour; more than 100 is no limit.",
+    1,
+    1000,
+)
+EXPOSURE_TEST_FACTOR = _setting(
+    "exposure_test_factor", 20, "How many times as much of each limit of exposure a test key has.", 1, 1000
+)
 
 # For how long personal data is kept (flask retention run; the clock forgets the last three by itself)
 RETENTION_PEOPLE_DAYS = _setting(

@@ -20,6 +20,7 @@ WORDS = {
     "outside_tolerance": _l(
         "This is further from the order's amount than the shop allows, and the order's time was up: open a dispute, and support decides."
     ),
+    "amount_above_limit": _l("This amount is more than one payment may have here. Choose a smaller one."),
     "already_blocked": _l("This is blocked already."),
     "already_decided": _l("This has been decided already."),
     "already_handled": _l("Somebody has handled this error meanwhile."),
@@ -28,6 +29,9 @@ WORDS = {
     "beyond_your_own": _l("Nobody gives by a key what they may not do themselves."),
     "common": _l("Many people use this password, so it is tried first. Pick another one."),
     "cross_site": _l("This came from another site. Open the page here and try again."),
+    "customer_limit_reached": _l(
+        "You have several payments that are not finished. Pay or cancel one of them, or try again later."
+    ),
     "csrf": _l("The form was open for too long or cookies are switched off. Reload the page and try again."),
     "duplicate_email": _l("Somebody has this email address already."),
     "duplicate_external_id": _l("There is an order with this number of yours already."),
@@ -50,6 +54,9 @@ WORDS = {
     "last_admin": _l("This is the last administrator. Let another one in first."),
     "maintenance": _l("Nostro is being maintained. Try again in a while; what runs goes on."),
     "method_already_chosen": _l("The method has been chosen already."),
+    "network_limit_reached": _l(
+        "Too many payments have been started from your network and not finished. Try again later."
+    ),
     "name_taken": _l("Something has this name already."),
     "needs_two_people": _l("This takes a second person: ask for it, and another administrator approves it."),
     "no_fee_plan": _l("The store has no fee plan for this."),
@@ -85,6 +92,9 @@ WORDS = {
     "sign_in_over": _l("Too many wrong codes. Sign in again."),
     "storage_full": _l("Files can't be stored right now. Try again in a while."),
     "store_closed": _l("The store is closed."),
+    "store_limit_reached": _l(
+        "This shop has as many unfinished payments as it may have. Try again in a few minutes."
+    ),
     "store_disabled": _l("The store takes no such orders at present."),
     "test_mode_only": _l("This is for test mode only."),
     "too_late": _l("This order expired too long ago."),

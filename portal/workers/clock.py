@@ -35,6 +35,7 @@ from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
 from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
+from portal.orders.exposure_watch import tell_of_exposure
 from portal.orders.proof import prove_ledger_when_due
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import free_limits
@@ -160,6 +161,7 @@ _MAINTENANCE = (
     Duty("audit seals", 2.0, _seal, FULL_SEAL),
     Duty("chains", 5.0, _seal_chains, 1),
     Duty("audit head", 3600.0, _export_heads),
+    Duty("exposure", 10.0, tell_of_exposure),
 )
 UPKEEP = (
     *(replace(duty, queue=QueueName.MAINTENANCE) for duty in _MAINTENANCE),

@@ -15,6 +15,7 @@ from portal.events.queries import count_waiting_events, outbox_overdue_s
 from portal.events.readiness import clock_silent_s
 from portal.events.relay import oldest_pending_age_s
 from portal.mail.outbox import count_outbox
+from portal.orders.exposure_watch import highest_ratios
 from portal.orders.figures import count_open_orders
 from portal.queues.figures import list_queues
 from portal.settings import get_settings
@@ -31,6 +32,17 @@ def _orders() -> Iterator[Metric]:
     )
     for line in count_open_orders():
         family.add_metric([line.status, line.direction, line.mode], line.orders)
+    yield family
+
+
+def _exposure() -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "nostro_exposure_highest_ratio",
+        "What the store that is nearest to a limit of exposure has used of it; 1 is all.",
+        labels=["limit"],
+    )
+    for name, ratio in highest_ratios().items():
+        family.add_metric([name.value], ratio)
     yield family
 
 
@@ -135,6 +147,7 @@ def _aware(moment: datetime) -> datetime:
 
 READERS: dict[str, Callable[[], Iterable[Metric]]] = {
     "orders": _orders,
+    "exposure": _exposure,
     "outbox": _outbox,
     "webhooks": _webhooks,
     "mail": _mail,

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from portal.core.actors import SYSTEM, Actor
+from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import decrypt
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
+from portal.orders.exposure import refusal_of
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import COLUMNS, OrderRecord, record_of
@@ -74,10 +75,20 @@ def take_requisite_away(order: OrderRecord) -> None:
 
 
 def assign_payin(order: OrderRecord, *, actor: Actor) -> OrderRecord:
-    """Try to match a waiting payin whose row is locked; it stays as it is when nobody is free."""
+    """Try to match a waiting payin whose row is locked; it stays as it is when nobody is free.
+
+    One that never had a requisite waits while a limit of exposure is reached. Raises LimitReached and
+    AmountAboveLimit where a customer or merchant asks.
+    """
     row = find_transition(order.direction, order.status, Step.MATCHED, actor)
-    result = search(order, get_store(order.store_id))
     now = order.read_at
+    refusal = refusal_of(order) if order.round == 0 else None
+    if refusal is not None:
+        if actor.kind in {ActorKind.CUSTOMER, ActorKind.MERCHANT}:
+            raise refusal
+        _wait(order, now, MatchResult(None, {"exposure": refusal.extra["limit"]}))
+        return order
+    result = search(order, get_store(order.store_id))
     if result.taken is None:
         _wait(order, now, result)
         return order
@@ -111,8 +122,8 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
     """Set the method (and bank) that was left open, and match at once.
 
     Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one,
-    InMaintenance, ValidationFailed for a method this currency or the store's fee plan does not have, and
-    AmountOutOfBounds for one that does not take the order's amount.
+    InMaintenance, LimitReached, AmountAboveLimit, ValidationFailed for a method this currency or the store's fee plan
+    does not have, and AmountOutOfBounds for one that does not take the order's amount.
     """
     if order.method is not None:
         if (order.method, order.bank) == (method, bank):

@@ -19,6 +19,7 @@ from portal.ledger.service import refusal_of
 from portal.matching.service import bucket_of, note_taken, search_params
 from portal.merchants.queries import StoreTerms
 from portal.orders.accounts import store_accounts
+from portal.orders.exposure import limits_of, refusal_from
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object, requisite_object
@@ -38,7 +39,18 @@ _PARAMS = (
     "search", "day_timezone", "starts", "split_to", "only", "never", "entry", "hold", "from_account",
     "to_account", "actor_kind", "actor_id", "event_id", "event_type", "answer", "requisite_shown",
 )  # fmt: skip
-_PLACE = f"SELECT * FROM place_order({', '.join(f'%({name})s' for name in _PARAMS)})"  # noqa: S608
+# A repeated call gets its answer, whatever has been reached meanwhile.
+_PLACE = f"""
+SELECT x.limit_name, x.used, x.allowed, x.retry_s, p.*
+  FROM exposure_refusal(%(mode)s, %(store_id)s, %(settlement_currency)s, %(id)s, %(settlement_minor)s,
+                        %(customer_ref)s, %(customer_ip)s, %(limits)s::bigint[]) x
+  LEFT JOIN LATERAL (
+    SELECT * FROM place_order({", ".join(f"%({name})s" for name in _PARAMS)})
+     WHERE x.limit_name IS NULL
+        OR EXISTS (SELECT 1 FROM idempotency_key k WHERE k.store_id = %(store_id)s AND k.mode = %(mode)s
+                      AND k.path = %(key_path)s AND k.key = %(key)s)
+    OFFSET 0) p ON true
+"""  # noqa: S608 - built once from constants
 
 # What only the database knows, as the answer's text holds it until then. No client can send NUL.
 _STATUS, _NOW, _MATCH_BY, _PAY_BY = "\0status", "\0now", "\0match_by", "\0pay_by"
@@ -60,8 +72,9 @@ def place_order(
     """Write the order (whose times are not set yet) as the database's function of the same name tells.
 
     With `search` a payin is matched, and a requisite's limits and its trader's deposit are reserved. Gives the
-    function's row; see answer_of. Locks the key, then the requisite, then accounts by id. Raises
-    IdempotencyInProgress, IdempotencyKeyReused, InsufficientFunds, DuplicateExternalId.
+    function's row; see answer_of. Locks what limits of exposure are counted by, the key, then the requisite, then
+    accounts by id. Raises IdempotencyInProgress, IdempotencyKeyReused, InsufficientFunds, DuplicateExternalId,
+    and with `search` LimitReached, AmountAboveLimit.
     """
     bucket = bucket_of(order.mode, order.method or "", order.currency, order.bank)
     params: dict[str, Any] = {name: getattr(order, name) for name in _FROM_ORDER}
@@ -72,6 +85,7 @@ def place_order(
         "match_s": config.get(config.MATCH_WINDOW_S), "pay_s": config.get(config.PAY_WINDOW_S),
         "search": search, "actor_kind": actor.kind.value, "actor_id": actor.id,
         "event_id": new_id(), "event_type": _event_type(order),
+        "limits": limits_of(order.mode, order.settlement_currency) if search else None,
     }  # fmt: skip
     try:
         row = hot(_PLACE, params)[0]
@@ -81,6 +95,8 @@ def place_order(
         if constraint_of(error) == "uq_orders_external_id":
             raise DuplicateExternalId(extra={"external_id": order.external_id or ""}) from error
         raise
+    if row["verdict"] is None and (refusal := refusal_from(order, row)):
+        raise refusal
     if row["verdict"] == "in_progress":
         raise IdempotencyInProgress(retry_after_s=1)
     if row["verdict"] == "placed" and search:

@@ -14,6 +14,7 @@ from portal.core.errors import DomainError, InvalidTransition, ValidationFailed
 from portal.core.permissions import public
 from portal.core.receipt_check import CleanFile, check_receipt
 from portal.merchants.queries import get_store
+from portal.orders.exposure import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.payment_session import lock_payment_order
 from portal.orders.receipts import add_receipt
@@ -26,6 +27,7 @@ from portal.reference.queries import list_banks
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
 from portal.web.pay.rendering import back_to_page, render_now
+from portal.web.refusal_words import WORDS
 
 _OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"
 # The customer has said that they paid, or it has gone further: a claim again says nothing new.
@@ -54,6 +56,11 @@ def choose(token: str) -> Response:
         return render_now(
             token, status=422, notice=_l("This way to pay does not take this amount. Choose another one.")
         )
+    except (LimitReached, AmountAboveLimit) as refusal:
+        page = render_now(token, status=refusal.status, notice=WORDS[refusal.code])
+        if refusal.retry_after_s is not None:
+            page.headers["Retry-After"] = str(refusal.retry_after_s)
+        return page
     except ValidationFailed:
         return render_now(token, status=422, notice=_l("Choose one of the ways to pay shown here."))
     return back_to_page(token)
