@@ -1,10 +1,11 @@
 """A shop that takes payments through Nostro: copy from it what you need.
 
-Four things matter, and each is marked below:
+Five things matter, and each is marked below:
   1. the order is created with an Idempotency-Key, so that a retry never makes a second one;
   2. what is paid is learnt from the signed webhook, never from the customer coming back;
   3. webhooks may come twice or in the wrong order: `webhook-id` tells, and `version` with `sequence`;
-  4. amounts are strings, and compared with what the shop asked for.
+  4. amounts are strings, and compared with what the shop asked for;
+  5. a new webhook address is asked whether it wants to be called, and gives the challenge back.
 """
 
 from __future__ import annotations
@@ -212,6 +213,9 @@ def hear() -> tuple[str, int]:
     except (WebhookVerificationError, ValueError):
         return "The signature is wrong.", 400
     data = message["data"]
+    if message["type"] == "endpoint.verification":
+        # (5) The address is ours and wants to be called: the challenge goes back, and events begin to come.
+        return data["challenge"], 200
     if data.get("object") == "order" and data.get("direction") == "payin":
         _remember(data, message["version"], message["sequence"])
     # (3) The same webhook-id may come again; taking it in twice changes nothing, and it is listed once.

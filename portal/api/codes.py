@@ -65,6 +65,8 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code("too_late", 409, "The order expired too long ago."),
     _code("no_requisite", 409, "No requisite can serve this order now."),
     _code("endpoint_exists", 409, "The store has a webhook endpoint in this mode already."),
+    _code("endpoint_unverified", 409, "The webhook endpoint has not given its challenge back yet."),
+    _code("endpoint_verified", 409, "The webhook endpoint is verified already."),
     _code("endpoint_disabled", 409, "The webhook endpoint is switched off."),
     _code("payload_too_large", 413, "A JSON body may have 64 KB."),
     _code("file_too_large", 413, "A receipt may have 10 MB."),
@@ -96,6 +98,7 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
         "As customer_limit_reached, for all customers of one network (IPv4 /24, IPv6 /64).",
     ),
     _code("rate_limited", 429, "Go on after `Retry-After` seconds."),
+    _code("too_many_tests", 429, "Too many test events or challenges for this store or this host."),
     _code("too_many_attempts", 429, "Too many failed sign-ins. Wait."),
     _code("internal_error", 500, "Our fault. Nothing was decided; repeat with the same Idempotency-Key."),
     _code(

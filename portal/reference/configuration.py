@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, cast, overload
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, func, select, text
 
@@ -22,7 +21,7 @@ from portal.core.db import db
 from portal.core.errors import FieldProblem
 from portal.reference.errors import SettingRefused, UnknownSetting
 from portal.reference.models import ConfigSetting, ConfigSettingHistory
-from portal.reference.setting import REGISTRY, Setting
+from portal.reference.setting import REGISTRY, Setting, problem_of
 from portal.reference.setting import setting as _setting
 from portal.reference.snapshot import Snapshot
 
@@ -382,6 +381,20 @@ WEBHOOKS_DISABLE_AFTER_S = _setting(
     3600,
     30 * _DAY,
 )
+WEBHOOK_TESTS_PER_MINUTE = _setting(
+    "webhook_tests_per_minute",
+    5,
+    "Test events and challenges that one store may ask for in a minute.",
+    1,
+    1000,
+)
+WEBHOOK_TESTS_PER_DAY = _setting(
+    "webhook_tests_per_day",
+    50,
+    "Test events and challenges in a day, for one store and to one host from all stores together.",
+    1,
+    100_000,
+)
 WEBHOOK_TIMEOUT_S = _setting("webhook_timeout_s", 15, "Seconds one delivery of a webhook may take.", 1, 60)
 
 # Rates
@@ -411,7 +424,7 @@ def get(setting: Setting[Any] | str) -> Any:
     overrides = snapshot.get()
     if known.key not in overrides:
         return known.default
-    problem = _problem(known, overrides[known.key])
+    problem = problem_of(known, overrides[known.key])
     if problem:
         log.error("setting %s is ignored, its default is used: %s", known.key, problem)
         return known.default
@@ -424,28 +437,6 @@ def find(key: str) -> Setting[Any]:
         return REGISTRY[key]
     except KeyError:
         raise UnknownSetting(f"There is no setting {key[:64]!r}.") from None
-
-
-def _problem(setting: Setting[Any], value: object) -> str | None:
-    """What is wrong with a value, in words; None when nothing is."""
-    if type(value) is not type(setting.default):
-        return f"{setting.key} is a {setting.type_name}."
-    if isinstance(value, int) and not isinstance(value, bool):
-        if setting.minimum is not None and value < setting.minimum:
-            return f"{setting.key} is at least {setting.minimum}."
-        if setting.maximum is not None and value > setting.maximum:
-            return f"{setting.key} is at most {setting.maximum}."
-    if setting.is_timezone and not _is_timezone(cast("str", value)):
-        return f"{setting.key} is the name of a time zone, such as Europe/Moscow."
-    return None
-
-
-def _is_timezone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def parse(setting: Setting[Any], written: str) -> Any:
@@ -463,7 +454,7 @@ def parse(setting: Setting[Any], written: str) -> Any:
 
 
 def _refuse_unless_possible(setting: Setting[Any], value: object) -> None:
-    problem = _problem(setting, value)
+    problem = problem_of(setting, value)
     if problem:
         raise SettingRefused(problem, errors=[FieldProblem("value", "invalid", problem)])
 

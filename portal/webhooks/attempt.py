@@ -8,6 +8,7 @@ import aiohttp
 
 from portal.core.egress import Answer, EgressRefused
 from portal.core.egress.post import PostFailed, post
+from portal.webhooks.challenge import is_answered
 from portal.webhooks.delivery import Claim, Outcome
 from portal.webhooks.models import DeliveryState
 from portal.webhooks.reach import policy_for
@@ -46,6 +47,8 @@ def sign_now(claim: Claim) -> dict[str, str]:
 def judge(claim: Claim, answer: Answer, latency_ms: int) -> Outcome:
     """Any 2xx is delivered; 410 ends it; everything else, redirects included, is tried again."""
     text = _readable(answer.body)
+    if 200 <= answer.status < 300 and claim.challenge and not is_answered(claim.challenge, text):
+        return _failed(claim, latency_ms, status=answer.status, error="challenge_not_answered", text=text)
     if 200 <= answer.status < 300:
         return Outcome(claim, DeliveryState.DELIVERED, None, latency_ms, answer.status, None, text)
     asked_s = retry_after_s(answer.headers)

@@ -39,7 +39,7 @@ _REPLAY = """
 UPDATE webhook_delivery SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
 WHERE id IN (
     SELECT d.id FROM webhook_delivery d JOIN webhook_endpoint e ON e.id = d.endpoint_id
-    WHERE d.state = 'dead' AND e.disabled_at IS NULL AND e.deleted_at IS NULL
+    WHERE d.state = 'dead' AND e.disabled_at IS NULL AND e.deleted_at IS NULL AND e.verified_at IS NOT NULL
       AND (%(ids)s::uuid[] IS NULL OR d.id = ANY(%(ids)s::uuid[]))
     ORDER BY d.done_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED)
   AND state = 'dead'

@@ -19,6 +19,8 @@ from portal.core.errors import NotFound
 from portal.core.ids import public_id
 from portal.reference import configuration as config
 from portal.webhooks.body import event_body
+from portal.webhooks.challenge import TYPE as CHALLENGE
+from portal.webhooks.challenge import note_answers
 from portal.webhooks.disabled import tell_of_disabled_endpoint
 from portal.webhooks.models import DeliveryState
 
@@ -49,6 +51,8 @@ class Claim:
     # The database's time less this process's seconds: what is signed later carries the right time.
     clock_s: float
     is_broken: bool = False
+    # What the answer must hold, where this is the question whether the endpoint wants to be called.
+    challenge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,7 @@ def _claim(row: dict[str, Any], token: uuid.UUID, read_at: float, *, is_failing:
         timeout_s=config.get(config.WEBHOOK_TIMEOUT_S),
         clock_s=row["claimed_at_s"] - read_at,
         is_broken=is_broken,
+        challenge=row["data"].get("challenge") if row["type"] == CHALLENGE else None,
     )
 
 
@@ -242,6 +247,13 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> int:
         },
     )
     counted = {row["id"] for row in recorded}
+    note_answers(
+        [
+            (o.claim.endpoint_id, o.claim.url)
+            for o in outcomes
+            if o.claim.challenge and o.claim.id in counted and o.state is DeliveryState.DELIVERED
+        ]
+    )
     failed = [o for o in outcomes if o.claim.id in counted and o.state is not DeliveryState.DELIVERED]
     if failed:
         _disable_hopeless(failed)

@@ -21,5 +21,6 @@ EVENT_TYPES = frozenset(
         "withdrawal.refused",
         "method.degraded",
         "endpoint.test",
+        "endpoint.verification",
     }
 )

@@ -59,7 +59,24 @@ class WebhookEndpoint(Model):
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     disabled_reason: Mapped[str | None] = mapped_column(Text)
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # When its owner showed that they want what is sent to this address, or the operator vouched for it.
+    verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[CreatedAt]
+
+
+class WebhookProbe(Model):
+    """A call that somebody asked us to make: a test, or a challenge. Counted by store and by host, kept for a day."""
+
+    __tablename__ = "webhook_probe"
+    __table_args__ = (
+        Index("ix_webhook_probe_host", "host", "at"),
+        Index("ix_webhook_probe_store", "store_id", "at"),
+    )
+
+    id: Mapped[BigKey]
+    store_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
+    host: Mapped[str] = mapped_column(Text)
+    at: Mapped[CreatedAt]
 
 
 class WebhookDelivery(Model):

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from portal.audit.service import record_audit
-from portal.core.actors import SYSTEM, Actor
+from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import decrypt, encrypt
 from portal.core.db import constraint_of, db, hot
 from portal.core.egress import EgressRefused, check_url
@@ -25,6 +25,7 @@ from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.events.models import Event
+from portal.webhooks.challenge import NEVER, EndpointUnverified, ask_for_answer
 from portal.webhooks.delivery import give_up_pending
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -72,8 +73,9 @@ def set_endpoint(
     """Create the store's endpoint for this mode, or point the existing one elsewhere and switch it on.
 
     `event_types` None means all. Returns the endpoint and, only when it was created, its secret in
-    plain: it is not shown again. Raises ValidationFailed for an unknown event type, and Conflict when
-    somebody else creates it at the same moment.
+    plain: it is not shown again. A live address that a merchant names has to answer a challenge before it is sent
+    anything else; what the operator names, and test mode, does not. Raises ValidationFailed for an unknown event
+    type, TooManyProbes, and Conflict when somebody else creates it at the same moment.
     """
     types = _known_types(event_types)
     endpoint = find_endpoint(store_id, mode, lock=True)
@@ -84,13 +86,41 @@ def set_endpoint(
         secret = new_secret()
         endpoint.secret_encrypted = encrypt("webhook_endpoint", "secret", endpoint.id, secret)
         _insert(endpoint)
+        _verify(endpoint, mode, actor)
         _audit(endpoint, "created", actor, after=_described(endpoint))
         return endpoint, secret
     before = _described(endpoint)
+    is_same = endpoint.url == url
     endpoint.url, endpoint.event_types = url, types
     _enable(endpoint)
+    if not is_same or endpoint.verified_at is None:
+        _verify(endpoint, mode, actor)
     _audit(endpoint, "changed", actor, before=before, after=_described(endpoint))
     return endpoint, None
+
+
+def _verify(endpoint: WebhookEndpoint, mode: Mode, actor: Actor) -> None:
+    if mode is Mode.LIVE and actor.kind is ActorKind.MERCHANT:
+        endpoint.verified_at = None
+        db.session.flush()
+        hot(_HOLD_BACK, {"endpoint": endpoint.id, "never": NEVER})
+        ask_for_answer(endpoint)
+    elif endpoint.verified_at is None:
+        # The operator vouches: as if it had answered.
+        endpoint.verified_at = _now()
+        db.session.flush()
+        hot(_RELEASE_WAITING, {"endpoint": endpoint.id, "never": NEVER})
+    db.session.flush()
+
+
+# What was on its way to the former address waits for the new one's answer.
+_HOLD_BACK = """
+UPDATE webhook_delivery SET next_at = %(never)s WHERE endpoint_id = %(endpoint)s AND state = 'pending'
+"""
+_RELEASE_WAITING = """
+UPDATE webhook_delivery SET next_at = clock_timestamp()
+ WHERE endpoint_id = %(endpoint)s AND state = 'pending' AND next_at >= %(never)s
+"""
 
 
 def _described(endpoint: WebhookEndpoint) -> dict[str, object]:
@@ -220,6 +250,8 @@ def request_redelivery(
     delivery, endpoint, told = row
     if endpoint.disabled_at is not None or endpoint.deleted_at is not None:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
+    if endpoint.verified_at is None:
+        raise EndpointUnverified("The endpoint has to answer its challenge first.")
     if delivery.state != DeliveryState.PENDING.value:
         delivery.state, delivery.attempts, delivery.done_at = DeliveryState.PENDING.value, 0, None
     delivery.next_at = _now()
@@ -236,6 +268,8 @@ def replay_since(endpoint: WebhookEndpoint, since: datetime) -> int:
     """
     if endpoint.disabled_at is not None:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
+    if endpoint.verified_at is None:
+        raise EndpointUnverified("The endpoint has to answer its challenge first.")
     return len(hot(_REPLAY_MISSED, {"endpoint": endpoint.id, "since": since}))
 
 

@@ -172,3 +172,13 @@ def test_less_than_the_price_is_not_paid(visitor: FlaskClient, httpserver: HTTPS
 def test_an_unknown_purchase_and_an_unknown_product_are_not_there(visitor: FlaskClient) -> None:
     assert visitor.get(f"/purchases/{uuid.uuid4()}").status_code == 404
     assert visitor.post("/purchases", data={"purchase": str(uuid.uuid4()), "sku": "yacht"}).status_code == 404
+
+
+def test_the_challenge_of_a_new_address_is_given_back(visitor: FlaskClient) -> None:
+    body = json.dumps({"id": "evt_9", "type": "endpoint.verification", "data": {"challenge": "abc"}})
+    now = datetime.now(UTC)
+    headers = {
+        "webhook-id": "evt_9", "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(SECRET).sign("evt_9", now, body),
+    }  # fmt: skip
+    assert visitor.post("/webhooks/nostro", data=body, headers=headers).text == "abc"

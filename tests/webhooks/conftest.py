@@ -155,5 +155,5 @@ def stage(committed_db: Flask) -> Iterator[Stage]:
 
 def _forget_everything() -> None:
     with transaction():
-        for table in ("webhook_attempt", "webhook_delivery", "webhook_endpoint", "event"):
+        for table in ("webhook_probe", "webhook_attempt", "webhook_delivery", "webhook_endpoint", "event"):
             db.session.execute(text(f"DELETE FROM {table}"))

@@ -23,6 +23,7 @@ from portal.core.ids import parse_public_id, public_id
 from portal.identity.models import Scope
 from portal.orders.representation import moment
 from portal.webhooks import service
+from portal.webhooks.challenge import ask_for_answer
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.queries import find_endpoint
 from portal.webhooks.test_event import send_test_event
@@ -38,7 +39,7 @@ class CreateEndpoint(Body):
 
 
 class EndpointOut(Answer):
-    """`secret` is shown once, when the endpoint is created."""
+    """`secret` is shown once, when the endpoint is created. Nothing but its challenge is sent until it is `verified`."""
 
     id: str
     object: Literal["webhook_endpoint"]
@@ -46,6 +47,7 @@ class EndpointOut(Answer):
     url: str
     event_types: list[str] | None
     enabled: bool
+    verified: bool
     disabled_reason: str | None
     failing_since: datetime | None
     created_at: datetime
@@ -74,6 +76,7 @@ def _shown(endpoint: WebhookEndpoint, secret: str | None = None) -> dict[str, An
         "url": endpoint.url,
         "event_types": endpoint.event_types,
         "enabled": endpoint.disabled_at is None,
+        "verified": endpoint.verified_at is not None,
         "disabled_reason": endpoint.disabled_reason,
         "failing_since": moment(endpoint.failing_since),
         "created_at": moment(endpoint.created_at),
@@ -93,7 +96,8 @@ def _endpoint_of(caller: Caller, endpoint_id: str, *, lock: bool = False) -> Web
     summary="Create the webhook endpoint",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
-    description="A store has one in each mode. Keep the secret of the answer: it is not shown again.",
+    description="A store has one in each mode. Keep the secret of the answer: it is not shown again. A live one is sent a "
+    "challenge at once, and events once it has given it back.",
     body=CreateEndpoint,
     idempotency="optional",
     status=201,
@@ -163,6 +167,28 @@ def delete_endpoint(endpoint_id: str) -> Response:
         lambda: service.delete_endpoint(_endpoint_of(caller, endpoint_id, lock=True), actor=known_actor())
     )
     return no_content()
+
+
+@api_v1.post("/webhook-endpoints/<endpoint_id>/verify", provide_automatic_options=False)
+@operation(
+    summary="Send the challenge again",
+    tag="Webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
+    description="For an endpoint that is not verified yet. It is also tried again by itself, as every event.",
+    status=202,
+    answer=TestSent,
+    problems=(404, 409),
+)
+def verify_endpoint(endpoint_id: str) -> Response:
+    caller = current_caller()
+
+    def work() -> dict[str, str]:
+        endpoint = _endpoint_of(caller, endpoint_id, lock=True)
+        if endpoint.verified_at is not None:
+            raise Conflict("The endpoint is verified already.", code="endpoint_verified")
+        return {"object": "test_event", "event_id": public_id("evt", ask_for_answer(endpoint).id)}
+
+    return answer(run_in_transaction(work), 202)
 
 
 @api_v1.post("/webhook-endpoints/<endpoint_id>/test", provide_automatic_options=False)
