@@ -131,7 +131,7 @@ def _print_trace(trace: dict[str, Any]) -> None:
         echo("Nobody has been looked for yet.")
         return
     if trace.get("exposure"):
-        click.echo(f"Nobody was looked for: a limit of exposure is reached ({trace['exposure']}).")
+        echo(f"Nobody was looked for: a limit of exposure is reached ({trace['exposure']}).")
         return
     if trace.get("before"):
         echo("The preferred trader was asked first:")

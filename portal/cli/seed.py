@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
+from portal.cli.origin import OPS
 from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.reference.seeding import seed_reference
+from portal.risk.seeding import seed_rules
 from portal.traders.sandbox import seed_sandbox
 
 seed = AppGroup("seed", help="Add the data that Nostro comes with.")
@@ -29,3 +31,11 @@ def sandbox() -> None:
     with transaction():
         added = seed_sandbox()
     echo(f"test requisites: {added} added")
+
+
+@seed.command("risk-rules")
+def risk_rules() -> None:
+    """Add risk rules worth having that are missing, in shadow: they watch and refuse nothing. Repeatable."""
+    with transaction():
+        added = seed_rules(OPS)
+    echo(f"risk rules: {added} added, in shadow; look with: flask risk rules list")

@@ -12,8 +12,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0028"
+down_revision = "0027"
 
 _SQL = Path(__file__).resolve().parent.parent / "sql"
 _TOLD = ("mail", "notification", "notification_choice")
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("store_id", "mode", "currency", "slot", name=op.f("pk_exposure")),
         postgresql_with={"fillfactor": "40", "autovacuum_vacuum_scale_factor": "0.02"},
     )
-    op.execute((_SQL / "0023_exposure.sql").read_text())
+    op.execute((_SQL / "0028_exposure.sql").read_text())
     op.create_index(
         "ix_orders_customer_network",
         "orders",
