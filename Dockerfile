@@ -1,10 +1,16 @@
-# One image for every role: web by default, `flask worker`, `flask relay` and `flask clock` as other commands.
+# One image for every role: web by default; streams, worker, relay, clock and metrics as other commands.
 FROM python:3.11-slim-bookworm AS packages
 COPY requirements.txt /
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt
 
 FROM python:3.11-slim-bookworm
+# pg_dump and pg_restore as old as the server of compose.yaml (Debian's own are older): what `flask backup` calls.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends postgresql-common ca-certificates \
+ && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
+ && apt-get install -y --no-install-recommends postgresql-client-18 \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home nostro \
  && install -d -o nostro -g nostro /srv/nostro/var/uploads /srv/nostro/var/audit
 COPY --from=packages /venv /venv
@@ -22,8 +28,6 @@ ENV RELEASE=$RELEASE
 USER nostro
 VOLUME /srv/nostro/var/uploads /srv/nostro/var/audit
 EXPOSE 8000
-# A thread for each live stream; what is in flight gets five seconds at a stop.
-CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", \
-     "--threads", "256", "--graceful-timeout", "5", "--timeout", "60", "--worker-tmp-dir", "/dev/shm"]
+CMD ["gunicorn", "--config", "python:portal.workers.web_server", "--bind", "0.0.0.0:8000", "wsgi:app"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]

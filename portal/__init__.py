@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
+from typing import TYPE_CHECKING
 
-from portal.core.bounded_connection import answer_within_s, bound_answers
-from portal.core.db import db, engine_options
-from portal.settings import Settings, get_settings
+# The streams' process imports parts of the house and makes no application: it stays small.
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from portal.settings import Settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application: configuration, extensions, blueprints, error handlers. No logic."""
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from portal.core.bounded_connection import answer_within_s, bound_answers
+    from portal.core.db import db, engine_options
+    from portal.settings import get_settings
+
     settings = settings or get_settings()
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.config.update(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from email.utils import parseaddr
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
     # All processes of this machine write their metrics here; `flask metrics` serves them. None: each its own.
     metrics_dir: Path | None = None
     sentry_dsn: SecretStr = SecretStr("")
+    # Where no proxy leads /streams/ to the streams' process: its own port on the host that the page came from.
+    streams_port: int | None = Field(default=None, ge=1, le=65535)
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     db_pool_size: int = Field(default=4, ge=1, le=200)
     db_pool_timeout_s: float = Field(default=2.0, gt=0)
@@ -89,7 +92,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", "backup_key", mode="before")
+    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", "backup_key", "streams_port", mode="before")
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
@@ -243,7 +246,7 @@ class LaunchSettings(BaseSettings):
     environment: Literal["development", "test", "production"] = "development"
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
-    port: int = Field(default=8000, ge=1, le=65533)
+    port: int = Field(default=8000, ge=1, le=65532)
     # Another build of PostgreSQL (its bin directory) or Redis (its server) than the wheels'.
     pgbin: Path | None = None
     redis_bin: Path | None = None
@@ -264,6 +267,24 @@ def launch_settings() -> LaunchSettings:
 def is_flask_command() -> bool:
     """Whether this process is a `flask ...` command and not a server."""
     return os.environ.get(_COMMAND_MARK) == "true"
+
+
+# Who starts a process may give it a pipe to say in that it is ready.
+_READY = "NOSTRO_READY_FD"
+
+
+def ready_variable(descriptor: int) -> dict[str, str]:
+    """For the environment of a process that inherits this end of a pipe and says there that it is ready."""
+    return {_READY: str(descriptor)}
+
+
+def say_ready() -> None:
+    """Tell whoever started this process that it works from now on; nothing when nobody wants to know."""
+    descriptor = os.environ.pop(_READY, "")
+    if descriptor.isdecimal():
+        with suppress(OSError):
+            os.write(int(descriptor), b"1")
+            os.close(int(descriptor))
 
 
 def set_for_library(name: str, value: str) -> None:

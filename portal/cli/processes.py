@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import shutil
 import tempfile
 from pathlib import Path
 
 import click
 
-from portal.cli.terminal import echo
 from portal.settings import child_environment, get_settings
 from portal.workers.supervisor import (
     GaveUp,
@@ -20,13 +20,36 @@ from portal.workers.supervisor import (
     exporter,
     gunicorn,
     raise_on_signals,
+    streams,
 )
+
+log = logging.getLogger(__name__)
+
+
+def _host_and_port(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter("say host:port, such as 127.0.0.1:8000")
+    return value
 
 
 @click.command("run-all")
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, help="Where the web process listens.")
+@click.option(
+    "--bind",
+    default="127.0.0.1:8000",
+    show_default=True,
+    callback=_host_and_port,
+    help="Where the web process listens.",
+)
 @click.option("--workers", type=click.IntRange(1, 32), default=2, show_default=True)
-@click.option("--threads", type=click.IntRange(2, 512), default=64, show_default=True)
+@click.option("--threads", type=click.IntRange(2, 512), default=16, show_default=True)
+@click.option(
+    "--streams-port",
+    type=click.IntRange(1, 65535),
+    default=8001,
+    show_default=True,
+    help="/streams/..., on the same address as the web.",
+)
 @click.option(
     "--metrics-port",
     type=click.IntRange(1, 65535),
@@ -34,14 +57,15 @@ from portal.workers.supervisor import (
     show_default=True,
     help="/metrics, on this machine.",
 )
-def run_all(bind: str, workers: int, threads: int, metrics_port: int) -> None:
-    """Run web, worker, relay, clock and metrics together until stopped; what dies is started again."""
-    environment = child_environment(**metrics_folder())
-    web = Program("web", gunicorn(bind, workers=workers, threads=threads, graceful_s=5), environment)
-    supervisor = Supervisor(lambda words: echo(words, err=True))
+def run_all(bind: str, workers: int, threads: int, streams_port: int, metrics_port: int) -> None:
+    """Run web, streams, worker, relay, clock and metrics together until stopped; what dies is started again."""
+    environment = child_environment(**metrics_folder(), **streams_address(streams_port))
+    web = Program("web", gunicorn(bind, workers=workers, threads=threads), environment)
+    pages = Program("streams", streams(bind, streams_port), environment)
+    supervisor = Supervisor(log.warning)
     try:
         raise_on_signals()
-        supervisor.start(web, *background(environment), exporter(environment, metrics_port))
+        supervisor.start(web, pages, *background(environment), exporter(environment, metrics_port))
         supervisor.watch()
     except Stopped:
         pass
@@ -49,6 +73,11 @@ def run_all(bind: str, workers: int, threads: int, metrics_port: int) -> None:
         raise click.ClickException(str(error)) from None
     finally:
         supervisor.stop()
+
+
+def streams_address(port: int) -> dict[str, str]:
+    """STREAMS_PORT for the pages, where no proxy leads to the streams: that is where nothing makes https of http."""
+    return {} if get_settings().is_https else {"STREAMS_PORT": str(port)}
 
 
 def metrics_folder() -> dict[str, str]:

@@ -15,9 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import values
-from sqlalchemy.pool import QueuePool
 
-from portal.core import live, metrics
+from portal.core import metrics
 from portal.core.log_writer import writer
 from portal.settings import Settings, set_for_library
 
@@ -30,9 +29,9 @@ _sampler: _Sampler | None = None
 
 
 class _Sampler:
-    """A thread that reads the process's pool, streams and memory. It begins anew in a forked child."""
+    """A thread that reads the process's pool and memory. It begins anew in a forked child."""
 
-    def __init__(self, role: str, pool_of: Callable[[], object]) -> None:
+    def __init__(self, role: str, pool_of: Callable[[], object] | None) -> None:
         self._role, self._pool_of = role, pool_of
         self._stop = threading.Event()
 
@@ -50,21 +49,28 @@ class _Sampler:
     def sample(self) -> None:
         """Read once."""
         role = self._role
-        pool = self._pool_of()
-        if isinstance(pool, QueuePool):
-            metrics.pool.labels(role, "in_use").set(pool.checkedout())
-            metrics.pool.labels(role, "limit").set(pool.size())
-        open_streams, open_bells = live.open_streams()
-        metrics.streams.labels("page").set(open_streams)
-        metrics.streams.labels("bell").set(open_bells)
+        if self._pool_of is not None:
+            _note_pool(role, self._pool_of())
         metrics.memory.labels(role).set(_resident_bytes())
         metrics.processes.labels(role).set(1)
         metrics.lines_dropped.labels(role).set(writer.dropped)
         touch_own_files()
 
 
-def start(settings: Settings, role: str, pool_of: Callable[[], object]) -> None:
-    """Let this process's metrics be counted with the others', when there is a folder for them."""
+def _note_pool(role: str, pool: object) -> None:
+    # Not for processes without a database, which stay small.
+    from sqlalchemy.pool import QueuePool
+
+    if isinstance(pool, QueuePool):
+        metrics.pool.labels(role, "in_use").set(pool.checkedout())
+        metrics.pool.labels(role, "limit").set(pool.size())
+
+
+def start(settings: Settings, role: str, pool_of: Callable[[], object] | None) -> None:
+    """Let this process's metrics be counted with the others', when there is a folder for them.
+
+    `pool_of` is None for a process without a database.
+    """
     global _sampler, _folder  # noqa: PLW0603 - one a process
     if settings.metrics_dir is None:
         return

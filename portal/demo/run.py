@@ -34,11 +34,16 @@ from portal.workers.supervisor import (
     flask,
     gunicorn,
     raise_on_signals,
+    streams,
 )
 
 DATABASE = "nostro_demo"
 START_TIMEOUT_S = 120.0
 PORT_PATIENCE_S = 10.0
+_SHOP_SERVER = (
+    sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8", "--graceful-timeout", "2",
+    "--no-control-socket",
+)  # fmt: skip
 _PUBLIC = ("base_url", "shop_url", "logins", "api_keys", "store_id", "webhook_secret")
 _PR_SET_PDEATHSIG = 1
 
@@ -55,7 +60,7 @@ def run_demo() -> None:
         stack.enter_context(place.alone())
         stack.enter_context(_terminal_of_our_own())
         place.FACTS.unlink(missing_ok=True)
-        _wait_for_ports(launch.port, launch.port + 1, launch.port + 2)
+        _wait_for_ports(*(launch.port + number for number in range(4)))
         _remove(place.METRICS)
         place.METRICS.mkdir(mode=0o700)
         _say("Starting Nostro. The first time this takes about half a minute.")
@@ -121,6 +126,7 @@ def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> d
         "BLIND_INDEX_KEY": own["blind_index_key"],
         "CHAIN_KEYS": f"demo:{own['chain_key']}",
         "PUBLIC_URL": f"http://localhost:{launch.port}",
+        "STREAMS_PORT": str(launch.port + 3),
         "UPLOADS_DIR": str(place.UPLOADS),
         "METRICS_DIR": str(place.METRICS),
         "DB_POOL_SIZE": "8",
@@ -146,19 +152,15 @@ def _programs(port: int, environment: dict[str, str], world: dict[str, object]) 
         "SHOP_URL": str(world["shop_url"]),
         "SHOP_DATABASE": str(place.SHOP_DATABASE),
     }
-    command = gunicorn(f"127.0.0.1:{port + 1}", workers=1, threads=8, graceful_s=2)
+    web = gunicorn(f"127.0.0.1:{port}", workers=2, threads=16)
     return [
-        Program(
-            "web",
-            gunicorn(f"127.0.0.1:{port}", workers=2, threads=64, graceful_s=2),
-            environment,
-            place.LOGS / "web.log",
-        ),
+        Program("web", web, environment, place.LOGS / "web.log"),
+        Program("streams", streams(f"127.0.0.1:{port}", port + 3), environment, place.LOGS / "streams.log"),
         *background(environment, place.LOGS),
         exporter(environment, port + 2, place.LOGS),
         Program(
             "shop",
-            (*command[:-1], "app:create_app()"),
+            (*_SHOP_SERVER, "--bind", f"127.0.0.1:{port + 1}", "app:create_app()"),
             shop,
             place.LOGS / "shop.log",
             ROOT / "examples" / "shop",

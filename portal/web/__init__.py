@@ -22,6 +22,7 @@ from portal.web import (
     pay,
     presentation,
     security,
+    streams,
     support,
     trader,
 )
@@ -52,6 +53,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(profile.blueprint)
     app.register_blueprint(tokens.blueprint)
     notifications.register(app)
+    app.register_blueprint(streams.blueprint)
     views.register(app)
     mailbox.register(app)
     components.register(app)

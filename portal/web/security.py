@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
@@ -25,9 +27,26 @@ POLICY = "; ".join(
     )
 )
 
+# A name or an address (in brackets if of IPv6), and perhaps a port.
+_HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _WITHOUT_COOKIES = (*API_PATHS, "/pay/")
 # What is no page runs nothing and stands in no frame, should a browser open it all the same.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def _policy() -> str:
+    """The policy of pages; where streams have a port of their own, pages may listen to it."""
+    elsewhere = streams_origin()
+    return POLICY.replace("connect-src 'self'", f"connect-src 'self' {elsewhere}") if elsewhere else POLICY
+
+
+def streams_origin() -> str | None:
+    """Scheme, host and port of the streams' process as this page's browser reaches it; None where it is this
+    very site's, behind a proxy that leads there.
+    """
+    port = get_settings().streams_port
+    host = _HOST.fullmatch(request.host)
+    return f"{request.scheme}://{host[1]}:{port}" if port is not None and host else None
 
 
 def _cookie(name: str, plain: str) -> str:
@@ -74,7 +93,7 @@ def add_headers(response: Response) -> Response:
     if request.path.startswith(API_PATHS):
         headers.setdefault("Content-Security-Policy", API_POLICY)
         return response
-    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("Content-Security-Policy", _policy())
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")

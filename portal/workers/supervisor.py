@@ -21,6 +21,7 @@ POLL_S = 0.1
 RESTARTS_PER_MINUTE = 6
 GRACE_S = 8.0
 _PR_SET_PDEATHSIG = 1
+_ANY = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - compared with
 
 
 class Stopped(BaseException):
@@ -55,12 +56,21 @@ def flask(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "flask", "--app", "wsgi:app", *arguments)
 
 
-def gunicorn(bind: str, *, workers: int, threads: int, graceful_s: int) -> tuple[str, ...]:
-    """The command line of the web process: threads, because live pages keep connections open."""
-    memory = ("--worker-tmp-dir", "/dev/shm") if Path("/dev/shm").is_dir() else ()  # noqa: S108
+def gunicorn(bind: str, *, workers: int, threads: int) -> tuple[str, ...]:
+    """The command line of the web process; the rest of its settings is portal.workers.web_server."""
     return (
-        sys.executable, "-m", "gunicorn", "--bind", bind, "--worker-class", "gthread", "--workers", str(workers),
-        "--threads", str(threads), "--graceful-timeout", str(graceful_s), "--no-control-socket", *memory, "wsgi:app",
+        sys.executable, "-m", "gunicorn", "--config", "python:portal.workers.web_server", "--bind", bind,
+        "--workers", str(workers), "--threads", str(threads), "wsgi:app",
+    )  # fmt: skip
+
+
+def streams(bind: str, port: int) -> tuple[str, ...]:
+    """The command line of the streams' process at another port beside a web process that listens at `bind`."""
+    host, _, web_port = bind.rpartition(":")
+    web_host = "127.0.0.1" if host in _ANY else host
+    return (
+        sys.executable, "-m", "portal.workers.streams", "--host", host.strip("[]"),
+        "--port", str(port), "--web", f"http://{web_host}:{web_port}",
     )  # fmt: skip
 
 

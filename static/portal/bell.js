@@ -1,14 +1,18 @@
 // The live streams of the pages. A bell listens only while its page is seen: over HTTP/1.1 a browser keeps six connections
 // to a host, and pages in the background would take them all. Seen again, it asks for what it missed: a stream begins
-// with a look. The trader's queue listens always.
+// with a look. The trader's queue listens always. Streams are served by a process of their own, perhaps at another port of
+// this host, which must hear who one is; while it is away pages poll and try again, later each time.
 "use strict";
 (() => {
+  const FIRST_WAIT = 2000;
+  const LONGEST_WAIT = 64000;
+
   class LiveSource {
     constructor(url, onlyWhileSeen) {
       this.url = url;
       this.listeners = [];
       this.source = null;
-      this.wait = 1000;
+      this.wait = FIRST_WAIT;
       this.isClosed = false;
       this.onlyWhileSeen = onlyWhileSeen;
       this.follow = () => { if (this.onlyWhileSeen && document.hidden) this.pause(); else this.open(); };
@@ -22,19 +26,18 @@
 
     open() {
       if (this.source || this.isClosed) return;
-      const source = new EventSource(this.url);
+      const source = new EventSource(this.url, { withCredentials: true });
       this.source = source;
       source.onopen = (event) => {
-        this.wait = 1000;
+        this.wait = FIRST_WAIT;
         if (this.onopen) this.onopen(event);
       };
       source.onerror = () => {
         document.dispatchEvent(new CustomEvent("live:lost"));
-        // The browser connects again by itself, until it gives up.
-        if (source.readyState !== EventSource.CLOSED) return;
+        // By itself the browser would ask again every few seconds, all pages of all people at once.
         this.pause();
-        setTimeout(this.follow, this.wait);
-        this.wait = Math.min(this.wait * 2, 64000);
+        setTimeout(this.follow, this.wait * (0.5 + Math.random()));
+        this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
       };
       for (const [kind, listener] of this.listeners) source.addEventListener(kind, listener);
     }
@@ -65,5 +68,5 @@
     }
   }
 
-  window.htmx.createEventSource = (url) => new LiveSource(url, url.endsWith("/notifications/stream"));
+  window.htmx.createEventSource = (url) => new LiveSource(url, url.endsWith("/streams/bell"));
 })();

@@ -47,7 +47,7 @@ def change(user: User, admin: User, **what: object) -> None:
 def test_row_70_a_denial_closes_the_page_with_the_next_request(desk: Desk, admin: User) -> None:
     assert desk.browser.get("/trader/queue").status_code == 200
     change(desk.user, admin, deny=frozenset({Permission.TRADER_QUEUE_VIEW}))
-    for path in ("/trader/queue", "/trader/queue/cards", "/trader/stream"):
+    for path in ("/trader/queue", "/trader/queue/cards", "/streams/trader"):
         answer = desk.browser.get(path)
         assert answer.status_code == 403
         assert "trader_queue:view" in answer.get_data(as_text=True)
@@ -91,7 +91,7 @@ def test_row_51_a_copied_cookie_is_dead_once_its_owner_is_switched_off(desk: Des
         disable_user(db.session.get_one(User, desk.user.id))
     assert thief.get("/trader/queue").status_code == 303
     assert thief.get("/trader/queue/cards", headers={"HX-Request": "true"}).status_code == 401
-    assert thief.get("/trader/stream", headers={"Accept": "text/event-stream"}).status_code == 401
+    assert thief.get("/streams/trader", headers={"Accept": "text/event-stream"}).status_code == 401
 
 
 @pytest.mark.proves("attack 69")

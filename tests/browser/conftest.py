@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect, sync_playwright
-from werkzeug.serving import make_server
 
+from portal.settings import get_settings
+from tests.faults.stage import free_port
+from tests.streams.running import streams_beside, web_of
 from tests.web.desk import Desk, open_desk
 
 ARGUMENTS = [
@@ -41,16 +43,18 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(committed_db: Flask, chromium: Browser) -> Iterator[str]:
-    """The app on a free port, a thread for each request; no page is open before or after."""
-    server = make_server("127.0.0.1", 0, committed_db, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    for context in chromium.contexts:
-        context.close()
-    server.shutdown()
-    thread.join(10)
+def site(committed_db: Flask, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The app on a free port, a thread for each request, and its streams on another; no page is open before or after."""
+    with ExitStack() as running:
+        web = running.enter_context(web_of(committed_db))
+        own = free_port()
+        monkeypatch.setenv("STREAMS_PORT", str(own))
+        get_settings.cache_clear()
+        running.enter_context(streams_beside(web, get_settings(), own))
+        yield f"http://127.0.0.1:{web}"
+        for context in chromium.contexts:
+            context.close()
+    get_settings.cache_clear()
 
 
 @pytest.fixture

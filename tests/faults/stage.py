@@ -171,11 +171,7 @@ class Stage:
         kind = role.partition("-")[0]
         if not command:
             is_web = kind == "web"
-            command = (
-                gunicorn(f"127.0.0.1:{self.port}", workers=2, threads=16, graceful_s=2)
-                if is_web
-                else flask(kind)
-            )
+            command = gunicorn(f"127.0.0.1:{self.port}", workers=2, threads=16) if is_web else flask(kind)
         log = self.folder / f"{role}.log"
         actor = self.actors[role] = Actor(role, command, self.environment() | environment, log, cwd)
         actor.start()

@@ -40,7 +40,7 @@ def test_old_and_new_code_serve_together_on_the_new_schema(
 ) -> None:
     old, commit = former_release(tmp_path)
     port = free_port()
-    command = gunicorn(f"127.0.0.1:{port}", workers=1, threads=16, graceful_s=2)
+    command = gunicorn(f"127.0.0.1:{port}", workers=1, threads=16)
     stage.add("web-old", old, command)
     for role in ("worker-old", "relay-old", "clock-old"):
         stage.add(role, old)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from portal.core import live
 from portal.core.db import db, transaction
 from portal.core.errors import NotFound
 from portal.identity.models import Role, User
@@ -184,12 +181,3 @@ def test_old_notifications_are_forgotten(anna: User) -> None:
     assert db.session.scalars(db.select(Notification.about).where(Notification.user_id == anna.id)).all() == [
         "one"
     ]
-
-
-def test_a_bell_is_heard_on_its_own_channel(app: Flask, redis: Any) -> None:
-    mine, other = f"user:{uuid.uuid4()}", f"user:{uuid.uuid4()}"
-    heard = live.listen((mine, other), heartbeat_s=5, lifetime_s=5)
-    assert next(heard) == frozenset()
-    live.nudge(mine)
-    assert next(heard) == {mine}
-    heard.close()  # type: ignore[attr-defined]

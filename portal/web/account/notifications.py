@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
 
 import psycopg
-from flask import Blueprint, Flask, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.core.db import db, release, transaction
+from portal.core.db import db, transaction
 from portal.core.htmx import fragment, see_other
-from portal.core.live import give_bell_back, listen, take_bell
 from portal.core.permissions import Permission, requires
 from portal.notifications.queries import (
     COUNTED_TO,
@@ -23,7 +21,7 @@ from portal.notifications.queries import (
     list_choices,
     list_notifications,
 )
-from portal.notifications.service import channel_of, choose, mark_read
+from portal.notifications.service import choose, mark_read
 from portal.web.auth.visitor import background
 
 log = logging.getLogger(__name__)
@@ -46,21 +44,6 @@ def index() -> ResponseReturnValue:
 def count() -> ResponseReturnValue:
     """What is inside the bell."""
     return fragment("account/_bell.html")
-
-
-@blueprint.get("/stream")
-@requires(Permission.ACCOUNT_VIEW)
-@background
-def stream() -> ResponseReturnValue:
-    """Server-sent events without data; 204 when this process has no place for another: the bell polls then."""
-    bell = channel_of(current_user.id)
-    release()
-    if not take_bell():
-        return "", 204
-    response = Response(_events(bell), mimetype="text/event-stream")
-    response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(give_bell_back)
-    return response
 
 
 @blueprint.post("/reading")
@@ -101,13 +84,6 @@ def save_choices() -> ResponseReturnValue:
                 by_mail=f"{choice.kind}-by_mail" in request.form,
             )
     return redirect(url_for("notifications.show_choices", saved=1), code=303)
-
-
-def _events(bell: str) -> Iterator[str]:
-    yield "retry: 3000\n\n"
-    # The first look says what was missed before the subscription stood.
-    for number, heard in enumerate(listen((bell,))):
-        yield "event: bell\ndata: changed\n\n" if heard or number == 0 else ": still here\n\n"
 
 
 def _uuid(text: str) -> uuid.UUID | None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, g, request
-from flask_login import current_user
+from flask import Blueprint, current_app, request
 
-from portal.core.errors import Forbidden
 from portal.core.permissions import Permission, demand, permission_of
-from portal.traders.queries import find_own_trader
 from portal.web.guards import let_in
 from portal.web.orders.reasons import reasons_for
 from portal.web.trader.board import fingerprint
-from portal.web.trader.seat import Seat
+from portal.web.trader.seat import take_seat
 
 blueprint = Blueprint("trader", __name__, url_prefix="/trader")
 blueprint.add_app_template_filter(fingerprint)
@@ -23,10 +20,7 @@ def guard() -> None:
     """Only traders come in, each with what they may do. Raises NotSignedIn, MissingPermission, Forbidden."""
     let_in(Permission.TRADER_QUEUE_VIEW)
     demand(permission_of(current_app.view_functions[request.endpoint or ""]) or Permission.TRADER_QUEUE_VIEW)
-    trader = find_own_trader(current_user.id)
-    if trader is None:
-        raise Forbidden("This page is for traders.")
-    g.seat = Seat(trader.id, trader.name, trader.mode)
+    take_seat()
 
 
-from portal.web.trader import orders, payins, payouts, queue, refusals, requisites, stream  # noqa: E402, F401 - routes and handlers
+from portal.web.trader import orders, payins, payouts, queue, refusals, requisites  # noqa: E402, F401 - routes and handlers

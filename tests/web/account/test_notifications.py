@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 
 import pytest
 from flask import Flask
 
-from portal.core import live
 from portal.core.db import transaction
 from portal.identity.models import Role, User
 from portal.mail.kinds import SHAPES
@@ -171,15 +169,5 @@ def test_nothing_changes_without_the_forms_token(browser: Browser, anna: User) -
 
 def test_nobody_without_a_session_sees_or_changes_anything(app: Flask) -> None:
     nobody = Browser(app.test_client())
-    for path in (LIST, CHOICES, f"{LIST}/count", f"{LIST}/stream"):
+    for path in (LIST, CHOICES, f"{LIST}/count", "/streams/bell"):
         assert nobody.get(path).status_code in {302, 303, 401}
-
-
-def test_a_process_without_room_for_a_bell_says_so(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_bells", threading.BoundedSemaphore(1))
-    first = browser.get(f"{LIST}/stream")
-    assert browser.get(f"{LIST}/stream").status_code == 204
-    first.close()
-    last = browser.get(f"{LIST}/stream")
-    assert (last.status_code, last.mimetype) == (200, "text/event-stream")
-    last.close()

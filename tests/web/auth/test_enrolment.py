@@ -37,7 +37,7 @@ def test_within_the_grace_one_works_and_after_it_adds_a_factor_first(browser: Br
         browser.open("GET", "/account/notifications", headers=HTMX).headers["HX-Redirect"]
         == "/account/security"
     )
-    stream = browser.open("GET", "/account/notifications/stream", headers={"Accept": "text/event-stream"})
+    stream = browser.open("GET", "/streams/bell", headers={"Accept": "text/event-stream"})
     assert stream.status_code == 403
     assert browser.get("/account/security").status_code == 200
     browser.post("/account/security/app/proposal", htmx=False)

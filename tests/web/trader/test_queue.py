@@ -1,4 +1,4 @@
-"""The page, its live part, the switch and what it says, receipts, and the stream."""
+"""The page, its live part, the switch and what it says, and receipts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import uuid
 
 import pytest
 
-from portal.core import live
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role
@@ -212,41 +211,11 @@ def test_finished_orders_come_in_pages_of_twenty(desk: Desk) -> None:
     assert newest not in second
 
 
-@pytest.mark.parametrize("path", ["/trader/queue", "/trader/queue/cards", "/trader/stream"])
+@pytest.mark.parametrize("path", ["/trader/queue", "/trader/queue/cards", "/streams/trader"])
 def test_only_traders_come_in(desk: Desk, browser: Browser, path: str) -> None:
     assert browser.get(path).status_code == 303
     browser.sign_in(new_user(Role.MERCHANT).email)
     assert browser.get(path).status_code == 403
-
-
-def test_the_stream_says_look_again_when_an_order_is_claimed(desk: Desk) -> None:
-    order = desk.payin()
-    answer = desk.browser.get("/trader/stream")
-    assert answer.mimetype == "text/event-stream"
-    words = iter(answer.response)
-    assert b"retry" in next(words)  # type: ignore[operator]
-    assert b"event: bell" in next(words)  # type: ignore[operator]
-    desk.claim(order)
-    assert next(words) == b"event: queue\ndata: changed\n\n"
-    answer.close()
-
-
-def test_a_process_without_room_for_a_stream_says_so_and_gets_its_places_back(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import threading
-
-    monkeypatch.setattr(live, "_streams", threading.BoundedSemaphore(1))
-    first = desk.browser.get("/trader/stream")
-    assert desk.browser.get("/trader/stream").status_code == 204
-    first.close()
-    last = desk.browser.get("/trader/stream")
-    assert last.status_code == 200
-    last.close()
-
-
-def test_a_listener_ends_after_its_time() -> None:
-    assert list(live.listen(("trader:nobody",), heartbeat_s=0.05, lifetime_s=0.12))[:2] == [frozenset()] * 2
 
 
 def test_the_page_tells_a_trader_of_disputes(desk: Desk) -> None:

@@ -1,0 +1,133 @@
+"""The commands of docs/running.md with their own flags, under more open pages than there are threads."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from flask import Flask
+
+from portal.identity.models import Role
+from portal.settings import child_environment
+from tests.faults.stage import free_port
+from tests.streams.running import Page
+from tests.web.desk import PASSWORD, new_user
+
+ROOT = Path(__file__).resolve().parents[2]
+# Only so that a hanging one ends: how fast it is, is the bench's matter.
+HANGS_S = 240.0
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen[bytes]
+    base_url: str
+    log: Path
+
+    def browser(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.base_url, timeout=HANGS_S, headers={"Sec-Fetch-Site": "same-origin"}
+        )
+
+    def sign_in(self, email: str) -> httpx.Client:
+        browser = self.browser()
+        page = browser.get("/sign-in")
+        token = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+        answer = browser.post("/sign-in", data={"csrf_token": token, "email": email, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text[:500]
+        return browser
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    ends_at = time.monotonic() + HANGS_S
+    while time.monotonic() < ends_at:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def run_all(committed_db: Flask, tmp_path: Path) -> Iterator[Running]:
+    """`flask run-all`, on ports that are free."""
+    port, streams, metrics = free_port(), free_port(), free_port()
+    log = tmp_path / "run-all.log"
+    arguments = [
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--streams-port",
+        str(streams),
+        "--metrics-port",
+        str(metrics),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "wsgi:app", "run-all", *arguments],
+            cwd=ROOT, env=child_environment(LOG_FORMAT="json"), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        wait_for(f"http://127.0.0.1:{port}/healthz", process, log)
+        wait_for(f"http://127.0.0.1:{streams}/healthz", process, log)
+        yield Running(process, f"http://127.0.0.1:{port}", log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def open_page(browser: httpx.Client, path: str) -> Page:
+    """As a browser opens a stream: asks the site, follows where it leads, with the same cookies."""
+    led = browser.get(path, headers={"Accept": "text/event-stream"})
+    assert led.status_code == 307, led.status_code
+    to = urlsplit(led.headers["Location"])
+    assert to.port is not None
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    return Page(to.port, to.path, cookie, seconds=HANGS_S)
+
+
+@pytest.mark.proves("tried S2")
+def test_sixty_four_pages_of_one_person_leave_sign_in_and_health_to_everybody_else(run_all: Running) -> None:
+    tara, sam = new_user(Role.TRADER), new_user(Role.SUPPORT)
+    crowded = run_all.sign_in(tara.email)
+    with ThreadPoolExecutor(16) as crowd:
+        pages = list(crowd.map(lambda _: open_page(crowded, "/streams/bell"), range(64)))
+    try:
+        statuses = sorted(page.status for page in pages)
+        assert statuses == [200] * 8 + [204] * 56
+        assert {page.next() for page in pages if page.status == 200} == {"bell"}
+        assert httpx.get(f"{run_all.base_url}/healthz", timeout=HANGS_S).status_code == 200
+        assert run_all.sign_in(sam.email).get("/account").status_code == 200
+        run_all.process.send_signal(signal.SIGTERM)
+        assert {page.next() for page in pages if page.status == 200} == {"(end)"}
+        assert run_all.process.wait(120) == 0
+        assert "did not stop in time" not in run_all.log.read_text()
+    finally:
+        for page in pages:
+            page.close()
+
+
+@pytest.mark.proves("tried N11")
+def test_every_line_of_every_process_is_json_the_web_servers_own_too(run_all: Running) -> None:
+    run_all.process.send_signal(signal.SIGTERM)
+    run_all.process.wait(120)
+    lines = run_all.log.read_text().splitlines()
+    said = [json.loads(line) for line in lines]
+    assert {"web", "streams", "worker", "relay", "clock", "metrics"} <= {line["role"] for line in said}
+    assert any(line.get("logger") == "gunicorn.error" for line in said)
