@@ -22,6 +22,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import Base, hot, transaction
+from portal.core.uploads.sandbox import Killed, probe
 from portal.settings import Settings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -288,11 +289,35 @@ def _disk(settings: Settings) -> Found:
         yield Grade.WARNING, "Other users of this machine may enter UPLOADS_DIR.", f"chmod 700 {folder}"
 
 
+def _uploads(_settings: Settings) -> Found:
+    """Tries what the reader of strangers' files could still do on this machine, if a file took it over."""
+    try:
+        found = probe()
+    except Killed as killed:
+        yield (
+            Grade.FAILURE,
+            f"The reader of uploaded files does not work ({killed.reason}): every receipt is refused.",
+            "Run Python with 512 MiB of memory to spare; is requirements.txt installed?",
+        )
+        return
+    open_doors = sorted(name.replace("_", " ") for name, is_so in found.items() if is_so and name in _DOORS)
+    network = "a network of its own" if found["has_own_network"] else "no network of its own"
+    cure = "Let the process set a seccomp filter and start it on x86_64 or aarch64: docs/running.md, Reading uploads."
+    if open_doors:
+        yield Grade.WARNING, f"The reader of uploaded files {' and '.join(open_doors)}.", cure
+    elif not found["is_filtered"]:
+        yield Grade.WARNING, f"Uploaded files are read without a filter of system calls; {network}.", cure
+    else:
+        yield _well(f"uploaded files are read with a filter of system calls and {network}")
+
+
+_DOORS = frozenset({"opens_files", "opens_sockets", "starts_processes"})
 EXAMINATIONS: tuple[Examination, ...] = (
     Examination("configuration", _configuration),
     Examination("database", _postgres),
     Examination("redis", _redis),
     Examination("disk", _disk),
+    Examination("uploads", _uploads),
     Examination("durability", _durability, needs_database=True),
     Examination("connections", _connections, needs_database=True),
     Examination("clock skew", _clock_skew, needs_database=True),

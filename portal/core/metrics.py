@@ -81,6 +81,13 @@ duties = Histogram(
     registry=registry,
     buckets=_SLOW,
 )
+uploads = Histogram(
+    "nostro_upload_check_duration_seconds",
+    "Time until an uploaded file was read, waiting included; killed: its reader took too much.",
+    ("kind", "result"),
+    registry=registry,
+    buckets=_SLOW,
+)
 errors = Counter("nostro_errors_total", "Errors written to the log.", ("role",), registry=registry)
 pool = Gauge(
     "nostro_db_pool_connections",

@@ -35,6 +35,7 @@ class ReceiptLine:
     id: uuid.UUID
     kind: str
     content_type: str
+    has_picture: bool
     actor_kind: str
     at: datetime
 
@@ -73,6 +74,7 @@ _DOSSIER = f"""
 SELECT {COLUMNS},
   (SELECT jsonb_agg(to_jsonb(s) - 'order_id' ORDER BY s.id) FROM order_event s WHERE s.order_id = o.id) AS steps,
   (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'content_type', c.content_type,
+                                       'is_painted', c.picture_key IS NOT NULL,
                                        'actor_kind', c.actor_kind, 'at', c.created_at) ORDER BY c.id)
      FROM receipt c WHERE c.order_id = o.id) AS receipts,
   CASE WHEN %(past)s::bool THEN (
@@ -122,7 +124,9 @@ def _step(row: Mapping[str, Any]) -> TimelineStep:
 
 def _receipt(row: Mapping[str, Any]) -> ReceiptLine:
     at = datetime.fromisoformat(row["at"])
-    return ReceiptLine(uuid.UUID(row["id"]), row["kind"], row["content_type"], row["actor_kind"], at)
+    kind = row["content_type"]
+    has_picture = row["is_painted"] or kind.startswith("image/")
+    return ReceiptLine(uuid.UUID(row["id"]), row["kind"], kind, has_picture, row["actor_kind"], at)
 
 
 def _past(rows: Sequence[Mapping[str, Any]]) -> tuple[PastRequisite, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portal.core.db import hot
 from portal.core.errors import ValidationFailed
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
 from portal.orders.record import OrderRecord
 from portal.reference import configuration as config
 

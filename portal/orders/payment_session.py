@@ -21,7 +21,8 @@ class AttachedReceipt:
     """What the customer sees of a receipt of theirs."""
 
     id: uuid.UUID
-    content_type: str
+    is_image: bool
+    has_picture: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ _SESSION = f"""
 SELECT {COLUMNS}, now() AS now, r.number_encrypted,
        EXISTS (SELECT 1 FROM order_event e WHERE e.order_id = o.id AND e.event = 'requisite_shown'
                   AND e.at >= o.assigned_at) AS is_disclosed,
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(c.id, c.content_type) ORDER BY c.id), '[]')
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(c.id, c.content_type, c.picture_key IS NOT NULL) ORDER BY c.id), '[]')
           FROM receipt c WHERE c.order_id = o.id AND c.kind = 'payment') AS receipts
   FROM orders o
   LEFT JOIN requisite r ON r.id = o.requisite_id AND o.status IN ('awaiting_payment', 'awaiting_confirmation')
@@ -89,8 +90,13 @@ def get_payment_session(token: str) -> PaymentSession:
     number = None
     if order.requisite_id is not None and row["number_encrypted"] is not None:
         number = decrypt("requisite", "number", order.requisite_id, row["number_encrypted"])
-    receipts = tuple(AttachedReceipt(uuid.UUID(key), kind) for key, kind in row["receipts"])
+    receipts = tuple(_attached(*receipt) for receipt in row["receipts"])
     return PaymentSession(order, row["now"], number, row["is_disclosed"], receipts)
+
+
+def _attached(key: str, content_type: str, is_painted: bool) -> AttachedReceipt:
+    is_image = content_type.startswith("image/")
+    return AttachedReceipt(uuid.UUID(key), is_image, is_image or is_painted)
 
 
 def get_session_status(token: str) -> SessionStatus:

@@ -11,10 +11,10 @@ from typing import Any
 from portal.core.actors import Actor
 from portal.core.db import after_commit, hot
 from portal.core.errors import Conflict, NotFound
-from portal.core.files import get_files
 from portal.core.ids import new_id
 from portal.core.live import nudge
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
+from portal.core.uploads.keeping import KeptFile, kept
 from portal.orders.evidence import refuse_poor_proof
 from portal.orders.models import Direction, ReceiptKind, Status
 from portal.orders.record import OrderRecord
@@ -71,6 +71,11 @@ class ReceiptRecord:
     def is_image(self) -> bool:
         return self.content_type.startswith("image/")
 
+    @property
+    def has_picture(self) -> bool:
+        """Is there something to be looked at; else it can only be saved (a PDF of before they were painted)."""
+        return self.is_image or self.picture_key is not None
+
 
 @dataclass(frozen=True, slots=True)
 class LookAlike:
@@ -119,24 +124,20 @@ def add_receipt(order: OrderRecord, upload: CleanFile, kind: ReceiptKind, *, act
         refuse_poor_proof(upload)
     if len(present) >= config.get(config.RECEIPTS_MAX_PER_ORDER):
         raise TooManyReceipts(f"This order has {len(present)} receipts already.")
-    key = get_files().put(upload.content)
-    try:
-        receipt = _insert(order, upload, kind, key, actor)
-    except BaseException:
-        get_files().delete(key)
-        raise
+    with kept(upload) as files:
+        receipt = _insert(order, upload, kind, files, actor)
     order.version += 1
     _nudge(order)
     return receipt
 
 
 def _insert(
-    order: OrderRecord, upload: CleanFile, kind: ReceiptKind, key: str, actor: Actor
+    order: OrderRecord, upload: CleanFile, kind: ReceiptKind, files: KeptFile, actor: Actor
 ) -> ReceiptRecord:
     values: dict[str, Any] = {
-        "id": new_id(), "order_id": order.id, "kind": kind.value, "file_key": key,
+        "id": new_id(), "order_id": order.id, "kind": kind.value, "file_key": files.file_key,
         "content_type": upload.content_type, "size": len(upload.content), "sha256": upload.sha256,
-        "look": upload.look, "picture_key": None, "width": upload.width, "height": upload.height,
+        "look": upload.look, "picture_key": files.picture_key, "width": upload.width, "height": upload.height,
         "pages": upload.pages, "is_blank": upload.is_blank, "actor_kind": actor.kind.value, "actor_id": actor.id,
     }  # fmt: skip
     return _record(hot(_INSERT, values)[0])

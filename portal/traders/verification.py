@@ -12,9 +12,9 @@ from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from portal.core.files import get_files
 from portal.core.ids import new_id
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
+from portal.core.uploads.keeping import kept
 from portal.traders.models import Trader, TraderStatus
 from portal.traders.queries import get_trader
 from portal.traders.service import set_status
@@ -37,7 +37,7 @@ SELECT id FROM trader WHERE status = 'verified' AND verified_until <= now()
 def add_document(
     trader_id: uuid.UUID, upload: CleanFile, kind: DocumentKind, *, actor: Actor
 ) -> TraderDocument:
-    """Keep a checked file (portal.core.receipt_check). The same file again gives the document that is there.
+    """Keep a checked file (portal.core.uploads.check). The same file again gives the document that is there.
 
     Raises Conflict `too_many_documents`, StorageFull, NotFound. Locks the trader. Needs transaction().
     """
@@ -48,18 +48,15 @@ def add_document(
             return document
     if len(present) >= MAX_DOCUMENTS:
         raise Conflict(f"This trader has {len(present)} documents already.", code="too_many_documents")
-    key = get_files().put(upload.content)
-    try:
+    with kept(upload) as files:
         document = TraderDocument(
-            id=new_id(), trader_id=trader_id, kind=kind.value, file_key=key, content_type=upload.content_type,
-            size_bytes=len(upload.content), sha256=upload.sha256, uploaded_by=actor.id,
+            id=new_id(), trader_id=trader_id, kind=kind.value, file_key=files.file_key,
+            picture_key=files.picture_key, content_type=upload.content_type, size_bytes=len(upload.content),
+            sha256=upload.sha256, pages=upload.pages, uploaded_by=actor.id,
         )  # fmt: skip
         db.session.add(document)
         db.session.flush()
         _note("trader_document.added", trader_id, actor, {"document": document.id, "kind": kind.value})
-    except BaseException:
-        get_files().delete(key)
-        raise
     return document
 
 

@@ -63,6 +63,15 @@ class TraderDocument(Model):
     uploaded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[CreatedAt]
 
+    @property
+    def is_image(self) -> bool:
+        return self.content_type.startswith("image/")
+
+    @property
+    def has_picture(self) -> bool:
+        """Is there something to be looked at; else it can only be saved (a PDF of before they were painted)."""
+        return self.is_image or self.picture_key is not None
+
 
 class TraderDecision(Model):
     """One decision about a trader, by a person, or by the clock when `decided_by` is None."""

@@ -1,22 +1,40 @@
-"""Serving a receipt to somebody who may see it: never as a page of ours."""
+"""Serving an uploaded file to somebody who may see it: never as a page of ours."""
 
 from __future__ import annotations
 
-from flask import Response
+import uuid
+from typing import Protocol
+
+from flask import Response, request
 
 from portal.core.files import get_files
-from portal.orders.receipts import ReceiptRecord
 
 _ENDINGS = {"image/jpeg": "jpg", "application/pdf": "pdf"}
 _POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-def receipt_response(receipt: ReceiptRecord) -> Response:
-    """The file as an attachment under a name of ours. The caller has checked whose order it belongs to.
+class Upload(Protocol):
+    """A row that names an uploaded file, and the picture that stands for it where there is one."""
 
-    Raises NotFound when the file is gone.
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def file_key(self) -> str: ...
+    @property
+    def picture_key(self) -> str | None: ...
+    @property
+    def content_type(self) -> str: ...
+
+
+def upload_response(upload: Upload, name: str) -> Response:
+    """What people look at: the picture. With `?original=1` the file as it came, which is a PDF then.
+
+    The caller has checked whose it is. Raises NotFound when the file is gone.
     """
-    return attachment(receipt.file_key, receipt.content_type, f"receipt-{receipt.id}")
+    name = f"{name}-{upload.id}"
+    if upload.picture_key is not None and not request.args.get("original"):
+        return attachment(upload.picture_key, "image/jpeg", name)
+    return attachment(upload.file_key, upload.content_type, name)
 
 
 def attachment(file_key: str, content_type: str, name: str) -> Response:

@@ -38,6 +38,7 @@ WORDS = {
     "duplicate_passkey": _l("The passkey is in use already."),
     "duplicate_requisite": _l("This number is in use already."),
     "empty": _l("The file is empty."),
+    "encrypted_pdf": _l("This PDF is protected by a password. Attach a picture instead."),
     "endpoint_disabled": _l("The webhook endpoint is switched off."),
     "endpoint_unverified": _l("The webhook endpoint has not answered its challenge yet."),
     "endpoint_verified": _l("The webhook endpoint has been verified already."),
@@ -112,7 +113,10 @@ WORDS = {
     "unknown_method": _l("This method is not known here."),
     "unknown_rate_pair": _l("There is no such pair of currencies."),
     "unknown_setting": _l("There is no such setting."),
-    "unsafe_pdf": _l("This PDF is protected or has active content. Attach a picture instead."),
+    "too_costly": _l("This file takes too much to read. Attach a picture instead."),
+    "uploads_busy": _l(
+        "Many files are being read at this moment. Nothing was changed: try again in a few seconds."
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, Reach
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
 from portal.error_reports.recorder import Counted
 from portal.error_reports.service import add_reports
 from portal.identity.access_changes import AccessChange, get_access

@@ -108,7 +108,7 @@ def test_what_a_field_says_by_itself_is_said_in_russian(app: Flask) -> None:
         Conflict("Some words that nobody has translated."),
         Conflict("Anything", code="order_changed"),
         NotFound("There is no such poem."),
-        ValidationFailed.of("file", "unsafe_pdf", "This PDF has active content."),
+        ValidationFailed.of("file", "encrypted_pdf", "This PDF is protected."),
         DomainError("Refused for a reason", code="a_code_of_tomorrow"),
     ],
 )

@@ -144,6 +144,7 @@ def test_what_cannot_be_reached_is_a_failure_of_its_own_and_ends_nothing(
         "configuration": Grade.OK,
         "database": Grade.FAILURE,
         "redis": Grade.FAILURE,
+        "uploads": Grade.OK,
         "disk": Grade.FAILURE,
     }
 

@@ -10,7 +10,7 @@ from PIL import Image
 from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, InvalidTransition, NotFound, ValidationFailed
 from portal.core.modes import Mode
-from portal.core.receipt_check import check_receipt
+from portal.core.uploads.check import check_upload
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
@@ -337,7 +337,7 @@ def test_a_proof_that_shows_nothing_is_refused_at_once(
         image = drawn.resize(size) if colour is None else Image.new("RGB", size, colour)
     raw = io.BytesIO()
     image.save(raw, "PNG")
-    upload = check_receipt(raw.getvalue())
+    upload = check_upload(raw.getvalue(), uploader="test")
     with pytest.raises(ValidationFailed) as refused, transaction():
         add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
     assert refused.value.errors[0].code == code

@@ -17,7 +17,7 @@ from portal.core.db import db, hot, run_in_transaction, transaction
 from portal.core.errors import DomainError, InvalidTransition
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.core.receipt_check import check_receipt
+from portal.core.uploads.check import check_upload
 from portal.ledger.accounts import account_id, trader_account, world_account
 from portal.ledger.entries import Movement, Posting
 from portal.ledger.errors import InsufficientFunds
@@ -39,8 +39,8 @@ from portal.orders.service import (
 )
 from portal.orders.service.create import NewOrder, create_order
 from portal.orders.verification import CHECKS as ORDER_CHECKS
-from tests.orders.test_receipts import screenshot
 from tests.scene import Scene, as_trader, build_scene, counters
+from tests.sent_files import screenshot
 
 pytestmark = pytest.mark.races
 ROUNDS = 6
@@ -172,7 +172,7 @@ def test_a_proof_and_the_end_of_the_time_at_once_never_leave_a_proven_payout_on_
     trader = arena.trader()
     arena.requisite(trader)
     arena.fund_store()
-    picture = check_receipt(screenshot())
+    picture = check_upload(screenshot(), uploader="test")
     for _ in range(ROUNDS):
         order = arena.payout()
         with transaction():

@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from portal.core.actors import CUSTOMER
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
-from portal.core.receipt_check import CleanFile, check_receipt
+from portal.core.uploads.check import CleanFile, check_upload
 from portal.identity.models import Role, User
 from portal.identity.queries import find_session
 from portal.identity.service import create_user
@@ -59,7 +59,7 @@ def picture(seed: int = 0) -> bytes:
 
 
 def upload(seed: int = 0) -> CleanFile:
-    return check_receipt(picture(seed))
+    return check_upload(picture(seed), uploader="test")
 
 
 @dataclass

@@ -14,10 +14,11 @@ from portal.api.operations import operation
 from portal.api.v1 import api_v1
 from portal.api.v1.orders import order_of
 from portal.api.v1.orders_schemas import ReceiptOut
+from portal.core.db import release
 from portal.core.errors import PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.idempotency import StoredAnswer
 from portal.core.ids import public_id
-from portal.core.receipt_check import check_receipt
+from portal.core.uploads.check import check_upload
 from portal.identity.models import Scope
 from portal.orders.models import ReceiptKind
 from portal.orders.receipts import add_receipt
@@ -55,7 +56,10 @@ def attach(order_id: str) -> Response:
     key = read_key(required=False)
     order_of(caller, order_id)  # a stranger's upload is not even looked at
     raw = _uploaded()
-    clean = check_receipt(raw, config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024)
+    release()
+    clean = check_upload(
+        raw, config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024, uploader=f"store:{caller.store.id}"
+    )
     call = None if key is None else call_of(caller, key, {"file": hashlib.sha256(raw).hexdigest()})
 
     def work() -> StoredAnswer:

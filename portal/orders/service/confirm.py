@@ -24,6 +24,7 @@ from portal.orders.service.amounts import (
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
+from portal.reference.setting import Setting
 
 # Confirming needs nothing but its own entry: the hold is there, and no dispute is open.
 _HELD = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
@@ -107,7 +108,7 @@ def _checked(received_minor: int | None) -> int | None:
     return received_minor
 
 
-def check_not_too_late(order: OrderRecord, window: config.Setting[int], actor: Actor) -> None:
+def check_not_too_late(order: OrderRecord, window: Setting[int], actor: Actor) -> None:
     """An expired order comes back to life for a while only: `window` seconds, for staff their own. Raises TooLate."""
     allowed = config.REOPENING_BY_STAFF_WINDOW_S if actor.is_staff else window
     limit = timedelta(seconds=config.get(allowed))

@@ -27,7 +27,7 @@ from portal.core.errors import (
 )
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
-from portal.core.receipt_check import check_receipt
+from portal.core.uploads.check import check_upload
 from portal.identity.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_trader, list_requisites
@@ -48,7 +48,7 @@ from portal.web.auth.sudo import needs_sudo
 from portal.web.forms import PageForm
 from portal.web.languages import current_timezone
 from portal.web.reason_form import ReasonForm
-from portal.web.receipts import attachment
+from portal.web.receipts import upload_response
 
 _MIB = 1024 * 1024
 
@@ -99,9 +99,10 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
         return trader_page(trader_id, 422, problem=_("Choose a file, and say what it is."))
     largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
     raw = file.stream.read(largest + 1)
+    person_id = current_user.id
     release()
     try:
-        upload = check_receipt(raw, largest)
+        upload = check_upload(raw, largest, uploader=f"person:{person_id}")
         with transaction():
             add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
     except (ValidationFailed, PayloadTooLarge, UnsupportedMedia, Conflict) as error:
@@ -115,7 +116,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
 def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskResponse:
     with transaction():
         document = open_document(trader_id, document_id, actor=admin_actor())
-    return attachment(document.file_key, document.content_type, f"document-{document.id}")
+    return upload_response(document, "document")
 
 
 @blueprint.post("/traders/<uuid:trader_id>/verification")
@@ -151,7 +152,8 @@ def _words_of_file(error: DomainError) -> str:
         "empty": _("The file is empty."),
         "file_too_large": _("The file is too large."),
         "file_type": _("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
-        "unsafe_pdf": _("This PDF is protected or has active content. Attach a picture instead."),
+        "encrypted_pdf": _("This PDF is protected by a password. Attach a picture instead."),
+        "too_costly": _("This file takes too much to read. Attach a picture instead."),
         "too_many_pixels": _("The picture has too many pixels."),
         "too_many_documents": _("This trader has as many documents as can be kept."),
     }

@@ -21,7 +21,7 @@ from portal.web.listing_export import export
 from portal.web.order_lines import order_listing
 from portal.web.orders.amounts import Share
 from portal.web.orders.page import Eyes, answer, read_page
-from portal.web.receipts import receipt_response
+from portal.web.receipts import upload_response
 
 
 def listing_of(traders: tuple[uuid.UUID, ...]) -> Listing[OrderLine]:
@@ -63,4 +63,4 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
     found = read_dossier(order_id, _whose(), Wanted())
-    return receipt_response(get_receipt(found.order.id, receipt_id))
+    return upload_response(get_receipt(found.order.id, receipt_id), "receipt")

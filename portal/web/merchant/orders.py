@@ -22,7 +22,7 @@ from portal.web.orders.amounts import Share
 from portal.web.orders.doing import add_verbs, verbs_for
 from portal.web.orders.page import Eyes, answer, raw_of, read_page
 from portal.web.orders.resending import resend
-from portal.web.receipts import receipt_response
+from portal.web.receipts import upload_response
 
 
 def listing_of(seat: Seat) -> Listing[OrderLine]:
@@ -78,4 +78,4 @@ def order_resend(order_id: uuid.UUID, delivery_id: uuid.UUID) -> ResponseReturnV
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
     found = read_dossier(order_id, _whose(), Wanted())
-    return receipt_response(get_receipt(found.order.id, receipt_id))
+    return upload_response(get_receipt(found.order.id, receipt_id), "receipt")

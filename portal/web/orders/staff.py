@@ -34,7 +34,7 @@ from portal.web.orders.page import Eyes, answer, read_page
 from portal.web.orders.reach import is_everybodys, staff_order, whose_orders
 from portal.web.orders.resending import resend
 from portal.web.orders.revealing import requisite_number, show_requisite_number
-from portal.web.receipts import receipt_response
+from portal.web.receipts import upload_response
 
 
 def staff_listing(portal: str) -> Listing[OrderLine]:
@@ -99,7 +99,7 @@ def _reveal_url(order: OrderRecord) -> str | None:
 
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
-    return receipt_response(get_receipt(staff_order(order_id).id, receipt_id))
+    return upload_response(get_receipt(staff_order(order_id).id, receipt_id), "receipt")
 
 
 @requires(Permission.WEBHOOK_RESEND)

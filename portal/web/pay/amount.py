@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from portal.core.actors import CUSTOMER
 from portal.core.errors import InvalidTransition
 from portal.core.permissions import public
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.ledger.errors import InsufficientFunds
@@ -49,7 +49,7 @@ def agree(token: str) -> Response:
 @public(_PUBLIC)
 def disagree(token: str) -> Response:
     form = DisagreementForm(request.form)
-    upload = checked_upload(form) if form.validate() else None
+    upload = checked_upload(token, form) if form.validate() else None
     if form.errors:
         return render_now(token, status=422, form=form)
     seen = _seen()

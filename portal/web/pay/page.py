@@ -17,7 +17,7 @@ from portal.orders.receipts import get_receipt
 from portal.web.pay import bp
 from portal.web.pay.rendering import back_to_page, render_session
 from portal.web.pay.theme import theme_css
-from portal.web.receipts import receipt_response
+from portal.web.receipts import upload_response
 
 # That somebody looks at an order is not told to whoever holds its link.
 _TOLD_AS: dict[str, str] = {Status.REVIEW: Status.MATCHING.value}
@@ -62,7 +62,7 @@ def receipt(token: str, receipt_id: str) -> Response:
     key = parse_public_id("rcp", receipt_id)
     if key is None or order.is_final:
         raise NotFound()
-    return receipt_response(get_receipt(order.id, key))
+    return upload_response(get_receipt(order.id, key), "receipt")
 
 
 def _store(public_store_id: str) -> StoreTerms:

@@ -12,7 +12,7 @@ from portal.core.actors import CUSTOMER
 from portal.core.errors import NotFound
 from portal.core.money import format_amount
 from portal.core.permissions import public
-from portal.core.receipt_check import CleanFile
+from portal.core.uploads.check import CleanFile
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.orders.models import ReceiptKind, Status
@@ -98,7 +98,7 @@ def report_problem(token: str, trouble: str) -> Response:
 def _report(token: str, kind: Trouble, session: PaymentSession) -> Response:
     template = f"pay/problem_{kind}.html"
     form = _form_of(kind, session.order)
-    upload = checked_upload(form) if form.validate() else None
+    upload = checked_upload(token, form) if form.validate() else None
     if form.errors:
         return render_session(session, token, status=422, template=template, form=form, trouble=kind)
     try:

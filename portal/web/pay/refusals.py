@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.core.errors import DomainError, NotFound
+from portal.core.uploads.turns import UploadsBusy
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
 from portal.reference.errors import InMaintenance
 from portal.web.hidden_text import HiddenText
@@ -27,6 +28,12 @@ _NOTICES = (
     ),
     (ReceiptNotExpected, _l("No receipt is needed here any more. This is where the payment stands.")),
     (TooManyReceipts, _l("There are enough receipts for this payment already.")),
+    (
+        UploadsBusy,
+        _l(
+            "Many receipts are being read at this moment. Nothing was changed: attach it again in a few seconds."
+        ),
+    ),
 )
 _MOVED_ON = _l("The payment has moved on meanwhile. This is where it stands.")
 _BUSY = _l("We could not do this right now. Nothing was changed: try again in a moment.")
@@ -40,15 +47,20 @@ def refused(refusal: DomainError) -> Response:
         return _unknown()
     if isinstance(refusal, InMaintenance):
         return _plain("pay/maintenance.html", refusal.status, refusal.retry_after_s, token=token)
-    if refusal.status in {429, 503} or request.path.endswith("/status"):
+    if (refusal.status in {429, 503} and not isinstance(refusal, UploadsBusy)) or request.path.endswith(
+        "/status"
+    ):
         return _plain("pay/busy.html", refusal.status, refusal.retry_after_s)
     notice = next((text for kind, text in _NOTICES if isinstance(refusal, kind)), _MOVED_ON)
     try:
-        return render_now(token, status=refusal.status, notice=notice)
+        page = render_now(token, status=refusal.status, notice=notice)
     except NotFound:
         return _unknown()
     except InMaintenance as closed:
         return _plain("pay/maintenance.html", closed.status, closed.retry_after_s, token=token)
+    if refusal.retry_after_s is not None:
+        page.headers["Retry-After"] = str(refusal.retry_after_s)
+    return page
 
 
 @bp.errorhandler(RequestEntityTooLarge)

@@ -9,14 +9,14 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from portal.core.actors import CUSTOMER
-from portal.core.db import run_in_transaction
+from portal.core.db import release, run_in_transaction
 from portal.core.errors import DomainError, InvalidTransition, ValidationFailed
 from portal.core.permissions import public
-from portal.core.receipt_check import CleanFile, check_receipt
+from portal.core.uploads.check import CleanFile, check_upload
 from portal.merchants.queries import get_store
 from portal.orders.exposure import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
-from portal.orders.payment_session import lock_payment_order
+from portal.orders.payment_session import get_session_status, lock_payment_order
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
@@ -70,7 +70,7 @@ def choose(token: str) -> Response:
 @public(_OWN_FORM)
 def claim(token: str) -> Response:
     form = ClaimForm(request.form)
-    upload = checked_upload(form) if form.validate() else None
+    upload = checked_upload(token, form) if form.validate() else None
     if form.errors:
         return render_now(token, status=422, form=form)
     payer = PayerDetails(form.name.data, form.last4.data, form.bank.data, form.reference.data)
@@ -97,14 +97,19 @@ def receipt_missing(token: str, form: ClaimForm, template: str | None = None, **
     return render_now(token, status=422, form=form, template=template, **extra)
 
 
-def checked_upload(form: ClaimForm) -> CleanFile | None:
-    """The form's file, checked, or None; what is wrong with it becomes an error of its field."""
+def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
+    """The form's file, checked, or None; what is wrong with it becomes an error of its field.
+
+    Raises NotFound for a token of nothing: nobody's file is not even looked at.
+    """
     part = uploaded(request.files)
     if part is None:
         return None
+    get_session_status(token)
+    release()
     limit = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
     try:
-        return check_receipt(part.stream.read(limit + 1), limit)
+        return check_upload(part.stream.read(limit + 1), limit, uploader=f"payment:{token}")
     except DomainError as refusal:
         if refusal.status == 503:
             raise
@@ -117,7 +122,8 @@ _RECEIPT_MESSAGES = {
     "file_too_large": _l("This file is too large. Send a screenshot instead."),
     "file_type": _l("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
     "too_many_pixels": _l("This picture is too large. Send a screenshot instead."),
-    "unsafe_pdf": _l("This PDF is protected or has active content. Send a screenshot instead."),
+    "encrypted_pdf": _l("This PDF is protected by a password. Send a screenshot instead."),
+    "too_costly": _l("This file takes too much to read. Send a screenshot instead."),
 }
 
 
@@ -131,7 +137,7 @@ def receipt_message(refusal: DomainError) -> str:
 @public(_OWN_FORM)
 def attach(token: str) -> Response:
     form = ClaimForm()
-    upload = checked_upload(form)
+    upload = checked_upload(token, form)
     if upload is None and not form.receipt.errors:
         form.receipt.errors = [_l("Choose a file first.")]
     if upload is None:

@@ -86,6 +86,7 @@ class RequisiteView:
 class ReceiptView:
     id: str
     is_image: bool
+    has_picture: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,7 @@ def view_of(session: PaymentSession, store: StoreTerms, token: str, language: st
         masked=order.requisite_masked and order.requisite_masked.replace(" ", "\u00a0"),
         paid_to=bank.name(language) if bank else None,
         method_name=method.name(language) if method else None,
-        receipts=[
-            ReceiptView(public_id("rcp", r.id), r.content_type.startswith("image/")) for r in session.receipts
-        ],
+        receipts=[ReceiptView(public_id("rcp", r.id), r.is_image, r.has_picture) for r in session.receipts],
         receipt_required=store.receipt_required,
         return_url=_safe_url(order.return_url),
     )

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from portal.core.db import release, run_in_transaction
 from portal.core.errors import NotFound, PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.permissions import Permission, requires
-from portal.core.receipt_check import CleanFile, check_receipt
+from portal.core.uploads.check import CleanFile, check_upload
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.orders.models import ReceiptKind, Status
@@ -107,14 +107,14 @@ def _give_back(order: OrderRecord, form: DeclineForm) -> str:
 
 
 def _checked_upload() -> CleanFile | None:
-    """The form's file, decoded in a limited process while no database connection is held."""
+    """The form's file, read by a limited process while no database connection is held."""
     file = request.files.get("proof")
     if file is None or not file.filename:
         return None
     largest = config.get(config.RECEIPT_MAX_MIB) * _MIB
     raw = file.stream.read(largest + 1)
     release()
-    return check_receipt(raw, largest)
+    return check_upload(raw, largest, uploader=f"trader:{current_seat().trader_id}")
 
 
 def _attach(order: OrderRecord, upload: CleanFile) -> None:

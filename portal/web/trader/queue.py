@@ -17,7 +17,7 @@ from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import get_receipt
 from portal.traders.service import set_working
 from portal.web.auth.visitor import background
-from portal.web.receipts import receipt_response
+from portal.web.receipts import upload_response
 from portal.web.trader import blueprint
 from portal.web.trader.answers import board_variables, done
 from portal.web.trader.board import read_board
@@ -65,4 +65,4 @@ def switch_working() -> ResponseReturnValue:
 @requires(Permission.TRADER_QUEUE_VIEW)
 def receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
     order = get_order_for_trader(current_seat().trader_id, order_id)
-    return receipt_response(get_receipt(order.id, receipt_id))
+    return upload_response(get_receipt(order.id, receipt_id), "receipt")

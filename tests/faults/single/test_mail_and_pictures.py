@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,8 +16,8 @@ import pytest
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from portal.core import receipt_check
 from portal.core.db import hot, transaction
+from portal.core.uploads import sandbox
 from portal.mail import transport
 from portal.mail.transport import SmtpTransport
 from portal.settings import get_settings
@@ -119,7 +120,7 @@ def decoders() -> list[int]:
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):
             found += [int(pid) for pid in (task / "children").read_text().split()]
-    return [pid for pid in found if b"image_decoder" in _command(pid)]
+    return [pid for pid in found if b"sandboxed" in _command(pid)]
 
 
 def _command(pid: int) -> bytes:
@@ -145,11 +146,11 @@ def refused_and_alive(site: Site, order: str, answer: TestResponse) -> None:
 def test_a_picture_for_which_memory_is_short_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The decoder itself, with less memory than the picture takes."""
-    source = receipt_check._DECODER.read_text().replace("512 * 1024 * 1024", "128 * 1024 * 1024")
-    poor = tmp_path / "image_decoder.py"
-    poor.write_text(source)
-    monkeypatch.setattr(receipt_check, "_DECODER", poor)
+    """The reader itself, with less memory than the picture takes."""
+    shutil.copytree(sandbox._HOME / "sandboxed", tmp_path / "sandboxed")
+    limits = tmp_path / "sandboxed" / "isolation.py"
+    limits.write_text(limits.read_text().replace("512 * 1024 * 1024", "128 * 1024 * 1024"))
+    monkeypatch.setattr(sandbox, "_HOME", tmp_path)
     order = (site.shop.create().json or {})["id"]
     refused_and_alive(site, order, attach(site, order, large_picture()))
     monkeypatch.undo()

@@ -1,0 +1,181 @@
+"""Whose file is read now, and who waits for whom."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from portal.core.uploads.turns import Turns, UploadsBusy, machine_turn
+
+
+class Crowd:
+    """People who take turns; each stays until they are told to go. Order of events, no clock."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.begun: list[str] = []
+        self.refused: list[str] = []
+        self._leave: list[tuple[str, threading.Event]] = []
+        self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
+
+    def come(self, name: str) -> None:
+        before = self._seen()
+        thread = threading.Thread(target=self._stay, args=(name,))
+        self._threads.append(thread)
+        thread.start()
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._seen() > before, 10)
+
+    def go(self, name: str) -> None:
+        place = next(place for place, one in enumerate(self._leave) if one[0] == name)
+        self._leave.pop(place)[1].set()
+
+    def until_begun(self, *names: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: sorted(self.begun) == sorted(names), 10), self.begun
+
+    def _seen(self) -> int:
+        return len(self.begun) + len(self.refused) + len(self.turns._waiting)
+
+    def _stay(self, name: str) -> None:
+        leave = threading.Event()
+        try:
+            with self.turns.turn(name):
+                with self._changed:
+                    self.begun.append(name)
+                    self._leave.append((name, leave))
+                    self._changed.notify_all()
+                assert leave.wait(20)
+        except UploadsBusy:
+            with self._changed:
+                self.refused.append(name)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        for _ in range(100):
+            for _name, leave in list(self._leave):
+                leave.set()
+            for thread in self._threads:
+                thread.join(0.02)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    crowd = Crowd(Turns(running=2, waiting=3, waiting_of_each=1, patience_s=10))
+    poll = threading.Event()
+
+    def look() -> None:  # who begins to wait tells nobody
+        while not poll.wait(0.005):
+            with crowd._changed:
+                crowd._changed.notify_all()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield crowd
+    crowd.close()
+    poll.set()
+    thread.join()
+
+
+@pytest.mark.proves("tried S1")
+def test_one_who_sends_many_files_does_not_keep_others_waiting(crowd: Crowd) -> None:
+    for _ in range(4):
+        crowd.come("greedy")
+    assert (crowd.begun, crowd.refused) == (["greedy"], ["greedy"] * 2)
+    crowd.come("modest")
+    crowd.until_begun("greedy", "modest")
+
+
+def test_who_came_first_goes_first_unless_their_own_file_is_being_read(crowd: Crowd) -> None:
+    for name in ("a", "b", "a", "c", "d"):
+        crowd.come(name)
+    crowd.until_begun("a", "b")
+    crowd.go("b")
+    crowd.until_begun("a", "b", "c")
+    crowd.go("a")
+    crowd.until_begun("a", "b", "c", "a")
+    crowd.go("c")
+    crowd.until_begun("a", "b", "c", "a", "d")
+
+
+def test_beyond_the_bound_people_are_told_at_once(crowd: Crowd) -> None:
+    for name in "abcdefg":
+        crowd.come(name)
+    assert (crowd.begun, crowd.refused) == (["a", "b"], ["f", "g"])
+
+
+def test_nobody_waits_for_ever() -> None:
+    turns = Turns(running=1, waiting=3, waiting_of_each=1, patience_s=0.01)
+    with turns.turn("a"), pytest.raises(UploadsBusy) as busy, turns.turn("b"):
+        pass
+    assert (busy.value.status, busy.value.retry_after_s) == (503, 5)
+    with turns.turn("b"):
+        pass
+
+
+def test_whoever_fails_gives_their_place_back() -> None:
+    turns = Turns(running=1, waiting=0, waiting_of_each=0, patience_s=0.01)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), turns.turn("a"):
+            raise ZeroDivisionError
+
+
+# --- several processes of a machine ---------------------------------------------------------------
+
+_HOLD = """
+import sys
+from pathlib import Path
+from portal.core.uploads.turns import machine_turn
+with machine_turn(Path(sys.argv[1]), sys.argv[2], 2, 1.0):
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def other_process(folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(folder), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def busy(folder: Path, name: str) -> bool:
+    try:
+        with machine_turn(folder, name, 2, 0.1):
+            return False
+    except UploadsBusy:
+        return True
+
+
+def test_the_processes_of_a_machine_share_the_bound(tmp_path: Path) -> None:
+    with other_process(tmp_path, "a"):
+        assert busy(tmp_path, "a"), "one of each uploader"
+        assert not busy(tmp_path, "b")
+        with other_process(tmp_path, "b"):
+            assert busy(tmp_path, "c")
+    assert not busy(tmp_path, "c")
+
+
+def test_a_process_that_is_killed_holds_no_place(tmp_path: Path) -> None:
+    with other_process(tmp_path, "a") as one, other_process(tmp_path, "b"):
+        one.kill()
+        one.wait()
+        assert not busy(tmp_path, "c")

@@ -1,0 +1,166 @@
+"""What strangers send to a payment page costs nobody else their turn, and is shown as a picture alone."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from PIL import Image
+
+from portal.core.ids import public_id
+from portal.core.uploads import turns
+from portal.settings import get_settings
+from portal.web.pay import guard, steps
+from tests.sent_files import costly, quadratic, receipt_pdf
+from tests.web.pay.customer import Customer, make_scene
+
+
+@pytest.fixture
+def customers(committed_db: Flask) -> list[Customer]:
+    with committed_db.app_context():
+        scene = make_scene()
+        scene.requisite(scene.trader())
+        orders = [scene.payin(1500_00 + number) for number in range(4)]
+    return [Customer(committed_db.test_client(), order) for order in orders]
+
+
+def attach(customer: Customer, raw: bytes) -> tuple[int, str]:
+    answer = customer.post("/receipts", {"receipt": (BytesIO(raw), "receipt.pdf")})
+    return answer.status_code, answer.text
+
+
+class Attack:
+    """Each customer sends the file at the same moment, while somebody else asks for pages.
+
+    `events` is the order in which answers came: "answered" for pages asked for while all files were being read.
+    """
+
+    def __init__(
+        self, app: Flask, customers: list[Customer], raw: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.app, self.customers, self.raw = app, customers, raw
+        self.events: list[str] = []
+        self.answers: list[tuple[int, str]] = []
+        self._entered = threading.Semaphore(0)
+        check = steps.check_upload
+
+        def entered(*args: object, **options: object) -> object:
+            self._entered.release()
+            return check(*args, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(steps, "check_upload", entered)
+
+    def _send(self, customer: Customer) -> None:
+        self.answers.append(attach(customer, self.raw))
+        self.events.append("read")
+
+    def run(self, ask: Callable[[], int]) -> None:
+        threads = [threading.Thread(target=self._send, args=(one,)) for one in self.customers]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert self._entered.acquire(timeout=60)
+        while any(thread.is_alive() for thread in threads):
+            assert ask() == 200
+            self.events.append("answered")
+        for thread in threads:
+            thread.join()
+
+
+def spent() -> tuple[float, float]:
+    """Seconds of the processor that this process has used, and its children that have ended."""
+    mine, theirs = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return mine.ru_utime + mine.ru_stime, theirs.ru_utime + theirs.ru_stime
+
+
+@pytest.mark.proves("tried S1")
+@pytest.mark.parametrize("path", ["/healthz", "/sign-in"])
+def test_four_hostile_pdfs_at_once_leave_health_and_sign_in_answering(
+    committed_db: Flask, customers: list[Customer], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """The 60 KB that stopped everything for half a minute."""
+    visitor = committed_db.test_client()
+    attack = Attack(committed_db, customers, quadratic(60), monkeypatch)
+    attack.run(lambda: visitor.get(path).status_code)
+    assert attack.events[0] == "answered"
+    refused = dict(attack.answers)
+    assert refused.keys() <= {422, 503}, "503: the machine was busy"
+    assert "could not be read" in refused[422]
+
+
+@pytest.mark.proves("tried S1")
+def test_the_costliest_pdf_spends_its_readers_time_and_nobody_elses(
+    committed_db: Flask, customers: list[Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are read, who waits in vain is told when to come back, and pages are answered all the while."""
+    raw = costly()["a path that crosses itself for ever"]
+    visitor = committed_db.test_client()
+    attack = Attack(committed_db, customers, raw, monkeypatch)
+    mine, theirs = spent()
+
+    def ask() -> int:
+        time.sleep(0.05)
+        return visitor.get("/healthz").status_code
+
+    attack.run(ask)
+    mine_after, theirs_after = spent()
+    assert attack.events.index("read") > 5
+    assert sorted(status for status, _ in attack.answers) in ([422, 422, 503, 503], [422, 422, 422, 503])
+    assert theirs_after - theirs > 2 * (mine_after - mine), "the work was not done here"
+
+
+def test_who_comes_when_many_wait_is_told_kindly_when_to_come_back(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_here", turns.Turns(running=0, waiting=0, waiting_of_each=0, patience_s=0.01))
+    answer = customer.post("/receipts", {"receipt": (BytesIO(receipt_pdf()), "receipt.pdf")})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "attach it again in a few seconds" in answer.text
+    assert "Choose a file" in answer.text, "the page is there to do so"
+    assert customer.receipts() == []
+
+
+def test_a_file_for_a_link_of_nobody_is_not_even_looked_at(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(steps, "check_upload", lambda *args, **_options: looked.append(args))
+    token = "a" * 26
+    fields = {"csrf_token": guard.csrf_token(token), "receipt": (BytesIO(receipt_pdf()), "receipt.pdf")}
+    assert customer.client.post(f"/pay/{token}/receipts", data=fields).status_code == 404
+    assert looked == []
+
+
+@pytest.mark.proves("tried S15")
+def test_a_pdf_is_shown_as_a_picture_and_saved_as_what_it_is(customer: Customer) -> None:
+    assert attach(customer, receipt_pdf())[0] == 303
+    customer.post("/claim")
+    page = customer.get().text
+    (row,) = customer.receipts()
+    shown, saved = (f'href="{address}' in page for address in addresses(customer, row["id"]))
+    assert (shown, saved) == (True, True)
+    picture, original = (customer.client.get(address) for address in addresses(customer, row["id"]))
+    assert Image.open(BytesIO(picture.data)).format == "JPEG"
+    assert original.data == receipt_pdf()
+    assert original.mimetype == "application/pdf"
+    for answer in (picture, original):
+        assert answer.headers["Content-Disposition"].startswith("attachment; ")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
+
+
+def addresses(customer: Customer, receipt_id: object) -> tuple[str, str]:
+    one = f"/pay/{customer.token}/receipts/{public_id('rcp', receipt_id)}"  # type: ignore[arg-type]
+    return one, f"{one}?original=1"
+
+
+def test_the_readers_turns_leave_nothing_among_the_files_of_receipts(customer: Customer) -> None:
+    attach(customer, receipt_pdf())
+    kept = {path.name for path in Path(get_settings().uploads_dir).resolve().iterdir()}
+    assert all(len(name) == 2 for name in kept - {turns._FOLDER})
