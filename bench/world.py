@@ -24,6 +24,7 @@ from portal.ledger.service import deposit
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.reference.example_numbers import example_number
 from portal.reference.seeding import seed_reference
 from portal.reference.service import set_rate
@@ -77,7 +78,7 @@ def build(app: Flask) -> World:
                     ("sign_in_attempts", "exposure_")
                 )
                 if is_limit and setting.maximum is not None:
-                    config.set_value(setting.key, setting.maximum, SYSTEM)
+                    setting_changes.set_value(setting.key, setting.maximum, SYSTEM)
         with transaction():
             people = {
                 role: create_user(f"{role.value}@bench.example", role.value, PASSWORD, [role])

@@ -11,7 +11,7 @@ from portal.cli.origin import OPS
 from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.reference import configuration
+from portal.reference import configuration, setting_changes
 
 settings = AppGroup("settings", help="List, read and change settings kept in the database.")
 commands = [settings]
@@ -20,7 +20,7 @@ commands = [settings]
 @settings.command("list")
 def list_all() -> None:
     """Every setting with its value, its bounds and what it does."""
-    for state in configuration.list_settings():
+    for state in setting_changes.list_settings():
         setting = state.setting
         bounds = f", {setting.minimum} to {setting.maximum}" if setting.minimum is not None else ""
         changed = "" if state.is_default else f"  (changed, default {_shown(setting.default)})"
@@ -49,9 +49,9 @@ def set_one(key: str, value: str | None, to_default: bool) -> None:
     try:
         with transaction():
             if value is None:
-                configuration.reset(key, OPS)
+                setting_changes.reset(key, OPS)
             else:
-                configuration.set_value(key, configuration.parse(configuration.find(key), value), OPS)
+                setting_changes.set_value(key, setting_changes.parse(configuration.find(key), value), OPS)
         echo(f"{key} = {_shown(configuration.get(key))}")
     except DomainError as error:
         raise click.ClickException(error.detail) from None

@@ -24,6 +24,7 @@ from portal.merchants.models import Merchant, Store
 from portal.merchants.queries import PlanTerms, stores
 from portal.merchants.service import NewStore, create_merchant, create_store, set_traffic_rule
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.reference.example_numbers import example_number
 from portal.reference.queries import list_banks, list_currencies, list_methods, method_terms
 from portal.reference.seeding import seed_reference
@@ -110,7 +111,7 @@ def _lengthen_grace() -> None:
     grace = config.SECOND_FACTOR_GRACE_S
     if config.get(grace) == grace.default and grace.maximum is not None:
         with transaction():
-            config.set_value(grace.key, grace.maximum, SYSTEM)
+            setting_changes.set_value(grace.key, grace.maximum, SYSTEM)
 
 
 def _passwords(known: Mapping[str, Any] | None) -> dict[str, str]:

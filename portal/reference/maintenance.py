@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portal.core.actors import Actor
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.reference.errors import InMaintenance
 
 
@@ -24,10 +25,10 @@ def begin_maintenance(actor: Actor, *, retry_after_s: int | None = None) -> bool
     Raises SettingRefused for a `retry_after_s` out of bounds.
     """
     if retry_after_s is not None:
-        config.set_value(config.MAINTENANCE_RETRY_AFTER_S.key, retry_after_s, actor)
+        setting_changes.set_value(config.MAINTENANCE_RETRY_AFTER_S.key, retry_after_s, actor)
     if is_in_maintenance():
         return False
-    config.set_value(config.MAINTENANCE.key, True, actor)
+    setting_changes.set_value(config.MAINTENANCE.key, True, actor)
     return True
 
 
@@ -35,5 +36,5 @@ def end_maintenance(actor: Actor) -> bool:
     """Take new money again; False when it was taken anyway. Needs transaction()."""
     if not is_in_maintenance():
         return False
-    config.reset(config.MAINTENANCE.key, actor)
+    setting_changes.reset(config.MAINTENANCE.key, actor)
     return True

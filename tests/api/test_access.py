@@ -19,6 +19,7 @@ from portal.core.modes import Mode
 from portal.identity.api_keys import find_key, issue_api_key, list_api_keys, revoke_api_key, rotate_api_key
 from portal.identity.models import ApiKey, Scope
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.api.conftest import PAYIN, Shop, code_of
 
@@ -276,11 +277,11 @@ def test_a_closed_store_is_closed_to_its_keys(shop: Shop) -> None:
 def test_the_limit_of_a_key_is_counted_and_told(shop: Shop, request: pytest.FixtureRequest) -> None:
     def set_limit(value: int) -> None:
         with transaction():
-            config.set_value(config.API_REQUESTS_PER_MINUTE.key, value, SYSTEM)
+            setting_changes.set_value(config.API_REQUESTS_PER_MINUTE.key, value, SYSTEM)
 
     def reset() -> None:
         with shop.app.app_context(), transaction():
-            config.reset(config.API_REQUESTS_PER_MINUTE.key, SYSTEM)
+            setting_changes.reset(config.API_REQUESTS_PER_MINUTE.key, SYSTEM)
 
     request.addfinalizer(reset)
     set_limit(10)

@@ -17,7 +17,7 @@ from portal.identity.api_keys import issue_api_key, revoke_api_key, rotate_api_k
 from portal.identity.models import Scope
 from portal.orders.queries import get_order
 from portal.orders.service import cancel_order
-from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.reference.service import PairTerms, change_terms, set_rate, use_feed, use_manual
 from portal.risk.models import ListKind, ListName, RiskAction, RuleMode
 from portal.risk.rule_changes import add_entry, add_rule, remove_entry, set_mode
@@ -51,10 +51,10 @@ def told(entry: AuditEntry) -> tuple[str, Any, Any]:
 
 def test_a_setting(app: Flask) -> None:
     with transaction():
-        config.set_value("pay_window_s", 600, SOMEBODY)
+        setting_changes.set_value("pay_window_s", 600, SOMEBODY)
     assert told(only()) == ("setting.changed", {"value": 900}, {"value": 600})
     with transaction():
-        config.reset("pay_window_s", SOMEBODY)
+        setting_changes.reset("pay_window_s", SOMEBODY)
     assert told(entries()[1]) == ("setting.changed", {"value": 600}, {"value": 900})
 
 

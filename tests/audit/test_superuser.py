@@ -25,7 +25,7 @@ from portal.ledger.verification import run_checks
 from portal.orders.proof import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.service import cancel_order
-from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.traders.service import NewRequisite, add_requisite
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.orders.test_settlements_recomputed import Settled, settled, shifted
@@ -61,7 +61,7 @@ def world(settled: Settled) -> World:
         )
         key, _ = issue_api_key(scene.store_id, Mode.LIVE, "till", [Scope.ORDERS_READ])
         endpoint, _ = set_endpoint(scene.store_id, Mode.LIVE, EndpointUrl("https://shop.example/hook"))
-        config.set_value("pay_window_s", 600, SYSTEM)
+        setting_changes.set_value("pay_window_s", 600, SYSTEM)
         new = NewRequisite(
             "card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00, max_open_orders=3
         )

@@ -21,6 +21,7 @@ from portal.core.modes import Mode
 from portal.demo.seed import seed_demo
 from portal.merchants.models import Store
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.settings import get_settings
 from portal.webhooks.service import check_endpoint_url, set_endpoint
 
@@ -34,15 +35,15 @@ def prepare(shop_url: str) -> dict[str, Any]:
         world = seed_demo(get_settings().public_url, shop_url)
         hook = check_endpoint_url(f"{shop_url}/hook", Mode.LIVE)
         with transaction():
-            config.set_value(config.WEBHOOK_TIMEOUT_S.key, WEBHOOK_TIMEOUT_S, SYSTEM)
+            setting_changes.set_value(config.WEBHOOK_TIMEOUT_S.key, WEBHOOK_TIMEOUT_S, SYSTEM)
             # The load is one shop that nobody has paid yet, with all the traders to itself.
             for limit in (
                 config.EXPOSURE_STORE_REQUISITES,
                 config.EXPOSURE_STORE_OPEN,
                 config.EXPOSURE_STORE_CLAIMED,
             ):
-                config.set_value(limit.key, 1_000_000, SYSTEM)
-            config.set_value(config.EXPOSURE_STORE_SHARE_PERCENT.key, 100, SYSTEM)
+                setting_changes.set_value(limit.key, 1_000_000, SYSTEM)
+            setting_changes.set_value(config.EXPOSURE_STORE_SHARE_PERCENT.key, 100, SYSTEM)
             store_id = db.session.scalars(select(Store.id).where(Store.name == "Simulated shop")).one()
             _, secret = set_endpoint(store_id, Mode.LIVE, hook)
         return world | {"simulated_store_id": public_id("st", store_id), "hook_secret": secret}

@@ -24,6 +24,7 @@ from portal.core.db import db, hot, release, transaction
 from portal.core.ids import public_id
 from portal.orders.proof import verify_everything
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from tests.api.conftest import Shop, open_shop
 from tests.web.desk import Desk, open_desk
 
@@ -110,7 +111,7 @@ def shop(committed_db: Flask) -> Iterator[Shop]:
 @pytest.fixture
 def desk(committed_db: Flask) -> Iterator[Desk]:
     with transaction():
-        config.set_value(config.WEB_CHANGES_PER_MINUTE.key, 1000, SYSTEM)
+        setting_changes.set_value(config.WEB_CHANGES_PER_MINUTE.key, 1000, SYSTEM)
     yield open_desk(committed_db)
     release()
     assert verify_everything() == []

@@ -36,7 +36,7 @@ from portal.orders.service import (
 )
 from portal.orders.service.claim import PayerDetails
 from portal.orders.service.create import Customer
-from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.traders.models import Requisite, Trader
 from tests.scene import Scene, as_trader
 from tests.web.desk import upload
@@ -178,7 +178,7 @@ def test_the_periods_are_settings_and_a_second_run_finds_nothing(
     age(order, 40)
     assert sum(json.loads(flask(app).stdout)["forgotten"].values()) == 0
     with transaction():
-        config.set_value("retention_people_days", 35, SYSTEM)
+        setting_changes.set_value("retention_people_days", 35, SYSTEM)
     assert json.loads(flask(app).stdout)["forgotten"]["payers, customers and recipients"] == 1
     assert sum(json.loads(flask(app).stdout)["forgotten"].values()) == 0
     assert len(hot("SELECT 1 FROM receipt")) == 1

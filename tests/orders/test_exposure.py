@@ -26,6 +26,7 @@ from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin, match_waiting_orders
 from portal.orders.verification import CHECKS
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from tests.scene import USDT, Scene, build_scene
 
 pytestmark = pytest.mark.races
@@ -89,7 +90,7 @@ def held(scene: Scene) -> int:
 def allow(**settings: int) -> None:
     with transaction():
         for key, value in settings.items():
-            config.set_value(f"exposure_{key}", value, SYSTEM)
+            setting_changes.set_value(f"exposure_{key}", value, SYSTEM)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +98,7 @@ def _as_shipped(committed_db: Flask) -> Iterator[None]:
     yield
     with transaction():
         for key in [key for key in config.REGISTRY if key.startswith("exposure_")]:
-            config.reset(key, SYSTEM)
+            setting_changes.reset(key, SYSTEM)
 
 
 @pytest.mark.proves("tried S6")

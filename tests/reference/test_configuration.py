@@ -16,6 +16,7 @@ from sqlalchemy import select, text
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import db, transaction
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.reference import snapshot as snapshots
 from portal.reference.errors import SettingRefused, UnknownSetting
 from portal.reference.models import ConfigSettingHistory
@@ -30,12 +31,12 @@ def back_to_default(context: Flask) -> Iterator[None]:
     yield
     db.session.rollback()
     with transaction():
-        config.reset(KEY, ADMIN)
+        setting_changes.reset(KEY, ADMIN)
 
 
 def set_value(value: Any) -> None:
     with transaction():
-        config.set_value(KEY, value, ADMIN)
+        setting_changes.set_value(KEY, value, ADMIN)
 
 
 def last_change() -> tuple[Any, Any]:
@@ -51,7 +52,7 @@ def last_change() -> tuple[Any, Any]:
 
 def test_every_default_is_within_its_own_bounds_and_says_what_it_does() -> None:
     for setting in config.REGISTRY.values():
-        assert config.parse(setting, str(setting.default)) == setting.default
+        assert setting_changes.parse(setting, str(setting.default)) == setting.default
         assert setting.sentence.endswith(".")
         if isinstance(setting.default, int) and not isinstance(setting.default, bool):
             assert setting.minimum is not None
@@ -66,7 +67,7 @@ def test_a_value_is_in_force_after_the_commit_and_leaves_a_history() -> None:
     set_value(30)
     assert last_change() == (20, 30)
     with transaction():
-        config.reset(KEY, ADMIN)
+        setting_changes.reset(KEY, ADMIN)
     assert config.get(config.RATE_FETCH_TIMEOUT_S) == 10
     assert last_change() == (30, None)
 
@@ -74,7 +75,7 @@ def test_a_value_is_in_force_after_the_commit_and_leaves_a_history() -> None:
 def test_a_change_that_is_rolled_back_was_never_there() -> None:
     def change_and_fail() -> None:
         with transaction():
-            config.set_value(KEY, 20, ADMIN)
+            setting_changes.set_value(KEY, 20, ADMIN)
             assert config.get(KEY) == 20, "the writer sees its own value"
             raise RuntimeError
 
@@ -93,21 +94,21 @@ def test_a_value_of_another_type_or_beyond_the_bounds_is_refused(value: Any) -> 
 @pytest.mark.parametrize("written", ["", "ten", "1e1", "10.0", "１０", "-1", "0x10", "9" * 5000])
 def test_a_text_that_is_not_a_possible_number_is_refused(written: str) -> None:
     with pytest.raises(SettingRefused):
-        config.parse(config.RATE_FETCH_TIMEOUT_S, written)
+        setting_changes.parse(config.RATE_FETCH_TIMEOUT_S, written)
 
 
 def test_a_time_zone_must_exist() -> None:
-    assert config.parse(config.DAY_TIMEZONE, "Asia/Almaty") == "Asia/Almaty"
+    assert setting_changes.parse(config.DAY_TIMEZONE, "Asia/Almaty") == "Asia/Almaty"
     for name in ("Mars/Olympus", "../etc/passwd", ""):
         with pytest.raises(SettingRefused):
-            config.parse(config.DAY_TIMEZONE, name)
+            setting_changes.parse(config.DAY_TIMEZONE, name)
 
 
 def test_an_unknown_setting_is_said_so() -> None:
     with pytest.raises(UnknownSetting):
         config.get("no_such_setting")
     with pytest.raises(UnknownSetting), transaction():
-        config.set_value("no_such_setting", 1, ADMIN)
+        setting_changes.set_value("no_such_setting", 1, ADMIN)
 
 
 def test_a_value_written_past_the_bounds_by_hand_is_not_used() -> None:

@@ -25,6 +25,7 @@ from portal.events.models import Event
 from portal.events.relay import relay_events
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.settings import Settings, get_settings
 from portal.webhooks.fanout import create_deliveries
 from portal.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -97,7 +98,7 @@ class Stage:
     def allow_seconds(self, timeout_s: int) -> None:
         """How long an attempt may take from now on; the fixture puts it back."""
         with transaction():
-            config.set_value(config.WEBHOOK_TIMEOUT_S.key, timeout_s, SYSTEM)
+            setting_changes.set_value(config.WEBHOOK_TIMEOUT_S.key, timeout_s, SYSTEM)
 
     def pass_time(self, seconds: float) -> None:
         """Every moment that somebody waits for comes closer by this much."""
@@ -150,7 +151,7 @@ def stage(committed_db: Flask) -> Iterator[Stage]:
     yield Stage(committed_db)
     db.session.rollback()
     with transaction():
-        config.reset(config.WEBHOOK_TIMEOUT_S.key, SYSTEM)
+        setting_changes.reset(config.WEBHOOK_TIMEOUT_S.key, SYSTEM)
 
 
 def _forget_everything() -> None:

@@ -25,6 +25,7 @@ from portal.orders.record import OrderRecord
 from portal.orders.service.deadlines import act_on_due_orders, free_limits
 from portal.orders.service.silences import beat
 from portal.reference import configuration as config
+from portal.reference import setting_changes
 from portal.webhooks.attempt import sign_now
 from portal.webhooks.delivery import claim_deliveries
 from portal.webhooks.fanout import create_deliveries
@@ -226,14 +227,14 @@ def test_limits_of_a_day_are_counted_in_the_operators_zone(site: Site) -> None:
     days = []
     for zone in ("Etc/GMT+12", "Pacific/Kiritimati"):
         with transaction():
-            config.set_value(config.DAY_TIMEZONE.key, zone, SYSTEM)
+            setting_changes.set_value(config.DAY_TIMEZONE.key, zone, SYSTEM)
         today = site.sql("SELECT (now() AT TIME ZONE %s)::date", zone)[0][0]
         order = site.desk.payin(1000_00 + len(days))
         days.append(site.sql("SELECT counted_day FROM orders WHERE id = %s", order.id)[0][0])
         assert days[-1] == today
     assert days[0] != days[1]
     with transaction():
-        config.reset(config.DAY_TIMEZONE.key, SYSTEM)
+        setting_changes.reset(config.DAY_TIMEZONE.key, SYSTEM)
 
 
 @pytest.mark.proves("F24")

@@ -8,7 +8,7 @@ from flask import Flask
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
-from portal.reference import configuration as config
+from portal.reference import setting_changes
 from tests.web.auth.people import code_of, give_app, pass_code, pass_password
 from tests.web.desk import HTMX, Browser, new_user
 
@@ -70,10 +70,10 @@ def test_the_grace_is_a_setting(browser: Browser, in_context: Flask) -> None:
     user = new_user(Role.SUPPORT)
     browser.sign_in(user.email)
     with transaction():
-        config.set_value("second_factor_grace_s", 0, SYSTEM)
+        setting_changes.set_value("second_factor_grace_s", 0, SYSTEM)
     try:
         assert browser.get("/account/notifications").location == "/account/security"
     finally:
         with transaction():
-            config.reset("second_factor_grace_s", SYSTEM)
+            setting_changes.reset("second_factor_grace_s", SYSTEM)
     assert browser.get("/account/notifications").status_code == 200
