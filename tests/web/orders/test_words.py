@@ -26,8 +26,8 @@ def test_a_step_of_the_timeline_is_told_in_words(app: Flask, event: str) -> None
 _OWN_REASON = re.compile(
     r"'system', '([a-z_]+)'|\"([a-z]+_[a-z_]+|outage)\"(?:, actor=SYSTEM)?\)$", re.MULTILINE
 )
-_DEADLINES = (SERVICE / "deadlines.py").read_text(encoding="utf-8")
-REASONS = sorted({next(filter(None, found)) for found in _OWN_REASON.findall(_DEADLINES)})
+_CLOCK = "".join((SERVICE / name).read_text(encoding="utf-8") for name in ("deadlines.py", "silences.py"))
+REASONS = sorted({next(filter(None, found)) for found in _OWN_REASON.findall(_CLOCK)})
 
 
 @pytest.mark.parametrize("reason", REASONS)
