@@ -267,8 +267,8 @@ def test_an_order_that_waits_goes_on_waiting_while_a_limit_is_reached(attacker: 
         rows = hot(
             "SELECT status, match_trace FROM orders WHERE store_id = %(s)s ORDER BY id", {"s": scene.store_id}
         )
-    assert [row["status"] for row in rows] == ["awaiting_payment", "matching", "matching"]
-    assert rows[1]["match_trace"] == {"exposure": "store_open"}
+    assert sorted(row["status"] for row in rows) == ["awaiting_payment", "matching", "matching"]
+    assert {"exposure": "store_open"} in [row["match_trace"] for row in rows if row["status"] == "matching"]
     assert len(waiting) == 3
     left_open = attacker.create("2010.00", method=None).json
     answer = attacker.post(f"/api/v1/orders/{left_open['id']}/method", {"method": "card"})
