@@ -63,6 +63,7 @@ PRODUCT = {
     "every trader's held deposit equals the holds of their payins": "M5",
     "every store's held balance equals the holds of its payouts": "M5",
     "every order's hold equals its postings": "M5",
+    "every store's exposure equals the holds of its payins": "M5",
     "a completed order has one completion, any other order none": "M6",
     "no entry is reversed twice, and a reversal mirrors its entry": "M9",
     "every posting is of its account's currency and mode": "M11",
@@ -220,7 +221,7 @@ SELECT format('order %s is %s and was due at %s', id, status, due_at) AS example
 _OTHER_AMOUNT = """
 SELECT format('order %s: %s instead of %s', o.id, o.amount_received_minor, o.amount_minor) AS example
   FROM orders o JOIN order_event v ON v.order_id = o.id AND v.to_status = 'completed' AND v.from_status <> 'completed'
- WHERE o.amount_received_minor <> o.amount_minor AND v.actor_kind NOT IN ('trader', 'support', 'admin', 'ops')
+ WHERE o.amount_received_minor <> o.amount_minor AND v.actor_kind NOT IN ('customer', 'trader', 'support', 'admin', 'ops')
 """
 # A dispute over an expired order and a late completion are counted over the limits on purpose: the money has come.
 _OVER_LIMITS = """
