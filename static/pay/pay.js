@@ -10,7 +10,9 @@
 
   function each(selector, run) { page.querySelectorAll(selector).forEach(run); }
 
-  function announce(words) { page.querySelector('[data-said]').textContent = words; }
+  /* The region stands outside of what is exchanged: one that comes with its words is not read out. */
+  var said = document.querySelector('[data-said]');
+  function announce(words) { said.textContent = words; }
 
   /* Copying, with words for the eye and the ear. */
   function legacyCopy(text) {
@@ -86,7 +88,6 @@
     var text = box.querySelector('[data-leaving-text]');
     function show() { text.textContent = text.dataset.words.replace('{seconds}', seconds); }
     show();
-    announce(text.textContent);
     box.hidden = false;
     leaving = setInterval(function () {
       seconds -= 1;
@@ -120,17 +121,23 @@
   function swap(html) {
     var fresh = new DOMParser().parseFromString(html, 'text/html'), next = fresh.getElementById('page');
     if (!next) return;
-    var hadFocus = page.contains(document.activeElement);
+    var hadFocus = page.contains(document.activeElement), before = page.dataset.screen;
     page.replaceWith(next);
     page = next;
     document.title = fresh.title;
     version = page.dataset.version;
     prepare();
+    if (page.dataset.screen !== before) {
+      var leave = page.querySelector('[data-leaving]:not([hidden]) [data-leaving-text]');
+      announce(page.querySelector('h1').textContent.trim() + '. ' + (leave ? leave.textContent : ''));
+    }
     if (hadFocus) { page.tabIndex = -1; page.focus({ preventScroll: true }); }
   }
   function changed() {
     if (page.hasAttribute('data-side') || isBusy()) {
-      page.querySelector('[data-changed]').hidden = false;
+      var moved = page.querySelector('[data-changed]');
+      if (moved.hidden) announce(moved.textContent.trim());
+      moved.hidden = false;
       return Promise.resolve();
     }
     return fetch(page.dataset.page, { cache: 'no-store' }).then(function (answer) {
@@ -184,6 +191,8 @@
   document.addEventListener('visibilitychange', function () { if (!document.hidden) { wait = EVERY_MS; look(); } });
 
   prepare();
+  var problems = page.querySelector('[data-problems]');
+  if (problems) problems.focus();
   setInterval(tick, 1000);
   plan();
 })();

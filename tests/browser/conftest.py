@@ -12,6 +12,7 @@ from flask import Flask
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from portal.settings import get_settings
+from tests.browser.stand import Stand, open_stand
 from tests.faults.stage import free_port
 from tests.streams.running import streams_beside, web_of
 from tests.web.desk import Desk, open_desk
@@ -62,3 +63,9 @@ def tara(committed_db: Flask) -> Iterator[Desk]:
     """A trader with a store that only she serves."""
     with committed_db.app_context():
         yield open_desk(committed_db)
+
+
+@pytest.fixture
+def stand(committed_db: Flask, chromium: Browser, site: str) -> Stand:
+    """A shop with a trader, and its customers."""
+    return open_stand(committed_db, chromium, site)

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from portal.core.actors import CUSTOMER, SYSTEM
-from portal.core.db import transaction
-from portal.disputes.models import DisputeReason
-from portal.disputes.service import open_dispute
-from portal.orders.service import cancel_order, claim_payin, confirm_payin
+from portal.orders.service import claim_payin, confirm_payin
 from tests.browser.looking import complaints_of, problems
-from tests.web.pay.customer import Customer, make_scene, picture
-
-PHONE = {"width": 320, "height": 640}
-
-
-@dataclass
-class Stand:
-    """A shop's customer with a phone, and a server of our own."""
-
-    app: Flask
-    address: str
-    browser: Browser
-    new_order: Callable[..., Customer]
-
-    def phone(self, **options: Any) -> BrowserContext:
-        return self.browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, **options)  # type: ignore[arg-type]
-
-    def url(self, customer: Customer, query: str = "") -> str:
-        return f"{self.address}/pay/{customer.token}{query}"
-
-
-@pytest.fixture
-def stand(committed_db: Flask, chromium: Browser, site: str) -> Stand:
-    scene = make_scene()
-    scene.requisite(scene.trader())
-
-    def new_order(amount_minor: int = 1500_00, **values: Any) -> Customer:
-        order = scene.payin(amount_minor, return_url="https://shop.example/back?order=1", **values)
-        return Customer(committed_db.test_client(), order)
-
-    return Stand(committed_db, site, chromium, new_order)
+from tests.browser.stand import Stand, states
+from tests.web.pay.customer import picture
 
 
 def assert_fits(page: Page) -> None:
@@ -141,44 +105,6 @@ def test_the_countdown_follows_the_server_and_is_said_by_the_minute(stand: Stand
     expect(page.locator("[data-clock-said]")).to_have_text("Time left: 14 minutes")
 
 
-def states(stand: Stand) -> dict[str, str]:
-    """One order in each state a customer can meet, by address."""
-    amounts = iter(range(2000_00, 3000_00, 100))
-
-    def made(verb: Any = None, *args: Any, **options: Any) -> Customer:
-        customer = stand.new_order(next(amounts), locale="en")
-        if verb is not None:
-            customer.drive(verb, *args, **options)
-        return customer
-
-    expired = made()
-    expired.run_out()
-    pay, claimed = made(), made(claim_payin, None, actor=CUSTOMER)
-    looking = stand.new_order(10_00, locale="en")
-    failed = stand.new_order(11_00, locale="en")
-    failed.run_out()
-    undecided = stand.new_order(next(amounts), method=None, locale="en")
-    customers = {
-        "pay": pay, "checking": claimed, "expired": expired, "looking": looking, "failed": failed,
-        "done": made(confirm_payin, None, actor=SYSTEM), "choose": undecided,
-        "agree": made(confirm_payin, 1000_00, actor=SYSTEM),
-        "cancelled": made(cancel_order, None, actor=CUSTOMER),
-        "disputed": made(open_dispute, DisputeReason.OTHER, None, None, actor=CUSTOMER),
-    }  # fmt: skip
-    found = {name: stand.url(customer) for name, customer in customers.items()}
-    found |= {
-        f"problem{path}": stand.url(pay, f"/problem{path}")
-        for path in ("", "/not_paid", "/other_amount", "/wrong_requisite")
-    }
-    found["problem/paid_late"] = stand.url(expired, "/problem/paid_late")
-    found["problem/not_confirmed"] = stand.url(claimed, "/problem/not_confirmed")
-    found["banks"] = stand.url(undecided, "?method=card")
-    found["unknown"] = f"{stand.address}/pay/{'z' * 26}"
-    with transaction():
-        assert failed.now().status == "failed"
-    return found
-
-
 def test_axe_finds_nothing_on_any_screen(stand: Stand) -> None:
     page = stand.phone(reduced_motion="reduce").new_page()
     found = {}
@@ -189,3 +115,95 @@ def test_axe_finds_nothing_on_any_screen(stand: Stand) -> None:
         if there := problems(page, (320, "light"), (320, "dark")):
             found[name] = there
     assert found == {}
+
+
+# What a screen reader would say: words that come into a live region that was there before, and alerts that come.
+_LISTEN = """() => {
+  window.heard = [];
+  const live = "[role=status], [role=alert], [aria-live]:not([aria-live=off])";
+  const regions = new Set(document.querySelectorAll(live));
+  new MutationObserver(changes => {
+    const spoken = new Set();
+    for (const { target, addedNodes } of changes) {
+      const region = (target.nodeType === 1 ? target : target.parentElement)?.closest(live);
+      if (region && regions.has(region)) spoken.add(region);
+      for (const node of addedNodes)
+        if (node.nodeType === 1) [node, ...node.querySelectorAll("*")].filter(e => e.matches("[role=alert]")).forEach(e => spoken.add(e));
+    }
+    for (const region of spoken) if (region.isConnected && region.textContent.trim()) heard.push(region.textContent.trim());
+    document.querySelectorAll(live).forEach(region => regions.add(region));
+  }).observe(document, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+@pytest.mark.proves("tried U7")
+@pytest.mark.parametrize(
+    ("language", "checked", "paid"),
+    [
+        ("en", "Your payment is being checked", "Paid"),
+        ("ru", "Ваш платёж проверяют", "Оплачено"),
+    ],
+)
+def test_what_becomes_of_a_payment_is_announced_once(
+    stand: Stand, language: str, checked: str, paid: str
+) -> None:
+    customer = stand.new_order(2100_00, locale=language)
+    page = stand.phone().new_page()
+    page.goto(stand.url(customer))
+    page.evaluate(_LISTEN)
+    main = page.locator("main")
+    customer.drive(claim_payin, None, actor=CUSTOMER)
+    expect(main).to_have_attribute("data-screen", "checking")
+    customer.drive(confirm_payin, None, actor=SYSTEM)
+    expect(main).to_have_attribute("data-screen", "done")
+    page.locator("[data-stay]").tap()
+    page.wait_for_timeout(1500)
+    heard = [words.split(".")[0] for words in page.evaluate("heard")]
+    assert heard == [checked, paid]
+
+
+@pytest.mark.proves("tried U7")
+def test_that_a_payment_moved_on_under_a_form_is_announced_once(stand: Stand) -> None:
+    customer = stand.new_order(2200_00, locale="en")
+    page = stand.phone().new_page()
+    page.goto(stand.url(customer))
+    page.locator("summary").tap()
+    page.locator("#f-name").fill("Ivan")
+    page.evaluate(_LISTEN)
+    customer.drive(confirm_payin, None, actor=SYSTEM)
+    expect(page.locator("[data-changed]")).to_be_visible()
+    page.wait_for_timeout(4500)  # and looked again
+    assert page.evaluate("heard") == ["The payment has moved on. Show"]
+
+
+@pytest.mark.proves("tried U6")
+@pytest.mark.parametrize("has_script", [True, False], ids=["with a script", "without"])
+@pytest.mark.parametrize(
+    ("language", "error", "words"),
+    [("en", "Error: ", "characters at most"), ("ru", "Ошибка: ", "не больше 120 символов")],
+)
+def test_a_wrong_form_shows_all_its_errors_and_leads_to_each(
+    stand: Stand, language: str, error: str, words: str, has_script: bool
+) -> None:
+    customer = stand.new_order(2300_00, locale=language)
+    page = stand.phone(java_script_enabled=has_script).new_page()
+    page.goto(stand.url(customer))
+    page.locator("summary").click()
+    page.locator("#f-name").fill("x" * 200)
+    page.locator("#f-last4").fill("12")
+    page.locator("form[action*='/claim'] button.button").click()
+    summary = page.locator("[data-problems]")
+    expect(summary).to_be_focused()
+    expect(summary).to_be_in_viewport()
+    assert page.title().startswith(error)
+    expect(summary).to_contain_text(words)
+    assert summary.locator("a").evaluate_all("links => links.map(link => link.hash)") == [
+        "#f-name",
+        "#f-last4",
+    ]
+    assert not has_script or problems(page) == []
+    for field in ("#f-last4", "#f-name"):
+        summary.locator(f"a[href='{field}']").click()
+        expect(page.locator(field)).to_be_focused()
+        expect(page.locator(field)).to_be_in_viewport()
+    assert customer.now().status == "awaiting_payment"

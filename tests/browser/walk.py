@@ -43,3 +43,11 @@ def pages_of(page: Page, site: str, *also: str) -> Iterator[str]:
             yield path
         seen.add(page.url)
     assert len(seen) >= 3
+
+
+def show_something(desk: Desk) -> None:
+    """Orders in several states, so that the pages have rows, cards and buttons."""
+    desk.receipt(desk.payin(1500_00, claimed=True))
+    desk.payin(98_765_43)
+    desk.expired(900_00)
+    desk.payout(3000_00)

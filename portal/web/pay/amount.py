@@ -14,6 +14,7 @@ from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.ledger.errors import InsufficientFunds
 from portal.orders.models import ReceiptKind, Status
+from portal.orders.payment_session import get_payment_session
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import agree_to_amount
@@ -21,7 +22,7 @@ from portal.orders.service.amounts import AmountCorrected, check_agreed
 from portal.web.pay import bp
 from portal.web.pay.forms import DisagreementForm
 from portal.web.pay.rendering import back_to_page, render_now
-from portal.web.pay.steps import checked_upload, with_locked_order
+from portal.web.pay.steps import checked_form, with_locked_order
 
 _PUBLIC = "the token in the address is the authority, the form's own token is checked for every change"
 _CORRECTED = _l("The receiver has corrected the amount meanwhile. Look at it again: nothing was changed.")
@@ -49,7 +50,7 @@ def agree(token: str) -> Response:
 @public(_PUBLIC)
 def disagree(token: str) -> Response:
     form = DisagreementForm(request.form)
-    upload = checked_upload(token, form) if form.validate() else None
+    upload = checked_form(token, form, get_payment_session(token))
     if form.errors:
         return render_now(token, status=422, form=form)
     seen = _seen()

@@ -24,7 +24,7 @@ from portal.reference.queries import get_currency
 from portal.web.pay import bp
 from portal.web.pay.forms import AmountForm, AppealForm, ClaimForm, WordsForm
 from portal.web.pay.rendering import back_to_page, link_of, render_session
-from portal.web.pay.steps import checked_upload, claim_order, receipt_missing, with_locked_order
+from portal.web.pay.steps import checked_form, claim_order, receipt_missing, with_locked_order
 
 
 class Trouble(StrEnum):
@@ -98,7 +98,7 @@ def report_problem(token: str, trouble: str) -> Response:
 def _report(token: str, kind: Trouble, session: PaymentSession) -> Response:
     template = f"pay/problem_{kind}.html"
     form = _form_of(kind, session.order)
-    upload = checked_upload(token, form) if form.validate() else None
+    upload = checked_form(token, form, session)
     if form.errors:
         return render_session(session, token, status=422, template=template, form=form, trouble=kind)
     try:

@@ -70,6 +70,7 @@ def render_session(
             languages=LANGUAGES, dir=direction_of(language), csrf_field=CSRF_FIELD,
             csrf_value=csrf_token(token), link=link_of(token), banks=_bank_names(session.order, view, language),
             refreshes=status == 200 and form is None, is_side=template is not None,
+            is_refused=status == 422,
             **words_now(), **extra,
         )  # fmt: skip
     if session.number is not None and not session.is_disclosed and request.method != "HEAD":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import request
+from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
@@ -16,7 +17,12 @@ from portal.core.uploads.check import CleanFile, check_upload
 from portal.merchants.queries import get_store
 from portal.orders.exposure import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
-from portal.orders.payment_session import get_session_status, lock_payment_order
+from portal.orders.payment_session import (
+    PaymentSession,
+    get_payment_session,
+    get_session_status,
+    lock_payment_order,
+)
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
@@ -26,9 +32,11 @@ from portal.reference.amounts import AmountOutOfBounds
 from portal.reference.queries import list_banks
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
+from portal.web.pay.languages import pick_language
 from portal.web.pay.rendering import back_to_page, render_now
 from portal.web.refusal_words import WORDS
 
+_RECEIPT_MISSING = _l("The shop asks for a receipt. Attach it first.")
 _OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"
 # The customer has said that they paid, or it has gone further: a claim again says nothing new.
 CLAIMED = {Status.AWAITING_CONFIRMATION, Status.DISPUTED, Status.COMPLETED}
@@ -70,7 +78,7 @@ def choose(token: str) -> Response:
 @public(_OWN_FORM)
 def claim(token: str) -> Response:
     form = ClaimForm(request.form)
-    upload = checked_upload(token, form) if form.validate() else None
+    upload = checked_form(token, form, get_payment_session(token))
     if form.errors:
         return render_now(token, status=422, form=form)
     payer = PayerDetails(form.name.data, form.last4.data, form.bank.data, form.reference.data)
@@ -93,8 +101,25 @@ def claim_order(order: OrderRecord, payer: PayerDetails, upload: CleanFile | Non
 
 def receipt_missing(token: str, form: ClaimForm, template: str | None = None, **extra: object) -> Response:
     """What was typed stays; the missing receipt is named beside its field."""
-    form.receipt.errors = [_l("The shop asks for a receipt. Attach it first.")]
+    form.receipt.errors = [_RECEIPT_MISSING]
     return render_now(token, status=422, form=form, template=template, **extra)
+
+
+def checked_form(token: str, form: ClaimForm, session: PaymentSession) -> CleanFile | None:
+    """The fields and the file, both checked: a person hears of everything that is wrong at once."""
+    with force_locale(pick_language(session.order.locale)):  # some words are made while it looks
+        is_right = form.validate()
+        upload = checked_upload(token, form)
+    is_missing = upload is None and not session.receipts and not form.receipt.errors
+    # Alone it is left to the claim, which knows what has been attached meanwhile.
+    if not is_right and is_missing and asks_for_receipt(session.order):
+        form.receipt.errors = [_RECEIPT_MISSING]
+    return upload
+
+
+def asks_for_receipt(order: OrderRecord) -> bool:
+    """Whether saying "I have paid" takes a receipt now."""
+    return order.status == Status.AWAITING_PAYMENT and get_store(order.store_id).receipt_required
 
 
 def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from io import BytesIO
 from typing import Any
@@ -380,3 +381,32 @@ def test_a_refused_claim_leaves_no_file_behind(
     monkeypatch.setattr(receipts, "_insert", broken)
     assert customer.post("/receipts", upload()).status_code == 500
     assert {path for path in root.glob("??/*") if path.is_file()} == before
+
+
+@pytest.mark.proves("tried U6")
+@pytest.mark.parametrize(
+    ("language", "title", "heading"),
+    [("en", "Error: Pay", "There is a problem"), ("ru", "Ошибка: ", "Не получилось")],
+)
+def test_everything_that_is_wrong_is_said_at_once_and_leads_to_its_field(
+    customer: Customer, scene: Scene, language: str, title: str, heading: str
+) -> None:
+    require_receipts(scene)
+    page = customer.post(f"/claim?lang={language}", {"last4": "12", "name": "x" * 200}).text
+    assert f"<title>{title}" in page
+    summary = page[page.index("data-problems") : page.index("</ul>", page.index("data-problems"))]
+    assert heading in summary
+    assert "autofocus data-problems" in page
+    for field in ("name", "last4", "receipt"):
+        assert f'href="#f-{field}"' in summary
+        assert f'id="f-{field}"' in page
+        assert re.search(rf'id="f-{field}"[^>]*aria-describedby="[^"]*\be-{field}"', page)
+        assert f'id="e-{field}"' in page
+    assert customer.now().status == "awaiting_payment"
+
+
+@pytest.mark.proves("tried U6")
+def test_a_wrong_way_to_pay_is_an_error_in_title_and_focus(undecided: Customer) -> None:
+    page = undecided.post("/method", {"method": "cash"}).text
+    assert "<title>Error: " in page
+    assert re.search(r'autofocus data-problems>.*?<a href="#choices">', page, re.DOTALL)
