@@ -20,7 +20,7 @@ from portal.queues import service
 from portal.queues.figures import list_dead_letters, list_queues
 
 queues = AppGroup(
-    "queues", help="Queues of work: look, pause, drain, resume, and try again what was given up."
+    "queues", help="Queues of work: look, pause, drain, resume, and try again or dismiss what was given up."
 )
 commands = [queues]
 
@@ -118,15 +118,36 @@ def dead(queue: str, limit: int, as_json: bool) -> None:
 @AS_JSON
 def replay(queue: str, ids: tuple[uuid.UUID, ...], is_all: bool, reason: str, as_json: bool) -> None:
     """Try again what was given up: these ids, or all with --all."""
-    if bool(ids) == is_all:
-        raise click.UsageError("Name what to try again, or say --all.")
-    chosen: dict[str, Any] = {} if is_all else {"ids": ids}
-    try:
-        with transaction():
-            count = service.replay_dead(QueueName(queue), reason, actor=_OPS, **chosen)
-    except DomainError as error:
-        raise click.ClickException(error.title) from None
+    count = _of_dead(service.replay_dead, queue, ids, reason, is_all=is_all)
     if as_json:
         echo_json({"queue": queue, "replayed": count})
     else:
         echo(f"{count} will be tried again.")
+
+
+@queues.command("dismiss")
+@QUEUE
+@click.argument("ids", nargs=-1, type=click.UUID)
+@click.option("--all", "is_all", is_flag=True, help="Everything that the queue gave up.")
+@REASON
+@AS_JSON
+def dismiss(queue: str, ids: tuple[uuid.UUID, ...], is_all: bool, reason: str, as_json: bool) -> None:
+    """Count what was given up as dead no more: these ids, or all with --all. It is not tried again."""
+    count = _of_dead(service.dismiss_dead, queue, ids, reason, is_all=is_all)
+    if as_json:
+        echo_json({"queue": queue, "dismissed": count})
+    else:
+        echo(f"{count} dismissed.")
+
+
+def _of_dead(
+    verb: Callable[..., int], queue: str, ids: tuple[uuid.UUID, ...], reason: str, *, is_all: bool
+) -> int:
+    if bool(ids) == is_all:
+        raise click.UsageError("Name which of them, or say --all.")
+    chosen: dict[str, Any] = {} if is_all else {"ids": ids}
+    try:
+        with transaction():
+            return verb(QueueName(queue), reason, actor=_OPS, **chosen)
+    except DomainError as error:
+        raise click.ClickException(error.title) from None

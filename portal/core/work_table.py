@@ -1,4 +1,4 @@
-"""A table whose rows are work, as a queue: what waits, what was given up, and trying that again."""
+"""A table whose rows are work, as a queue: what waits, what was given up, trying that again or dismissing it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from portal.core.queues import MOST, Backlog
 
 @dataclass(frozen=True, slots=True)
 class WorkTable:
-    """Rows with `state` (pending, done, dead), `next_at`, `attempts`, `last_error` and `done_at`.
+    """Rows with `state` (pending, done, dead), `next_at`, `attempts`, `last_error`, `done_at`
+    and `dismissed_at`: a dead row with it calls for nobody any more.
 
     `what` are the columns that say what a dead one was, `per_minute` the expression for how many were done of late.
     All texts are constants of the program.
@@ -28,7 +29,7 @@ class WorkTable:
         found = hot(
             f"""
             SELECT p.depth, p.oldest_s, p.late_s, p.failing, {self.per_minute} AS per_minute,
-                   (SELECT count(*) FROM {self.name} WHERE state = 'dead') AS dead
+                   (SELECT count(*) FROM {self.name} WHERE state = 'dead' AND dismissed_at IS NULL) AS dead
             FROM (
                 SELECT count(*) AS depth, count(*) FILTER (WHERE last_error IS NOT NULL) AS failing,
                        coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_s,
@@ -49,10 +50,10 @@ class WorkTable:
         set_work_back(self.name, by)
 
     def list_dead(self, limit: int) -> list[dict[str, Any]]:
-        """What was given up, the latest first."""
+        """What was given up and not dismissed, the latest first."""
         return hot(
             f"SELECT id, {self.what}, attempts, done_at, coalesce(last_error, '') AS error"  # noqa: S608 - constants
-            f" FROM {self.name} WHERE state = 'dead' ORDER BY done_at DESC LIMIT %(limit)s",
+            f" FROM {self.name} WHERE state = 'dead' AND dismissed_at IS NULL ORDER BY done_at DESC LIMIT %(limit)s",
             {"limit": limit},
         )
 
@@ -64,7 +65,8 @@ class WorkTable:
             SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL, last_error = NULL
             WHERE id IN (
                 SELECT id FROM {self.name}
-                WHERE state = 'dead' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
+                WHERE state = 'dead' AND dismissed_at IS NULL
+                  AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
                 ORDER BY done_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
               AND state = 'dead'
             RETURNING id
@@ -73,10 +75,32 @@ class WorkTable:
         )
         return len(again)
 
+    def dismiss(self, ids: Sequence[uuid.UUID] | None, limit: int) -> int:
+        """Nobody need look at these dead ones (or all) any more; returns how many. Needs transaction()."""
+        return dismiss_work(self.name, ids, limit)
+
     def has_due(self, at: datetime) -> bool:
         """Whether something that was due at this moment still waits."""
         sql = f"SELECT EXISTS (SELECT 1 FROM {self.name} WHERE state = 'pending' AND next_at <= %(at)s) AS waits"  # noqa: S608 - constants
         return bool(hot(sql, {"at": at})[0]["waits"])
+
+
+def dismiss_work(table: str, ids: Sequence[uuid.UUID] | None, limit: int) -> int:
+    """Dismiss dead rows of a table (a constant): these, or all up to `limit`; how many. Needs transaction()."""
+    dismissed = hot(
+        f"""
+        UPDATE {table} SET dismissed_at = clock_timestamp()
+        WHERE id IN (
+            SELECT id FROM {table}
+            WHERE state = 'dead' AND dismissed_at IS NULL
+              AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
+            ORDER BY done_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+          AND state = 'dead'
+        RETURNING id
+        """,  # noqa: S608 - a constant
+        {"ids": None if ids is None else list(ids), "limit": limit},
+    )
+    return len(dismissed)
 
 
 def set_work_back(table: str, by: timedelta) -> None:

@@ -87,7 +87,7 @@ RETURNING id
 """
 
 _COUNTS = """
-SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'dead') AS dead,
+SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'dead' AND dismissed_at IS NULL) AS dead,
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE state = 'pending')), 0)::float8
            AS oldest_s
 FROM mail WHERE state IN ('pending', 'dead')

@@ -1,4 +1,4 @@
-"""Stopping queues, letting them go on, and trying again what was given up."""
+"""Stopping queues, letting them go on, and trying again or dismissing what was given up."""
 
 from __future__ import annotations
 
@@ -42,8 +42,19 @@ _REPLAYS: Mapping[QueueName, Callable[[Sequence[uuid.UUID] | None, int], int]] =
 }
 
 
+_DISMISSALS: Mapping[QueueName, Callable[[Sequence[uuid.UUID] | None, int], int]] = {
+    QueueName.EVENTS: EVENTS.dismiss,
+    QueueName.WEBHOOKS: webhooks.dismiss,
+    QueueName.MAIL: MAIL.dismiss,
+}
+
+
 class NothingToReplay(Conflict):
     code, title = "nothing_to_replay", "There is nothing here that could be tried again"
+
+
+class NothingToDismiss(Conflict):
+    code, title = "nothing_to_dismiss", "There is nothing here that could be dismissed"
 
 
 def after_clock_set_back(by: timedelta) -> None:
@@ -95,14 +106,35 @@ def replay_dead(
     count = replay(ids, REPLAYED_AT_ONCE) if replay else 0
     if not count:
         raise NothingToReplay
+    _record(queue, "replayed", count, ids, reason, actor)
+    return count
+
+
+def dismiss_dead(
+    queue: QueueName, reason: str, *, actor: Actor, ids: Sequence[uuid.UUID] | None = None
+) -> int:
+    """Count what this queue gave up as dead no more: these, or all (REPLAYED_AT_ONCE at most); how many.
+
+    It is never tried again from here; its rows are kept. Raises NothingToDismiss. Needs transaction().
+    """
+    dismiss = _DISMISSALS.get(queue)
+    count = dismiss(ids, REPLAYED_AT_ONCE) if dismiss else 0
+    if not count:
+        raise NothingToDismiss
+    _record(queue, "dismissed", count, ids, reason, actor)
+    return count
+
+
+def _record(
+    queue: QueueName, verb: str, count: int, ids: Sequence[uuid.UUID] | None, reason: str, actor: Actor
+) -> None:
     record_audit(
-        "queue.replayed",
+        f"queue.{verb}",
         actor=actor,
         subject=("queue", queue.value),
         after={"count": count, "ids": [str(one) for one in ids or ()]},
         reason=reason,
     )
-    return count
 
 
 def finish_draining() -> int:

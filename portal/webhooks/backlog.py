@@ -1,4 +1,4 @@
-"""Deliveries of webhooks as a queue: what waits, what was given up, and trying that again."""
+"""Deliveries of webhooks as a queue: what waits, what was given up, trying that again or dismissing it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any
 
 from portal.core.db import hot
 from portal.core.queues import MOST, Backlog
-from portal.core.work_table import set_work_back
+from portal.core.work_table import dismiss_work, set_work_back
 
+# What waits for an endpoint that is off or gone is nobody's work: an event that was on its way when that happened.
 _BACKLOG = """
 SELECT p.depth, p.oldest_s, p.late_s, p.failing, r.per_minute,
-       (SELECT count(*) FROM (SELECT 1 FROM webhook_delivery WHERE state = 'dead' LIMIT %(most)s) d) AS dead
+       (SELECT count(*) FROM (SELECT 1 FROM webhook_delivery WHERE state = 'dead' AND dismissed_at IS NULL
+                              LIMIT %(most)s) d) AS dead
 FROM (
     SELECT count(*) AS depth, count(*) FILTER (WHERE attempts > 0) AS failing,
            coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_s,
            greatest(coalesce(extract(epoch FROM clock_timestamp() - min(next_at)), 0), 0)::float8 AS late_s
-    FROM (SELECT created_at, next_at, attempts FROM webhook_delivery WHERE state = 'pending' LIMIT %(most)s) w
+    FROM (SELECT d.created_at, d.next_at, d.attempts
+          FROM webhook_delivery d JOIN webhook_endpoint e ON e.id = d.endpoint_id
+          WHERE d.state = 'pending' AND e.disabled_at IS NULL AND e.deleted_at IS NULL LIMIT %(most)s) w
 ) p, (
     SELECT (count(*) * 60 / greatest(extract(epoch FROM clock_timestamp() - min(at)), 60))::float8 AS per_minute
     FROM (SELECT at FROM webhook_attempt ORDER BY id DESC LIMIT 5000) n
@@ -27,7 +31,7 @@ FROM (
 """
 _DEAD = """
 SELECT d.id, v.type AS what, v.subject_kind, v.subject_id, d.attempts, d.done_at, coalesce(a.error, '') AS error
-FROM (SELECT id, event_id, attempts, done_at FROM webhook_delivery WHERE state = 'dead'
+FROM (SELECT id, event_id, attempts, done_at FROM webhook_delivery WHERE state = 'dead' AND dismissed_at IS NULL
       ORDER BY done_at DESC LIMIT %(limit)s) d
 JOIN event v ON v.id = d.event_id
 LEFT JOIN LATERAL (
@@ -39,7 +43,8 @@ _REPLAY = """
 UPDATE webhook_delivery SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
 WHERE id IN (
     SELECT d.id FROM webhook_delivery d JOIN webhook_endpoint e ON e.id = d.endpoint_id
-    WHERE d.state = 'dead' AND e.disabled_at IS NULL AND e.deleted_at IS NULL AND e.verified_at IS NOT NULL
+    WHERE d.state = 'dead' AND d.dismissed_at IS NULL
+      AND e.disabled_at IS NULL AND e.deleted_at IS NULL AND e.verified_at IS NOT NULL
       AND (%(ids)s::uuid[] IS NULL OR d.id = ANY(%(ids)s::uuid[]))
     ORDER BY d.done_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED)
   AND state = 'dead'
@@ -72,6 +77,11 @@ def replay(ids: Sequence[uuid.UUID] | None, limit: int) -> int:
     Those of an endpoint that is switched off stay dead: they would die at once.
     """
     return len(hot(_REPLAY, {"ids": None if ids is None else list(ids), "limit": limit}))
+
+
+def dismiss(ids: Sequence[uuid.UUID] | None, limit: int) -> int:
+    """Nobody need look at these dead deliveries (or all) any more; returns how many. Needs transaction()."""
+    return dismiss_work("webhook_delivery", ids, limit)
 
 
 def has_due(at: datetime) -> bool:

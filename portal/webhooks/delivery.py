@@ -152,6 +152,13 @@ SET state = 'dead', done_at = clock_timestamp(), lease_until = NULL, lease_token
 WHERE endpoint_id = ANY(%(endpoints)s::uuid[]) AND state = 'pending'
 """
 
+_ABANDON = """
+UPDATE webhook_delivery
+SET state = 'dead', done_at = coalesce(done_at, clock_timestamp()), dismissed_at = clock_timestamp(),
+    lease_until = NULL, lease_token = NULL
+WHERE endpoint_id = %(endpoint)s AND (state = 'pending' OR state = 'dead' AND dismissed_at IS NULL)
+"""
+
 _RELEASE = """
 UPDATE webhook_delivery d SET lease_until = NULL, lease_token = NULL
 FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS r(id, token)
@@ -287,6 +294,11 @@ def _disable_hopeless(failed: Sequence[Outcome]) -> None:
 def give_up_pending(endpoint_ids: Sequence[uuid.UUID]) -> None:
     """Stop trying everything that is pending for these endpoints. It can be replayed."""
     hot(_GIVE_UP, {"endpoints": list(endpoint_ids)})
+
+
+def abandon_deliveries(endpoint_id: uuid.UUID) -> None:
+    """End what did not arrive at an endpoint that is deleted: nobody can have it sent, so nobody need look at it."""
+    hot(_ABANDON, {"endpoint": endpoint_id})
 
 
 def release_deliveries(claims: Sequence[Claim]) -> None:

@@ -80,7 +80,10 @@ class WebhookProbe(Model):
 
 
 class WebhookDelivery(Model):
-    """One event for one endpoint, until it is delivered or given up."""
+    """One event for one endpoint, until it is delivered or given up.
+
+    `dismissed_at`: it is dead and calls for nobody, since somebody said so or the endpoint was deleted.
+    """
 
     __tablename__ = "webhook_delivery"
     __table_args__ = (
@@ -113,6 +116,7 @@ class WebhookDelivery(Model):
     lease_token: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     created_at: Mapped[CreatedAt]
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    dismissed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class WebhookAttempt(Model):

@@ -26,7 +26,7 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.events.models import Event
 from portal.webhooks.challenge import NEVER, EndpointUnverified, ask_for_answer
-from portal.webhooks.delivery import give_up_pending
+from portal.webhooks.delivery import abandon_deliveries, give_up_pending
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from portal.webhooks.queries import find_endpoint, get_endpoint
@@ -44,7 +44,7 @@ FROM event v JOIN webhook_endpoint e ON e.store_id = v.store_id AND e.mode = v.m
 WHERE e.id = %(endpoint)s AND v.created_at >= %(since)s AND v.state = 'done'
   AND (e.event_types IS NULL OR v.type = ANY(e.event_types))
 ON CONFLICT (endpoint_id, event_id) DO UPDATE
-SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL
+SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL, dismissed_at = NULL
 WHERE webhook_delivery.state = 'dead'
 RETURNING id
 """
@@ -212,11 +212,11 @@ def _enable(endpoint: WebhookEndpoint) -> None:
 
 
 def delete_endpoint(endpoint: WebhookEndpoint, *, actor: Actor = SYSTEM) -> None:
-    """Forget the endpoint; its deliveries and attempts are kept."""
+    """Forget the endpoint; its deliveries and attempts are kept, as abandoned where they did not arrive."""
     endpoint.deleted_at = _now()
     db.session.flush()
     _audit(endpoint, "deleted", actor, before=_described(endpoint))
-    give_up_pending([endpoint.id])
+    abandon_deliveries(endpoint.id)
 
 
 def request_redelivery(
@@ -253,7 +253,8 @@ def request_redelivery(
     if endpoint.verified_at is None:
         raise EndpointUnverified("The endpoint has to answer its challenge first.")
     if delivery.state != DeliveryState.PENDING.value:
-        delivery.state, delivery.attempts, delivery.done_at = DeliveryState.PENDING.value, 0, None
+        delivery.state, delivery.attempts = DeliveryState.PENDING.value, 0
+        delivery.done_at = delivery.dismissed_at = None
     delivery.next_at = _now()
     db.session.flush()
     subject, after = (told.subject_kind, told.subject_id), {"event": told.id, "type": told.type}

@@ -122,6 +122,7 @@ NOT_OF_THE_API = {
     "not_blocked",
     "not_for_oneself",
     "not_signed_in",
+    "nothing_to_dismiss",
     "nothing_to_replay",
     "request_changed",
     "request_decided",

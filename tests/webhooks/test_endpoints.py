@@ -9,10 +9,11 @@ from threading import Barrier
 
 import pytest
 
-from portal.core.db import db, transaction
+from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.modes import Mode
 from portal.webhooks import queries, service
+from portal.webhooks.backlog import backlog, dismiss, list_dead
 from portal.webhooks.models import WebhookEndpoint
 from tests.webhooks.conftest import Stage, settings_with
 
@@ -180,6 +181,53 @@ class TestRedelivery:
         other, other_secret = stage.endpoint(store=endpoint.store_id)
         assert (other.id, other_secret) != (endpoint.id, secret)
         assert db.session.query(WebhookEndpoint).filter_by(store_id=endpoint.store_id).count() == 2
+
+
+@pytest.mark.proves("tried N7")
+def test_what_had_not_arrived_at_a_deleted_endpoint_is_neither_dead_nor_late(stage: Stage) -> None:
+    endpoint, _ = stage.endpoint()
+    given_up, _pending = stage.happen_and_relay(endpoint.store_id, 2)
+    with transaction():
+        hot(
+            "UPDATE webhook_delivery SET state = 'dead', done_at = now() WHERE event_id = %(id)s",
+            {"id": given_up},
+        )
+    stage.pass_time(3600)
+    with transaction():
+        assert (backlog().dead, backlog().depth) == (1, 1)
+        assert backlog().late_s > 3000
+        service.delete_endpoint(queries.get_endpoint(endpoint.store_id, Mode.TEST, lock=True))
+    with transaction():
+        found = backlog()
+        assert (found.dead, found.depth, found.failing, found.late_s) == (0, 0, 0, 0)
+        assert list_dead(10) == []
+    assert [line.state for line in stage.deliveries(endpoint)] == ["dead", "dead"], "they are kept"
+    with transaction():  # an event that was on its way when its endpoint went
+        hot("UPDATE webhook_delivery SET state = 'pending', next_at = now() - interval '1 hour'")
+        assert (backlog().depth, backlog().late_s) == (0, 0)
+
+
+@pytest.mark.proves("tried N7")
+def test_a_dismissed_delivery_that_is_sent_again_counts_again(stage: Stage) -> None:
+    endpoint, _ = stage.endpoint()
+    stage.happen_and_relay(endpoint.store_id)
+    (line,) = stage.deliveries(endpoint)
+    for again in ("by its id", "by its time"):
+        with transaction():
+            hot("UPDATE webhook_delivery SET state = 'dead', done_at = now()")
+            assert backlog().dead == 1, again
+            assert dismiss([line.id], 10) == 1
+            assert backlog().dead == 0
+            assert dismiss(None, 10) == 0
+        with transaction():
+            if again == "by its id":
+                service.request_redelivery(endpoint.store_id, Mode.TEST, line.id)
+            else:
+                found = queries.get_endpoint(endpoint.store_id, Mode.TEST)
+                assert service.replay_since(found, datetime.now(UTC) - timedelta(hours=1)) == 1
+    with transaction():
+        hot("UPDATE webhook_delivery SET state = 'dead', done_at = now()")
+        assert backlog().dead == 1
 
 
 def test_deliveries_are_listed_newest_event_first_page_by_page(stage: Stage) -> None:

@@ -177,6 +177,29 @@ def test_dead_work_is_seen_and_tried_again_for_a_reason(scene: Scene) -> None:
         replay_dead(QueueName.EVENTS, "Again", actor=SYSTEM)
 
 
+@pytest.mark.proves("tried N7")
+def test_dead_work_of_any_queue_is_dismissed_by_command_for_a_reason(
+    scene: Scene, committed_db: Flask
+) -> None:
+    run = committed_db.test_cli_runner().invoke
+    first, *_others = event_in("dead", 3)
+    dismiss = ["queues", "dismiss", "events", "--reason", "Of a shop that closed", "--json"]
+    assert run(args=["queues", "dismiss", "events", "--all"]).exit_code == 2, "a reason is needed"
+    assert run(args=dismiss).exit_code == 2, "which of them is needed"
+    assert json.loads(run(args=[*dismiss, str(first)]).output) == {"queue": "events", "dismissed": 1}
+    with transaction():
+        assert first not in {letter.id for letter in list_dead_letters(QueueName.EVENTS)}
+    assert json.loads(run(args=[*dismiss, "--all"]).output)["dismissed"] == 2
+    assert run(args=["queues", "list"]).exit_code == 0
+    assert run(args=["queues", "dead", "events"]).exit_code == 0
+    nothing = run(args=["queues", "replay", "events", "--all", "--reason", "Again"])
+    assert nothing.exit_code == 1, "what is dismissed is not tried again"
+    assert run(args=[*dismiss, "--all"]).exit_code == 1
+    with transaction():
+        said = hot("SELECT reason FROM audit_entry WHERE action = 'queue.dismissed' ORDER BY id")
+    assert [row["reason"] for row in said] == ["Of a shop that closed"] * 2
+
+
 def test_who_works_is_seen_while_they_do_and_gone_when_they_stop(committed_db: Flask) -> None:
     def workers() -> list[tuple[str, str]]:
         with transaction():

@@ -1,4 +1,4 @@
-"""`/admin/queues`: what waits, who works, what was given up; stopping a queue and trying again."""
+"""`/admin/queues`: what waits, who works, what was given up; stopping a queue, trying again, dismissing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.core.presence import list_workers
 from portal.core.queues import QueueName
 from portal.queues import service
 from portal.queues.figures import QueueState, list_dead_letters, list_queues
-from portal.queues.service import NothingToReplay
+from portal.queues.service import NothingToDismiss, NothingToReplay
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.auth.sudo import needs_sudo
@@ -93,18 +93,29 @@ def queue_resume(queue: str) -> ResponseReturnValue:
 @needs_sudo
 def queue_replay(queue: str) -> ResponseReturnValue:
     """All that the queue gave up, or the one named by `letter`."""
-    name, form = QueueName(queue), ReasonForm(request.form)
+    return _of_dead(QueueName(queue), "replay", service.replay_dead, _("Tried again: %(count)s"))
+
+
+@blueprint.post(f"{ONE}/dismissal")
+@requires(Permission.QUEUE_MANAGE)
+@needs_sudo
+def queue_dismiss(queue: str) -> ResponseReturnValue:
+    """All that the queue gave up, or the one named by `letter`."""
+    return _of_dead(QueueName(queue), "dismiss", service.dismiss_dead, _("Dismissed: %(count)s"))
+
+
+def _of_dead(name: QueueName, about: str, verb: Callable[..., int], done: str) -> Response:
+    form = ReasonForm(request.form)
     letter, known = request.form.get("letter", ""), _id_of(request.form.get("letter", ""))
     if not form.validate() or (letter and known is None):
-        return _page(name, 422, form=form, about="replay")
+        return _page(name, 422, form=form, about=about)
     try:
         with transaction():
-            ids = [known] if known else None
-            count = service.replay_dead(name, form.reason.data, actor=admin_actor(), ids=ids)
-    except NothingToReplay as error:
+            count = verb(name, form.reason.data, actor=admin_actor(), ids=[known] if known else None)
+    except (NothingToReplay, NothingToDismiss) as error:
         return _page(name, error.status, problem=words_of_error(error))
-    flash(_("Tried again: %(count)s", count=count))
-    return see_other(url_for("admin.queue", queue=queue))
+    flash(done % {"count": count})
+    return see_other(url_for("admin.queue", queue=name.value))
 
 
 def _id_of(text: str) -> uuid.UUID | None:

@@ -77,6 +77,19 @@ def test_what_was_given_up_is_shown_without_its_receiver_and_tried_again(office:
         hot("DELETE FROM mail WHERE id = %(id)s", {"id": mail_id})
 
 
+@pytest.mark.proves("tried N7")
+def test_what_was_given_up_is_dismissed_for_a_reason(office: Office) -> None:
+    mail_id = dead_mail()
+    assert office.post("/admin/queues/mail/dismissal", {"reason": ""}).status_code == 422
+    assert office.post("/admin/queues/mail/dismissal", {"reason": "Nobody reads it"}).status_code == 303
+    assert column("SELECT state FROM mail WHERE id = %(id)s", id=mail_id) == ["dead"]
+    page = office.browser.get("/admin/queues/mail").text
+    assert str(mail_id) not in page
+    assert office.audited("mail")[-1] == ("queue.dismissed", "Nobody reads it")
+    for verb in ("dismissal", "replay"):
+        assert office.post(f"/admin/queues/mail/{verb}", {"reason": "Once more"}).status_code == 409
+
+
 def test_an_unknown_queue_is_not_there(office: Office) -> None:
     assert office.browser.get("/admin/queues/coffee").status_code == 404
 
