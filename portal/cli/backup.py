@@ -78,16 +78,23 @@ def verify(source: Path, key_file: Path | None, as_json: bool) -> None:
 
 @backup.command("restore")
 @click.argument("source", type=EXISTING)
-@click.option("--database", required=True, help="Name of the new database on the server of DATABASE_URL.")
 @click.option(
-    "--uploads", required=True, type=click.Path(path_type=Path), help="New folder for the uploaded files."
+    "--database",
+    required=True,
+    help="Name of the new (or empty) database on the server of DATABASE_URL, which may be the one named there.",
+)
+@click.option(
+    "--uploads",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="New (or empty) folder for the uploaded files.",
 )
 @KEY_FILE
 @AS_JSON
 def restore(source: Path, database: str, uploads: Path, key_file: Path | None, as_json: bool) -> None:
     """Restore SOURCE into a NEW database and folder, and run every check of the ledger there.
 
-    What runs now is not touched. Exit code 1 when the copy is not what was backed up or a check fails; the
+    What runs now is not touched, and nothing need run: on a fresh server the database of DATABASE_URL may be missing. Exit code 1 when the copy is not what was backed up or a check fails; the
     copy stays then, to be looked at.
     """
     server = get_settings().database_url.get_secret_value()

@@ -1,11 +1,14 @@
-"""A backup into a database and a folder that were not there before: nothing that runs is touched."""
+"""A backup into a database and a folder that were not there before, or are empty: nothing that runs is touched."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,6 +18,13 @@ from portal.core.backup import BackupFailed, Contents, DumpReader, Tell, count_r
 from portal.core.postgres_programs import conninfo_of
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+# Every server has it; the one that DATABASE_URL names is what may be missing.
+MAINTENANCE_DATABASE = "postgres"
+_HOLDS_SOMETHING = """
+SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')),
+       pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()
+"""
 
 
 class RestoreSink(DumpReader):
@@ -64,43 +74,71 @@ def restore_backup(
 ) -> tuple[str, Contents]:
     """Make the database `name` on the server of `server_url` and the folder `uploads`, and fill them.
 
-    Gives the new database's address. Refuses to touch a database or folder that exists. What was made is
-    removed again when the backup turns out to be broken. Raises BackupFailed, SealBroken, ProgramsMissing.
+    Gives the new database's address. An empty database or folder of that name is filled; what holds something is
+    refused. The database of `server_url` need not exist. What was made is removed again when the backup turns out to
+    be broken. Raises BackupFailed, SealBroken, ProgramsMissing, psycopg.Error.
     """
     target = database_beside(server_url, name)
-    if uploads.exists():
+    if uploads.exists() and (not uploads.is_dir() or any(uploads.iterdir())):
         raise BackupFailed(f"{uploads} exists already: name a new folder for the files.")
-    _create_database(server_url, name)
+    is_made = _create_database(server_url, name)
     try:
-        uploads.mkdir(parents=True, mode=0o700)
+        uploads.mkdir(parents=True, mode=0o700, exist_ok=True)
         contents = _read_into(RestoreSink(target, uploads), source, secret, tell)
         with psycopg.connect(conninfo_of(target), autocommit=True) as connection:
             connection.execute("ANALYZE")
     except BaseException:
         shutil.rmtree(uploads, ignore_errors=True)
-        _drop_database(server_url, name)
+        if is_made:  # into one that was there, pg_restore writes in one transaction: it is empty again
+            _drop_database(server_url, name)
         raise
     return target, contents
 
 
-def _create_database(server_url: str, name: str) -> None:
-    with psycopg.connect(conninfo_of(server_url), autocommit=True, connect_timeout=10) as connection:
+@contextmanager
+def _on_server(server_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that may make databases, through the one of the address, or without it through `postgres`."""
+    try:
+        connection = psycopg.connect(conninfo_of(server_url), autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as refused:
+        beside = conninfo_of(database_beside(server_url, MAINTENANCE_DATABASE))
+        try:
+            connection = psycopg.connect(beside, autocommit=True, connect_timeout=10)
+        except psycopg.OperationalError:
+            raise refused from None
+    with connection:
+        yield connection
+
+
+def _create_database(server_url: str, name: str) -> bool:
+    """False when there was one already, and it is empty."""
+    with _on_server(server_url) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if known is not None:
+            _refuse_unless_empty(database_beside(server_url, name), name)
+            return False
         try:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
             )
-        except psycopg.errors.DuplicateDatabase:
-            raise BackupFailed(
-                f"The database {name} exists already: a backup is restored into a new one."
-            ) from None
         except psycopg.errors.InsufficientPrivilege:
             raise BackupFailed(
                 "This database user may not create databases: ALTER ROLE ... CREATEDB."
             ) from None
+    return True
+
+
+def _refuse_unless_empty(database_url: str, name: str) -> None:
+    with psycopg.connect(conninfo_of(database_url), connect_timeout=10) as connection:
+        holds_something, encoding = connection.execute(_HOLDS_SOMETHING).fetchone() or (True, "")
+    if holds_something:
+        raise BackupFailed(f"The database {name} exists already: a backup is restored into a new one.")
+    if encoding != "UTF8":
+        raise BackupFailed(f"The database {name} is empty, but its encoding is {encoding}: drop it first.")
 
 
 def _drop_database(server_url: str, name: str) -> None:
-    with psycopg.connect(conninfo_of(server_url), autocommit=True, connect_timeout=10) as connection:
+    with _on_server(server_url) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

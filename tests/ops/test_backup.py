@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,8 @@ from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import Base, db, hot, transaction
 from portal.core.files import get_files
 from portal.core.postgres_programs import ProgramsMissing, conninfo_of, find_programs, target_of
+from portal.embedded import EmbeddedPostgres
+from portal.embedded.place import forget
 from portal.orders.models import ReceiptKind
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
@@ -29,7 +36,7 @@ from portal.orders.service import claim_payin, confirm_payin
 from portal.settings import get_settings
 from portal.stored_files import FILE_REFERENCES
 from tests.scene import Scene, as_trader, build_scene
-from tests.servers import drop_databases
+from tests.servers import NOT_DURABLE, drop_databases
 from tests.web.desk import upload
 
 KEY = "k" * 40
@@ -204,6 +211,75 @@ def test_a_broken_backup_leaves_no_database_and_no_files(
     assert (result.exit_code, "damaged or cut off" in result.output) == (1, True)
     assert not uploads.exists()
     assert hot("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": new_name}) == []
+
+
+def _commands_after_a_total_loss() -> list[list[str]]:
+    """The lines that docs/operating.md gives to whoever has nothing but a backup and the keys."""
+    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    block = page.partition("After a total loss")[2].partition("```sh\n")[2].partition("```")[0]
+    return [shlex.split(line, comments=True) for line in block.strip().splitlines()]
+
+
+@pytest.mark.proves("tried N8")
+@pytest.mark.timeout(300)
+def test_what_is_written_for_a_total_loss_works_on_a_fresh_server(
+    committed_db: Flask, made: Path, key_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = Path(tempfile.mkdtemp(prefix="nostro-lost-"))
+    place.chmod(0o711)
+    uploads = place / "uploads"
+    try:
+        with EmbeddedPostgres(place / "postgres", gucs=NOT_DURABLE) as fresh:
+            environment = os.environ | {
+                "DATABASE_URL": fresh.replace("postgres@/postgres", "nostro@/nostro"),
+                "UPLOADS_DIR": str(uploads),
+                "BACKUP_KEY": key_file.read_text().strip(),
+                "FLASK_APP": "wsgi:app",
+            }
+            first, *others = _commands_after_a_total_loss()
+            assert first[:4] == ["psql", "-d", "postgres", "-c"]
+            with psycopg.connect(conninfo_of(fresh), autocommit=True) as connection:
+                connection.execute(first[4].encode())
+            assert [line[:2] for line in others] == [
+                ["flask", "backup"],
+                ["flask", "doctor"],
+                ["flask", "ledger"],
+            ]
+            for line in others:
+                words = [{"/backups/nostro-2026-11-23.backup": str(made), "/srv/nostro/uploads": str(uploads)}.get(word, word) for word in line]  # fmt: skip
+                ran = subprocess.run(
+                    [sys.executable, "-m", *words], cwd=Path(__file__).parents[2], env=environment,
+                    capture_output=True, text=True, timeout=120, check=False,
+                )  # fmt: skip
+                assert ran.returncode == 0, f"{' '.join(line)}: {ran.stdout}{ran.stderr}"
+        assert len(list(uploads.glob("??/*"))) == 1
+    finally:
+        forget(place / "postgres")
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.proves("tried N8")
+def test_an_empty_database_and_folder_are_filled_and_a_failure_leaves_them_empty(
+    committed_db: Flask, made: Path, key_file: Path, new_name: str, tmp_path: Path
+) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with psycopg.connect(
+        conninfo_of(get_settings().database_url.get_secret_value()), autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {new_name} TEMPLATE template0 ENCODING 'UTF8'".encode())
+    arguments = ("--database", new_name, "--uploads", uploads, "--key-file", key_file)
+    broken = tmp_path / "broken"
+    content = bytearray(made.read_bytes())
+    content[-5] ^= 1
+    broken.write_bytes(content)
+    assert flask(committed_db, "restore", broken, *arguments).exit_code == 1
+    assert hot("SELECT 1 AS there FROM pg_database WHERE datname = %(n)s", {"n": new_name}), (
+        "who made it keeps it"
+    )
+    assert told(flask(committed_db, "restore", made, *arguments, "--json"))["findings"] == []
+    again = flask(committed_db, "restore", made, *arguments)
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
 
 
 def test_another_key_and_a_weak_one_are_refused(committed_db: Flask, made: Path, tmp_path: Path) -> None:
