@@ -7,6 +7,7 @@ import ssl
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
+from enum import StrEnum
 from typing import Protocol
 
 from portal.core.db import hot, run_in_transaction
@@ -33,11 +34,26 @@ class Transport(Protocol):
         """Nothing to carry for now: let go of what was held open."""
 
 
+class MailGoes(StrEnum):
+    """Where letters go with these settings: out of the house, into a page for developers, or nowhere."""
+
+    OUT = "out"
+    TO_MAILBOX = "to mailbox"
+    NOWHERE = "nowhere"
+
+
+def mail_goes(settings: Settings) -> MailGoes:
+    if settings.smtp_host:
+        return MailGoes.OUT
+    return MailGoes.TO_MAILBOX if settings.has_mailbox else MailGoes.NOWHERE
+
+
 def transport_for(settings: Settings) -> Transport | None:
     """None when mail has to wait until the operator sets SMTP_HOST."""
-    if settings.smtp_host:
+    way = mail_goes(settings)
+    if way is MailGoes.OUT:
         return SmtpTransport(settings)
-    return MailboxTransport() if settings.has_mailbox else None
+    return MailboxTransport() if way is MailGoes.TO_MAILBOX else None
 
 
 class SmtpTransport:

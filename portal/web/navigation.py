@@ -91,6 +91,9 @@ PORTALS = (
         (
             Item("support.home", _l("Overview"), "home", P.SUPPORT_HOME_VIEW),
             Item("support.orders", _l("Orders"), "list-details", P.ORDER_VIEW, ("support.order",)),
+            # The administration's pages, as far as support's permissions go.
+            Item("admin.people", _l("People"), "users", P.PERSON_VIEW, PEOPLE),
+            Item("admin.teams", _l("Teams"), "users-group", P.TEAM_VIEW, ("admin.team",)),
         ),
     ),
     Portal(
@@ -135,10 +138,14 @@ class Group:
 
 def groups_for(visitor: Any) -> Iterator[Group]:
     """The portals that this visitor may open something of, their own account last."""
+    shown: set[str] = set()
     for portal in PORTALS:
-        # A portal's guard asks for the permission of its home, whatever else somebody holds.
+        # A portal's people are those of its home, whatever else somebody holds.
         if visitor.can(portal.home.permission):
-            items = tuple(item for item in portal.items if visitor.can(item.permission))
+            items = tuple(
+                item for item in portal.items if visitor.can(item.permission) and item.endpoint not in shown
+            )
+            shown |= {item.endpoint for item in items}
             yield Group(portal, items)
 
 

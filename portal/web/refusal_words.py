@@ -18,7 +18,7 @@ WORDS = {
         "This is more than the order's amount and the shop's tolerance: nobody completes it alone."
     ),
     "outside_tolerance": _l(
-        "This is further from the order's amount than the shop allows, and the order's time was up: open a dispute, and support decides."
+        "This is further from the order's amount than the shop allows, and the order's time was up: open a dispute, and an administrator decides."
     ),
     "amount_above_limit": _l("This amount is more than one payment may have here. Choose a smaller one."),
     "already_blocked": _l("This is blocked already."),
@@ -67,6 +67,7 @@ WORDS = {
     "no_second_factor": _l("There is no second factor to do this with."),
     "not_blocked": _l("This is not blocked."),
     "not_for_oneself": _l("Nobody does this to themselves: ask another administrator."),
+    "nothing_to_dismiss": _l("There is nothing that could be dismissed."),
     "nothing_to_replay": _l(
         "There is nothing that could be tried again: endpoints that are off take nothing."
     ),

@@ -46,6 +46,7 @@ ACTIONS = {
     "program.signed_in": _l("A program signed in with their name"),
     "program.signed_out": _l("A program signed out"),
     "queue.drained": _l("Queue drained"),
+    "queue.dismissed": _l("Failed work dismissed"),
     "queue.paused": _l("Queue paused"),
     "queue.replayed": _l("Failed work tried again"),
     "queue.resumed": _l("Queue goes on"),

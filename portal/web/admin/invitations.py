@@ -20,11 +20,14 @@ from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.htmx import fragment, is_htmx, see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.invitations import list_invitations
+from portal.identity.letters import invitation_path
 from portal.identity.models import MemberRole, Role
 from portal.identity.people import invite, withdraw_invitation
 from portal.identity.roles import takes_two_people
+from portal.mail.transport import MailGoes, mail_goes
 from portal.merchants.queries import list_merchant_names, stores
 from portal.reference import configuration as config
+from portal.settings import get_settings
 from portal.traders.teams import list_teams
 from portal.web.account.profile import LANGUAGE_NAMES
 from portal.web.admin import blueprint
@@ -97,19 +100,33 @@ def invitation_send() -> ResponseReturnValue:
         return _page(form, 422)
     try:
         with transaction():
-            _send(form, is_member)
+            token = _send(form, is_member)
     except ValidationFailed as error:
         show_problems(form, error)
         return _page(form, 422)
     except (Conflict, Forbidden) as error:
         return _page(form, error.status, words_of_refusal(error))
-    flash(_("The invitation is on its way to %(email)s.", email=form.email.data.strip()))
+    email, way = form.email.data.strip(), mail_goes(get_settings())
+    if way is MailGoes.NOWHERE:
+        return _link_to_hand_over(email, token)
+    if way is MailGoes.OUT:
+        flash(_("The invitation is on its way to %(email)s.", email=email))
+    else:
+        flash(_("No letter leaves this house: the one to %(email)s is in the mailbox.", email=email))
     return see_other(url_for("admin.invitations"))
 
 
-def _send(form: InvitationForm, is_member: bool) -> None:
+def _link_to_hand_over(email: str, token: str) -> Response:
+    """Shown this once: no mail server is set, so nobody else will tell them."""
+    link = get_settings().public_url + invitation_path(token)
+    if is_htmx():
+        return fragment("admin/invitations/_link.html", 200, email=email, link=link)
+    return make_response(render_template("admin/invitations/link.html", email=email, link=link))
+
+
+def _send(form: InvitationForm, is_member: bool) -> str:
     roles = [Role(name) for name in form.roles.data]
-    invite(
+    return invite(
         form.email.data,
         roles,
         actor=admin_actor(),
@@ -120,6 +137,7 @@ def _send(form: InvitationForm, is_member: bool) -> None:
         member_role=MemberRole(form.member_role.data) if is_member else None,
         store_ids=[uuid.UUID(value) for value in form.store_ids.data] if is_member else (),
         team_id=uuid.UUID(form.team.data) if form.team.data and Role.TRADER in roles else None,
+        by_mail=mail_goes(get_settings()) is not MailGoes.NOWHERE,
     )
 
 

@@ -89,4 +89,4 @@ def _decline(order: OrderRecord, form: DeclineForm) -> str:
         None,
         actor=actor,
     )
-    return _("The dispute is open. Support looks into it; the money on hold stays where it is.")
+    return _("The dispute is open. An administrator decides; the money on hold stays where it is.")

@@ -95,12 +95,12 @@ def give_back(order_id: uuid.UUID) -> ResponseReturnValue:
 
 
 def _give_back(order: OrderRecord, form: DeclineForm) -> str:
-    """Once there is a proof of payment nobody else is to pay it: support decides."""
+    """Once there is a proof of payment nobody else is to pay it: an administrator decides."""
     actor = current_seat().actor
     if order.status == Status.AWAITING_PAYOUT and has_proof(order):
         open_dispute(order, DisputeReason.OTHER, form.reason_and_words, None, actor=actor)
         return _(
-            "You had attached a proof, so it is a dispute now: nobody else pays it. Support looks into it."
+            "You had attached a proof, so it is a dispute now: nobody else pays it. An administrator decides."
         )
     decline_payout(order, form.reason_and_words, actor=actor)
     return _("The payout was given back and is offered to others.")

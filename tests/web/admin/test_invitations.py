@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
 
 from portal.identity.models import Role
+from portal.settings import get_settings
+from portal.web.admin import invitations
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof
 from tests.web.desk import Desk
@@ -38,6 +41,42 @@ def test_an_invitation_is_stored_mailed_and_written_down(office: Office) -> None
     assert column("SELECT kind FROM mail WHERE recipient = %(to)s", to=email) == ["invitation"]
     assert [action for action, _ in office.audited(email)] == ["invitation.created"]
     assert email in office.browser.get("/admin/invitations").get_data(as_text=True)
+
+
+@pytest.mark.proves("tried N10")
+def test_without_a_mail_server_the_link_is_shown_to_be_handed_over(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = get_settings().model_copy(update={"smtp_host": None, "environment": "production"})
+    monkeypatch.setattr(invitations, "get_settings", lambda: nowhere)
+    for htmx in (False, True):
+        email = some_email()
+        answer = office.post("/admin/invitations", form(email), htmx=htmx)
+        assert answer.status_code == 200
+        said = answer.get_data(as_text=True)
+        assert "No mail can be sent" in said
+        assert "on its way" not in said
+        link = re.search(r"<code>[^<]*(/invitation/[\w-]+)</code>", said)
+        assert link
+        assert column("SELECT count(*) FROM mail WHERE recipient = %(to)s", to=email) == [0]
+        assert office.app.test_client().get(link[1]).status_code == 200
+        assert link[1] not in office.browser.get("/admin/invitations").text
+
+
+@pytest.mark.proves("tried N10")
+def test_what_is_said_of_an_invitation_is_where_its_letter_goes(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = get_settings()
+    for settings, words in (
+        (here.model_copy(update={"smtp_host": None}), "is in the mailbox"),
+        (here.model_copy(update={"smtp_host": "mail.example.com"}), "is on its way"),
+    ):
+        monkeypatch.setattr(invitations, "get_settings", lambda settings=settings: settings)
+        email = some_email()
+        assert office.post("/admin/invitations", form(email)).status_code == 303
+        assert words in office.browser.get("/admin/invitations").text
+        assert column("SELECT kind FROM mail WHERE recipient = %(to)s", to=email) == ["invitation"]
 
 
 def test_a_member_of_chosen_stores_is_invited_with_htmx(office: Office, desk: Desk) -> None:
