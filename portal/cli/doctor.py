@@ -11,10 +11,11 @@ from portal.audit.heads import FILE, UnreadableHeads, find_heads, read_heads
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.crypto import newest_key_id
-from portal.core.db import hot
+from portal.core.db import hot, transaction
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.core.rotation import sample
 from portal.encrypted_columns import COLUMNS
+from portal.reference.rate_ages import Age, list_rate_ages
 from portal.settings import Settings, get_settings
 
 _SAMPLE = 5
@@ -26,11 +27,11 @@ _MARKS = {Grade.OK: "ok      ", Grade.WARNING: "WARNING ", Grade.FAILURE: "FAILU
 @click.command("doctor")
 @AS_JSON
 def doctor(as_json: bool) -> None:
-    """Examine configuration, database, Redis, clocks, disk, schema and keys. Exit code 1 on a failure.
+    """Examine configuration, database, Redis, clocks, disk, schema, keys and rates. Exit code 1 on a failure.
 
     Each finding comes with a cure. Warnings alone leave the exit code at 0. Nothing is changed.
     """
-    examined = list(examine(get_settings(), (*EXAMINATIONS, KEY_MATERIAL, CHAINS)))
+    examined = list(examine(get_settings(), ALL_EXAMINATIONS))
     failures = sum(found.grade is Grade.FAILURE for found in examined)
     warnings = sum(found.grade is Grade.WARNING for found in examined)
     if as_json:
@@ -95,6 +96,26 @@ def _chains(settings: Settings) -> Iterator[tuple[Grade, str, str]]:
         yield Grade.OK, f"{len(known)} exported heads, {len(used)} keys of chains", ""
 
 
+def _rates(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
+    """Warns from half of the age at which orders are refused (`rate_warns_at_percent`)."""
+    with transaction():
+        ages = list_rate_ages()
+    for one in ages:
+        said = f"{one.pair} is {one.age_s or 0:.0f} s old of {one.stale_after_s} s"
+        if one.age is Age.STALE:
+            yield Grade.FAILURE, f"{said}: orders that need it are refused.", one.cure
+        elif one.age is Age.AGEING:
+            yield Grade.WARNING, f"{said}: soon orders that need it are refused.", one.cure
+    missing = [one for one in ages if one.age is Age.MISSING]
+    if missing:
+        pairs = ", ".join(one.pair for one in missing)
+        yield Grade.WARNING, f"No rate yet: {pairs}. Orders that need it are refused.", missing[0].cure
+    if all(one.age is Age.FRESH for one in ages):
+        yield Grade.OK, f"{len(ages)} rates are fresh", ""
+
+
 KEY_MATERIAL = Examination("key material", _key_material, needs_database=True)
 CHAINS = Examination("chains", _chains, needs_database=True)
+RATES = Examination("rates", _rates, needs_database=True)
+ALL_EXAMINATIONS = (*EXAMINATIONS, KEY_MATERIAL, CHAINS, RATES)
 commands = [doctor]

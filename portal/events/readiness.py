@@ -29,6 +29,8 @@ CLOCK_LATE_S = 30.0
 # Several who ask at once get one answer.
 KEEP_S = 1.0
 PAUSED = "paused:"
+# Old rates are those of the whole house.
+TOLD_ONLY = frozenset({"rates"})
 
 _WRITE = """
 INSERT INTO heartbeat (role) VALUES ('probe') ON CONFLICT (role) DO UPDATE SET beat_at = clock_timestamp()
@@ -55,8 +57,10 @@ def check_readiness(**others: Callable[[], str]) -> dict[str, str]:
 
 
 def is_ready(checks: dict[str, str]) -> bool:
-    """What somebody has paused is told, and is no reason to give the process no work."""
-    return all(result == "ok" or result.startswith(PAUSED) for result in checks.values())
+    """What somebody has paused, and what no other process would have better, is no reason to give this one no work."""
+    return all(
+        result == "ok" or result.startswith(PAUSED) or name in TOLD_ONLY for name, result in checks.items()
+    )
 
 
 def forget_answer() -> None:

@@ -35,5 +35,6 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
     MailKind.LEDGER_BROKEN: _shape("checks", "at", "link"),
     MailKind.EXPOSURE_HIGH: _shape("store", "limit", "used", "allowed", "link"),
+    MailKind.RATE_AGEING: _shape("pair", "at", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),
 }

@@ -25,6 +25,7 @@ class MailKind(StrEnum):
     SECURITY_CHANGED = "security_changed"
     LEDGER_BROKEN = "ledger_broken"
     EXPOSURE_HIGH = "exposure_high"
+    RATE_AGEING = "rate_ageing"
 
 
 class MailState(StrEnum):
@@ -63,6 +64,7 @@ class Mail(Model):
     lease_token: Mapped[uuid.UUID | None] = mapped_column(UUID(as_uuid=True))
     last_error: Mapped[str | None] = mapped_column(Text)
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    dismissed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class MailboxMessage(Model):

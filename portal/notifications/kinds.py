@@ -33,6 +33,8 @@ TELLINGS: Mapping[NotificationKind, Telling] = {
     NotificationKind.NEW_DEVICE: Telling(MailKind.NEW_DEVICE),
     NotificationKind.LEDGER_BROKEN: Telling(MailKind.LEDGER_BROKEN, roles=frozenset({Role.ADMIN})),
     NotificationKind.EXPOSURE_HIGH: Telling(MailKind.EXPOSURE_HIGH, roles=frozenset({Role.ADMIN})),
+    # A feed that stutters may age several times a day.
+    NotificationKind.RATE_AGEING: Telling(MailKind.RATE_AGEING, by_mail=False, roles=frozenset({Role.ADMIN})),
 }
 
 

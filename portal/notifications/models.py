@@ -22,6 +22,7 @@ class NotificationKind(StrEnum):
     NEW_DEVICE = "new_device"
     LEDGER_BROKEN = "ledger_broken"
     EXPOSURE_HIGH = "exposure_high"
+    RATE_AGEING = "rate_ageing"
 
 
 class Notification(Model):

@@ -26,6 +26,10 @@ WHERE user_id = %(user)s AND is_in_app AND (%(before)s::uuid IS NULL OR id < %(b
 ORDER BY id DESC LIMIT %(limit)s
 """
 
+_UNREAD_ABOUTS = """
+SELECT DISTINCT about FROM notification WHERE kind = %(kind)s AND is_in_app AND read_at IS NULL
+"""
+
 _LINK = "SELECT link FROM notification WHERE id = %(id)s AND user_id = %(user)s AND is_in_app"
 
 _CHOICES = "SELECT kind, in_app, by_mail FROM notification_choice WHERE user_id = %(user)s"
@@ -61,6 +65,11 @@ def list_notifications(
     """A person's notifications, newest first, those older than `before`."""
     rows = hot(_LIST, {"user": user_id, "before": before, "limit": limit})
     return [NotificationLine(**row | {"kind": NotificationKind(row["kind"])}) for row in rows]
+
+
+def list_unread_abouts(kind: NotificationKind) -> list[str]:
+    """What the bells still tell of this kind, whosever they are."""
+    return [str(row["about"]) for row in hot(_UNREAD_ABOUTS, {"kind": kind.value})]
 
 
 def get_link(user_id: uuid.UUID, notification_id: uuid.UUID) -> str:

@@ -392,6 +392,13 @@ WEBHOOK_TIMEOUT_S = _setting("webhook_timeout_s", 15, "Seconds one delivery of a
 RATE_FETCH_TIMEOUT_S = _setting(
     "rate_fetch_timeout_s", 10, "Seconds one request to a rate feed may take.", 1, 60
 )
+RATE_WARNS_AT_PERCENT = _setting(
+    "rate_warns_at_percent",
+    50,
+    "Percent of the age at which a rate is stale from which on it is told that it ages.",
+    1,
+    99,
+)
 
 # Settings are kept in memory this long when Redis can't tell of changes.
 _MAX_AGE_S = 5.0

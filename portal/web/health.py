@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from portal.core.permissions import public
 from portal.events.readiness import check_readiness, is_ready
+from portal.reference.rate_ages import rates_progress
 from portal.webhooks.queries import sending_progress
 
 blueprint = Blueprint("health", __name__)
@@ -23,9 +24,9 @@ def healthz() -> Response:
 
 
 @blueprint.get("/readyz")
-@public("load balancers ask it, and it tells no more than which of six things is wrong")
+@public("load balancers ask it, and it tells no more than which of seven things is wrong")
 def readyz() -> Response:
-    checks = check_readiness(webhooks=sending_progress)
+    checks = check_readiness(webhooks=sending_progress, rates=rates_progress)
     response = jsonify(status="ready" if is_ready(checks) else "not ready", checks=checks)
     response.headers["Cache-Control"] = "no-store"
     if not is_ready(checks):

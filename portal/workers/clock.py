@@ -44,6 +44,7 @@ from portal.queues.service import after_clock_set_back as queues_after_set_back
 from portal.queues.service import finish_draining
 from portal.reference import configuration as config
 from portal.reference.jobs import refresh_due_rates
+from portal.reference.rate_ages import tell_of_ageing_rates
 from portal.reference.service import after_clock_set_back as reference_after_set_back
 from portal.settings import get_settings
 from portal.traders.verification import expire_verifications
@@ -153,6 +154,7 @@ DEADLINES = (
 _MAINTENANCE = (
     Duty("ledger roll-up", 5.0, _fold, 5000),
     Duty("rates", 5.0, refresh_due_rates),
+    Duty("ageing rates", 30.0, tell_of_ageing_rates),
     Duty("old idempotency keys", 30.0, _forget_keys, 1000),
     Duty("old mail and notifications", 60.0, _forget_told, 1000),
     Duty("old sign-ins", 3600.0, _forget_sign_ins, 1000),

@@ -18,6 +18,7 @@ from portal.mail.outbox import count_outbox
 from portal.orders.exposure_watch import highest_ratios
 from portal.orders.figures import count_open_orders
 from portal.queues.figures import list_queues
+from portal.reference.rate_ages import list_rate_ages
 from portal.settings import get_settings
 from portal.webhooks.queries import oldest_due_age_s
 
@@ -141,6 +142,20 @@ def _queues() -> Iterator[Metric]:
     yield from families.values()
 
 
+def _rates() -> Iterator[Metric]:
+    """Pairs that never had a rate have no age: what is absent is what the alert looks for."""
+    age = GaugeMetricFamily("nostro_rate_age_seconds", "Age of the rate in force.", labels=["pair"])
+    allowed = GaugeMetricFamily(
+        "nostro_rate_allowed_age_seconds", "Age from which on orders are refused.", labels=["pair"]
+    )
+    for one in list_rate_ages():
+        allowed.add_metric([one.pair], one.stale_after_s)
+        if one.age_s is not None:
+            age.add_metric([one.pair], one.age_s)
+    yield age
+    yield allowed
+
+
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -155,4 +170,5 @@ READERS: dict[str, Callable[[], Iterable[Metric]]] = {
     "ledger": _ledger,
     "queue": _queue,
     "queues": _queues,
+    "rates": _rates,
 }

@@ -32,6 +32,7 @@ SAMPLES = {
     "subject": "Boris",
     "asked_by": "Ann",
     "store": "Acme",
+    "pair": "USDT/RUB",
     "url": "https://shop.example.com/hook",
     "link": "/somewhere/here",
 }

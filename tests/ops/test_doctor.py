@@ -15,7 +15,7 @@ from sqlalchemy import text
 from portal.audit.chain_sealing import seal_all
 from portal.audit.heads import export_heads
 from portal.audit.service import record_audit
-from portal.cli.doctor import CHAINS, KEY_MATERIAL
+from portal.cli.doctor import ALL_EXAMINATIONS, CHAINS, KEY_MATERIAL
 from portal.core import diagnosis
 from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
@@ -39,9 +39,7 @@ def test_a_sound_installation_has_no_failures_and_exits_with_0(app: Flask) -> No
     said = json.loads(result.output)
     assert [one for one in said["findings"] if one["grade"] == "failure"] == []
     assert (said["ok"], result.exit_code) == (True, 0)
-    assert {one["check"] for one in said["findings"]} == {
-        e.name for e in (*EXAMINATIONS, KEY_MATERIAL, CHAINS)
-    }
+    assert {one["check"] for one in said["findings"]} == {e.name for e in ALL_EXAMINATIONS}
 
 
 def test_a_failure_is_told_with_its_cure_and_exits_with_1(app: Flask) -> None:

@@ -30,7 +30,7 @@ from tests.scene import Scene, build_scene
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each label, and what bounds it: rules of the router, enumerations of ours, rows of the reference data.
-BOUNDED = {"queue",
+BOUNDED = {"queue", "pair",
     "method", "route", "status", "code", "type", "mode", "direction", "currency", "reason", "result", "job", "limit",
     "duty", "role", "state", "kind", "reader", "le", "version", "release", "python",
 }  # fmt: skip

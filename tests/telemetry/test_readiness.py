@@ -44,6 +44,7 @@ def test_o1_ready_when_the_database_takes_writes_and_the_clock_beats(site: Flask
         "clock": "ok",
         "queues": "ok",
         "webhooks": "ok",
+        "rates": "ok",
     }
     assert hot("SELECT 1 AS one FROM heartbeat WHERE role = 'probe' AND beat_at > now() - interval '5 s'")
 
