@@ -64,6 +64,7 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code("receipt_not_expected", 409, "The order takes no receipts in its present status."),
     _code("too_late", 409, "The order expired too long ago."),
     _code("no_requisite", 409, "No requisite can serve this order now."),
+    _code("dispute_open", 409, "There is an open dispute over this order already."),
     _code("endpoint_exists", 409, "The store has a webhook endpoint in this mode already."),
     _code("endpoint_unverified", 409, "The webhook endpoint has not given its challenge back yet."),
     _code("endpoint_verified", 409, "The webhook endpoint is verified already."),

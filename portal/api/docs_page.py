@@ -51,7 +51,7 @@ class Section:
 
 
 @api_v1.get("/openapi.json", provide_automatic_options=False)
-@operation(summary="This document", tag="Reference", is_public=True)
+@operation(id="get_openapi_document", summary="This document", tag="Reference", is_public=True)
 def openapi_document() -> Response:
     body, etag = _encoded(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
     response = json_answer(body)

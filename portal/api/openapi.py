@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Flask
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
+from portal.api.examples import ANSWERS, EVENT
 from portal.api.operations import Operation, operation_of
 from portal.api.v1.event_schemas import EventOut
 from portal.api.validation import Answer
@@ -44,20 +45,32 @@ _HEADERS = {
 
 class ProblemField(Answer):
     field: str
+    """Where it is: a field of the body or a parameter, inner fields after dots."""
     code: str
+    """What is wrong, for programs; /docs lists the codes."""
     message: str
+    """What is wrong, for people."""
 
 
 class Problem(BaseModel):
     """RFC 9457. `code` is part of the contract; `errors` names the fields of a 422."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     type: str
+    """The address of the page that explains this code."""
     title: str
+    """What the code means, in one sentence."""
     status: int
+    """The HTTP status, once more."""
     code: str
+    """What is wrong, for programs; /docs lists the codes."""
     detail: str
+    """What is wrong with this very request, for people."""
     request_id: str
+    """Name it when you ask us about this request."""
     errors: list[ProblemField] | None = None
+    """The fields of a 422; left out where no field is to blame."""
 
 
 def declared_routes(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:
@@ -95,7 +108,7 @@ def document(app: Flask) -> dict[str, Any]:
         "paths": paths,
         "webhooks": {"event": {"post": _webhook(by_model[EventOut])}},
         "components": {
-            "schemas": components,
+            "schemas": _without_defaults(components),
             "headers": _HEADERS,
             "securitySchemes": {
                 "bearer": {
@@ -113,7 +126,10 @@ def _webhook(schema: dict[str, Any]) -> dict[str, Any]:
         "operationId": "event",
         "summary": "What happened to an order",
         "description": "Sent to the store's endpoint, signed by Standard Webhooks, until it is answered 2xx.",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": EVENT}},
+        },
         "responses": {"2XX": {"description": "Taken in."}},
     }
 
@@ -137,12 +153,12 @@ def _operation(
     rule: Rule, declared: Operation, refs: dict[Any, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": rule.endpoint.rpartition(".")[2].rstrip("_") + _suffix(rule),
+        "operationId": declared.id,
         "summary": declared.summary,
         "tags": [declared.tag],
         "description": _description(declared),
         "parameters": [
-            *_path_parameters(rule),
+            *_path_parameters(rule, declared),
             *_query_parameters(declared, components),
             *_headers(declared),
         ],
@@ -163,23 +179,39 @@ def _operation(
     return described
 
 
-def _suffix(rule: Rule) -> str:
-    """Endpoints are named by function: the module's part of the path makes the id unique."""
-    noun = [part for part in rule.rule.split("/") if part and not part.startswith("<")][-1]
-    return "_" + noun.replace("-", "_").replace(".", "_")
-
-
 def _description(declared: Operation) -> str:
     needs = f"Scope: `{declared.scope.value}`." if declared.scope is not None else ""
     mode = "Test keys only." if declared.is_test_only else ""
     return " ".join(part for part in (declared.description, needs, mode) if part)
 
 
-def _path_parameters(rule: Rule) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _VARIABLE.findall(rule.rule)
-    ]
+_PARTS = {
+    "order_id": "The `id` of an order.",
+    "endpoint_id": "The `id` of a webhook endpoint.",
+    "action": "What is played.",
+}
+
+
+def _path_parameters(rule: Rule, declared: Operation) -> list[dict[str, Any]]:
+    found = []
+    for name in _VARIABLE.findall(rule.rule):
+        schema: dict[str, Any] = {"type": "string"}
+        if name in declared.path_choices:
+            schema["enum"] = list(declared.path_choices[name])
+        found.append(
+            {"name": name, "in": "path", "required": True, "description": _PARTS[name], "schema": schema}
+        )
+    return found
+
+
+def _without_defaults(components: dict[str, Any]) -> dict[str, Any]:
+    """The schemas without `default`: what may be left out is what `required` does not name, and generators of
+    clients take a field with a default for one that is always there.
+    """
+    for schema in components.values():
+        for field in schema.get("properties", {}).values():
+            field.pop("default", None)
+    return components
 
 
 def _query_parameters(declared: Operation, components: dict[str, Any]) -> list[dict[str, Any]]:
@@ -227,7 +259,8 @@ def _responses(declared: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
             }
         }
     if declared.answer is not None:
-        success["content"] = {"application/json": {"schema": refs[declared.answer]}}
+        content = {"schema": refs[declared.answer], "example": ANSWERS[declared.answer]}
+        success["content"] = {"application/json": content}
     responses: dict[str, Any] = {str(declared.status): success}
     always = (429, 500, 503) if declared.is_public else _ALWAYS
     for status in sorted({*declared.problems, *always}):

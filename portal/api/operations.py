@@ -21,8 +21,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`scope` None with `is_public` False means any valid credentials."""
+    """`id` is what generated clients call it: a verb and its object, never changed.
 
+    `scope` None with `is_public` False means any valid credentials.
+    """
+
+    id: str
     summary: str
     tag: str
     scope: Scope | None = None
@@ -39,6 +43,8 @@ class Operation:
     problems: tuple[int, ...] = ()
     example: Mapping[str, Any] | None = None
     path_examples: Mapping[str, str] = field(default_factory=dict)
+    # What a part of the path may be, where it is one of a few.
+    path_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def operation(**declared: Any) -> Callable[[View], View]:

@@ -51,28 +51,41 @@ class AskPersonalToken(Body):
     )
 
     grant_type: Literal["password", "refresh_token"] = "password"
+    """By what you prove who you are; `password` without it."""
     email: Annotated[str, Field(max_length=254)] | None = None
+    """For `password`: where you are written to."""
     password: Annotated[str, Field(max_length=1024)] | None = None
+    """For `password`: yours."""
     otp: Annotated[str, Field(max_length=64)] | None = None
+    """For `password`: a code of the second factor, if you have one."""
     refresh_token: Annotated[str, Field(max_length=128)] | None = None
+    """For `refresh_token`: the one of the answer before."""
 
 
 class PersonalTokenOut(Answer):
     """The access token is for `Authorization: Bearer`; the refresh token is good for one use."""
 
     access_token: str
+    """For the header `Authorization: Bearer`."""
     token_type: Literal["Bearer"]
+    """How the token is used."""
     expires_in: int
+    """Seconds until it is worth nothing."""
     refresh_token: str
+    """Good once, for the next access token."""
 
 
 class PersonOut(Answer):
     """`permissions`: what you may do now, and whose things each is good for: own, team or all."""
 
     object: Literal["person"]
+    """What this is."""
     id: str
-    roles: list[str]
+    """usr_ and 26 characters."""
+    roles: list[Role]
+    """What you are here."""
     permissions: dict[str, Literal["own", "team", "all"]]
+    """What you may do, and to whose things."""
 
 
 Granted = tuple[TokenFamily, str]
@@ -88,12 +101,14 @@ def make_blueprint(audience: Audience, path: str) -> Blueprint:
 
     blueprint.after_request(finished)
     routes: tuple[tuple[str, str, str, Callable[[Audience], Response], dict[str, Any]], ...] = (
-        ("POST", path, "token", _give, _GIVE),
-        ("DELETE", path, "sign_out", _sign_out, _SIGN_OUT),
-        ("GET", "/me", "me", _tell, _TELL),
+        ("POST", path, "create_token", _give, _GIVE),
+        ("DELETE", path, "revoke_token", _sign_out, _SIGN_OUT),
+        ("GET", "/me", "get_person", _tell, _TELL),
     )
     for method, rule, name, act, declared in routes:
-        view = operation(**declared | {"tag": _TAGS[audience]})(_view(act, audience))
+        verb, _, thing = name.partition("_")
+        named = {"id": f"{verb}_{audience.value}_{thing}", "tag": _TAGS[audience]}
+        view = operation(**declared | named)(_view(act, audience))
         blueprint.add_url_rule(
             rule, f"{audience.value}_{name}", view, methods=[method], provide_automatic_options=False
         )

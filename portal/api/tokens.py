@@ -57,26 +57,42 @@ class AskToken(Body):
             json_schema_extra={"enum": ["password", "client_credentials", "refresh_token"]},
         ),
     ]
+    """By what you prove who you are."""
     email: Annotated[str, Field(max_length=254)] | None = None
+    """For `password`: where the person is written to."""
     password: Annotated[str, Field(max_length=1024)] | None = None
+    """For `password`: the person's."""
     otp: Annotated[str, Field(max_length=64)] | None = None
+    """For `password`: a code of the second factor, if the person has one."""
     store_id: Annotated[str, Field(max_length=40)] | None = None
+    """For `password`: which store, where the person works in several."""
     mode: Literal["live", "test"] | None = None
+    """For `password`: `live` without it."""
     client_id: Annotated[OneLine, Field(max_length=40)] | None = None
+    """For `client_credentials`: the store's id, to be sure."""
     client_secret: Annotated[str, Field(max_length=128)] | None = None
+    """For `client_credentials`: an API key."""
     refresh_token: Annotated[str, Field(max_length=128)] | None = None
+    """For `refresh_token`: the one of the answer before."""
 
 
 class TokenOut(Answer):
     """The access token is for `Authorization: Bearer`; the refresh token is good for one use."""
 
     access_token: str
+    """For the header `Authorization: Bearer`."""
     token_type: Literal["Bearer"]
+    """How the token is used."""
     expires_in: int
+    """Seconds until it is worth nothing."""
     refresh_token: str
+    """Good once, for the next access token."""
     scope: str
+    """What the token may do, with blanks in between."""
     store_id: str
+    """The store it acts for."""
     mode: Literal["live", "test"]
+    """Whether it acts with money or in play."""
 
 
 @merchant_auth.before_request
@@ -91,6 +107,7 @@ def finish(response: Response) -> Response:
 
 @merchant_auth.post("/token", provide_automatic_options=False)
 @operation(
+    id="create_token",
     summary="Get an access token",
     tag="Access",
     is_public=True,

@@ -42,19 +42,19 @@ class _Sent(BaseModel):
 class Body(_Sent):
     """A JSON body: known fields only, exact types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class Query(_Sent):
     """A query string: known parameters only; texts are read as what the field is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Answer(BaseModel):
     """An answer as the OpenAPI document describes it (tests hold real answers against it)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 # pydantic's kind of error -> the contract's code and sentence.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,118 @@ def test_every_route_of_the_contract_is_described(shop: Shop) -> None:
 def test_ids_of_operations_are_unique(shop: Shop) -> None:
     ids = [entry["operationId"] for methods in document(shop)["paths"].values() for entry in methods.values()]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.proves("tried N12")
+def test_each_operation_is_called_a_verb_with_its_object(shop: Shop) -> None:
+    ids = {
+        f"{method} {path}": entry["operationId"]
+        for path, methods in document(shop)["paths"].items()
+        for method, entry in methods.items()
+    }
+    verbs = (
+        "attach|cancel|check|choose|claim|confirm|create|delete|drive|get|list|move|open|revoke|send|verify"
+    )
+    assert [name for name in ids.values() if not re.fullmatch(rf"({verbs})(_[a-z]+)+", name)] == []
+    assert ids["post /api/v1/orders"] == "create_order"
+    assert ids["post /api/v1/orders/{order_id}/confirm"] == "confirm_payout"
+    words = [name.split("_") for name in ids.values()]
+    assert all(len(set(parts)) == len(parts) for parts in words), "no word twice"
+
+
+@pytest.mark.proves("tried N12")
+def test_every_field_and_parameter_is_described(shop: Shop) -> None:
+    described = document(shop)
+    bare = [
+        f"{name}.{field}"
+        for name, schema in described["components"]["schemas"].items()
+        for field, said in schema.get("properties", {}).items()
+        if len(said.get("description", "")) < 4
+    ] + [
+        f"{entry['operationId']}: {parameter['name']}"
+        for methods in described["paths"].values()
+        for entry in methods.values()
+        for parameter in entry["parameters"]
+        if len(parameter.get("description", "")) < 4
+    ]
+    assert bare == []
+
+
+def _answers(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for methods in described["paths"].values():
+        for entry in methods.values():
+            for status, answer in entry["responses"].items():
+                if status.startswith("2") and "content" in answer:
+                    yield entry["operationId"], answer["content"]["application/json"]
+
+
+@pytest.mark.proves("tried N12")
+def test_each_answer_has_an_example_that_fits_its_schema(shop: Shop) -> None:
+    from jsonschema import Draft202012Validator
+
+    described = document(shop)
+    contents = dict(_answers(described))
+    sent = described["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+    assert len(contents) > 20
+    for name, content in [*contents.items(), ("event", sent)]:
+        schema = content["schema"] | {"components": described["components"]}
+        problems = [error.message for error in Draft202012Validator(schema).iter_errors(content["example"])]
+        assert problems == [], name
+    bodies = [
+        (entry["operationId"], entry["requestBody"]["content"]["application/json"])
+        for methods in described["paths"].values()
+        for entry in methods.values()
+        if "application/json" in entry.get("requestBody", {}).get("content", {})
+    ]
+    for name, content in bodies:
+        schema = content["schema"] | {"components": described["components"]}
+        assert Draft202012Validator(schema).is_valid(content["example"]), name
+
+
+@pytest.mark.proves("tried N12")
+def test_what_is_always_there_is_required_and_nothing_else_looks_so(shop: Shop) -> None:
+    """Generators of clients take a field with a `default` for one that is always there."""
+    described = document(shop)
+    schemas = described["components"]["schemas"]
+    answers = set()
+    waiting = [content["schema"]["$ref"] for _, content in _answers(described)]
+    while waiting:
+        name = waiting.pop().rpartition("/")[2]
+        if name not in answers:
+            answers.add(name)
+            waiting += re.findall(r"#/components/schemas/\w+", str(schemas[name]))
+    for name in answers:
+        assert set(schemas[name].get("required", ())) == set(schemas[name].get("properties", ())), name
+    assert {"OrderOut", "Settlement", "EntryOut"} <= answers
+    with_default = [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        for field, said in schema.get("properties", {}).items()
+        if "default" in said
+    ]
+    assert with_default == []
+
+
+@pytest.mark.proves("tried N12")
+def test_what_is_one_of_a_few_says_of_which(shop: Shop) -> None:
+    described = document(shop)
+    schemas = described["components"]["schemas"]
+
+    def choices(schema: dict[str, Any]) -> set[str]:
+        found = set(schema.get("enum", ()))
+        for inner in [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())]:
+            found |= choices(inner)
+        return found | (choices(schemas[schema["$ref"].rpartition("/")[2]]) if "$ref" in schema else set())
+
+    for name, field in (
+        ("OrderOut", "status"), ("OrderOut", "direction"), ("OrderOut", "locale"), ("EntryOut", "kind"),
+        ("EntryOut", "subject"), ("EndpointOut", "disabled_reason"), ("EndpointOut", "event_types"),
+        ("CreateEndpoint", "event_types"), ("DisputeOut", "opened_by"), ("DisputeOut", "outcome"),
+        ("PersonOut", "roles"), ("ReceiptOut", "content_type"), ("AskToken", "grant_type"),
+    ):  # fmt: skip
+        assert len(choices(schemas[name]["properties"][field])) > 1, f"{name}.{field}"
+    drive = described["paths"]["/api/v1/test/orders/{order_id}/{action}"]["post"]
+    assert any("pay" in parameter["schema"].get("enum", ()) for parameter in drive["parameters"])
 
 
 def test_the_document_is_not_sent_twice(shop: Shop) -> None:

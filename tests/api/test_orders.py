@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from portal.api.v1.orders_schemas import OrderOut
+from portal.api.v1.orders_answers import OrderOut
 from portal.core.db import hot, transaction
 from portal.core.modes import Mode
 from portal.ledger.models import AccountKind, OwnerKind

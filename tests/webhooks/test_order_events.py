@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from portal.api.v1.event_schemas import EventOut
-from portal.api.v1.orders_schemas import OrderOut
+from portal.api.v1.orders_answers import OrderOut
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id

@@ -23,32 +23,47 @@ from portal.reference.queries import CurrencyInfo, list_methods
 
 class AskAvailability(Query):
     direction: Direction
+    """Whether the money comes in from a customer or goes out to one."""
     currency: Currency
+    """The currency that is paid in."""
     amount: Amount
     method: Code | None = None
+    """Only this method; every method of the currency without it."""
     bank: Code | None = None
+    """Only through this bank."""
 
 
 class MethodAvailability(Answer):
     """`nearest_below` and `nearest_above` are given where the amount itself can't be served."""
 
     method: str
+    """Code of the method, as in /reference/methods."""
     available: bool
+    """Whether an order of this amount would be served now."""
     nearest_below: str | None
+    """The nearest smaller amount that would be served; null where there is none, or none is needed."""
     nearest_above: str | None
+    """The nearest larger amount that would be served; null where there is none, or none is needed."""
 
 
 class AvailabilityOut(Answer):
     object: Literal["availability"]
+    """What this is."""
     direction: Direction
+    """As asked."""
     currency: str
+    """As asked."""
     amount: str
+    """As asked, with all decimals of the currency."""
     available: bool
+    """Whether at least one of the methods can serve the amount."""
     methods: list[MethodAvailability]
+    """Each method that was asked."""
 
 
 @api_v1.get("/availability", provide_automatic_options=False)
 @operation(
+    id="check_availability",
     summary="Ask whether an amount can be served now",
     tag="Availability",
     scope=Scope.ORDERS_READ,

@@ -18,7 +18,7 @@ from portal.api.validation import Answer, Query, validated_query
 from portal.core.ids import public_id
 from portal.core.money import format_amount
 from portal.identity.models import Scope
-from portal.ledger.models import AccountKind, OwnerKind
+from portal.ledger.models import AccountKind, EntryKind, OwnerKind, SubjectKind
 from portal.ledger.queries import NEWEST, StatementLine, list_balances, list_statement
 from portal.orders.representation import moment
 from portal.reference.queries import get_currency
@@ -31,14 +31,20 @@ class BalanceOut(Answer):
     """`available` can be spent; `held` is set aside for open payouts and withdrawals."""
 
     currency: str
+    """A settlement currency."""
     available: str
+    """What can be spent or withdrawn."""
     held: str
+    """What is set aside for open payouts and withdrawals."""
 
 
 class BalancesOut(Answer):
     object: Literal["balances"]
+    """What this is."""
     mode: Literal["live", "test"]
+    """Whether this is money or play, as the key is."""
     data: list[BalanceOut]
+    """One balance for each currency."""
 
 
 class ListEntries(Query):
@@ -46,6 +52,7 @@ class ListEntries(Query):
         None
     )
     cursor: Cursor | None = None
+    """`next_cursor` of the page before."""
     limit: Limit = 20
 
 
@@ -53,26 +60,46 @@ class EntryOut(Answer):
     """One movement on one account; `subject_id` is the order (deposit, withdrawal ...) it belongs to."""
 
     object: Literal["entry"]
-    kind: str
+    """What this is."""
+    kind: EntryKind
+    """Why the money moved."""
     account: Literal["available", "held"]
+    """Which of the two accounts it moved on."""
     currency: str
+    """A settlement currency."""
     amount: str
+    """What was added to the account, or with a minus taken from it."""
     balance_after: str | None
-    subject: str
+    """What was on the account then; null until it is counted, some seconds later."""
+    subject: SubjectKind
+    """What kind of thing it moved for."""
     subject_id: str
+    """The id of that thing."""
     reason: str | None
+    """What somebody wrote to it, if anything."""
     created_at: datetime
+    """When it moved."""
 
 
 class EntryList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[EntryOut]
+    """The newest first."""
     has_more: bool
+    """Whether there are older ones."""
     next_cursor: str | None
+    """Give it as `cursor` to see them; null on the last page."""
 
 
 @api_v1.get("/balances", provide_automatic_options=False)
-@operation(summary="Read the balances", tag="Balances", scope=Scope.BALANCES_READ, answer=BalancesOut)
+@operation(
+    id="list_balances",
+    summary="Read the balances",
+    tag="Balances",
+    scope=Scope.BALANCES_READ,
+    answer=BalancesOut,
+)
 def balances() -> Response:
     caller = current_caller()
     return answer({"object": "balances", "mode": caller.mode.value, "data": _balances(caller)})
@@ -96,6 +123,7 @@ def _balances(caller: Caller) -> list[dict[str, str]]:
 
 @api_v1.get("/balances/entries", provide_automatic_options=False)
 @operation(
+    id="list_balance_entries",
     summary="List the movements on the balances, newest first",
     tag="Balances",
     scope=Scope.BALANCES_READ,

@@ -16,12 +16,13 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
 from portal.api.v1.new_orders import amount_of
 from portal.api.v1.orders import order_of, shown
-from portal.api.v1.orders_schemas import OrderOut
+from portal.api.v1.orders_answers import OrderOut
 from portal.api.validation import Amount, Answer, Body, OneLine, validated
+from portal.core.actors import ActorKind
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.idempotency import StoredAnswer
 from portal.core.ids import public_id
-from portal.disputes.models import Dispute, DisputeReason
+from portal.disputes.models import Dispute, DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute
 from portal.identity.models import Scope
 from portal.orders.models import Status
@@ -34,26 +35,39 @@ class OpenDispute(Body):
     """`words` are needed for `other`. `amount_claimed`: what you say was sent or received."""
 
     reason: Annotated[DisputeReason, Field(strict=False)]
+    """What is wrong."""
     words: Annotated[OneLine, Field(min_length=1, max_length=1000)] | None = None
+    """In your own words; needed for the reason `other`."""
     amount_claimed: Amount | None = None
+    """What you say was really sent or received."""
 
 
 class DisputeOut(Answer):
     """A case over an order. `outcome` is null until somebody decides it."""
 
     id: str
+    """dsp_ and 26 characters."""
     object: Literal["dispute"]
+    """What this is."""
     order_id: str
+    """The order it is over."""
     reason: DisputeReason
+    """What is said to be wrong."""
     words: str | None
-    opened_by: str
+    """What was written to it."""
+    opened_by: ActorKind
+    """Who opened it."""
     opened_at: datetime
-    outcome: str | None
+    """When it was opened."""
+    outcome: DisputeOutcome | None
+    """What became of the order; null until it is decided."""
     order: OrderOut
+    """The order as it is now."""
 
 
 @api_v1.post("/orders/<order_id>/disputes", provide_automatic_options=False)
 @operation(
+    id="open_dispute",
     summary="Open a dispute over an order",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,

@@ -14,7 +14,8 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
 from portal.api.v1.new_orders import active_currency, check_method
 from portal.api.v1.orders import order_of, shown
-from portal.api.v1.orders_schemas import CancelOrder, ChooseMethod, ClaimOrder, Nothing, OrderOut
+from portal.api.v1.orders_answers import OrderOut
+from portal.api.v1.orders_schemas import CancelOrder, ChooseMethod, ClaimOrder, Nothing
 from portal.api.validation import Body, validated
 from portal.core.errors import Conflict
 from portal.core.idempotency import StoredAnswer
@@ -54,6 +55,7 @@ def _body_or_nothing() -> object:
 
 @api_v1.post("/orders/<order_id>/method", provide_automatic_options=False)
 @operation(
+    id="choose_method",
     summary="Choose the method of a payin that was left open",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,
@@ -75,6 +77,7 @@ def choose(order_id: str) -> Response:
 
 @api_v1.post("/orders/<order_id>/claim", provide_automatic_options=False)
 @operation(
+    id="claim_payin",
     summary="Say that the customer has paid",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,
@@ -100,6 +103,7 @@ def claim(order_id: str) -> Response:
 
 @api_v1.post("/orders/<order_id>/cancel", provide_automatic_options=False)
 @operation(
+    id="cancel_order",
     summary="Cancel an order before anybody has paid",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,
@@ -116,6 +120,7 @@ def cancel(order_id: str) -> Response:
 
 @api_v1.post("/orders/<order_id>/confirm", provide_automatic_options=False)
 @operation(
+    id="confirm_payout",
     summary="Confirm that a payout was received",
     tag="Orders",
     scope=Scope.PAYOUTS_WRITE,

@@ -12,7 +12,8 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
 from portal.api.v1.cursors import cursor_of, uuid_of
 from portal.api.v1.new_orders import new_order
-from portal.api.v1.orders_schemas import CreateOrder, ListOrders, OrderList, OrderOut
+from portal.api.v1.orders_answers import OrderList, OrderOut
+from portal.api.v1.orders_schemas import CreateOrder, ListOrders
 from portal.api.validation import validated, validated_query
 from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.idempotency import StoredAnswer
@@ -61,6 +62,7 @@ def shown(caller: Caller, order: OrderRecord) -> dict[str, object]:
 
 @api_v1.post("/orders", provide_automatic_options=False)
 @operation(
+    id="create_order",
     summary="Create an order",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,
@@ -95,6 +97,7 @@ def create() -> Response:
 
 @api_v1.get("/orders/<order_id>", provide_automatic_options=False)
 @operation(
+    id="get_order",
     summary="Read an order",
     tag="Orders",
     scope=Scope.ORDERS_READ,
@@ -109,6 +112,7 @@ def read(order_id: str) -> Response:
 
 @api_v1.get("/orders", provide_automatic_options=False)
 @operation(
+    id="list_orders",
     summary="List orders, newest first",
     tag="Orders",
     scope=Scope.ORDERS_READ,

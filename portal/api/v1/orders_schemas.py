@@ -1,8 +1,7 @@
-"""Bodies, queries and answers of orders."""
+"""Bodies and queries of orders."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,6 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 from portal.api.validation import (
     RFC3339,
     Amount,
-    Answer,
     Body,
     Code,
     Currency,
@@ -67,18 +65,26 @@ class CustomerIn(Body):
     """Who pays, as far as you know. `id` and `ip` feed the risk rules."""
 
     id: Annotated[OneLine, Field(min_length=1, max_length=128)] | None = None
+    """Your own id of the customer; the risk rules count by it."""
     name: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
+    """What the customer is called."""
     email: Annotated[OneLine, Field(max_length=254), AfterValidator(_email)] | None = None
+    """Where the customer is written to."""
     ip: Annotated[str, Field(max_length=45), AfterValidator(_ip)] | None = None
+    """From where the customer orders, IPv4 or IPv6; the risk rules count by it."""
 
 
 class RecipientIn(Body):
     """Where a payout goes. The number is checked (Luhn, IBAN, E.164 ...) and stored encrypted."""
 
     method: Code
+    """How the money is sent, as in /reference/methods."""
     bank: Code | None = None
+    """The bank of the number, as in /reference/banks; some methods need it."""
     number: Number
+    """Card, phone, account or other number that the method sends to."""
     holder: Holder
+    """Whose number it is."""
 
 
 # What a payin and a payout need beyond the fields' own rules, as the server refuses it.
@@ -107,39 +113,58 @@ class CreateOrder(Body):
     model_config = ConfigDict(json_schema_extra=_BY_DIRECTION)
 
     direction: Literal["payin", "payout"]
+    """`payin`: a customer pays you. `payout`: you pay somebody."""
     amount: Amount
     currency: Currency
+    """What is paid in; not the settlement currency."""
     method: Code | None = None
+    """How a payin is paid, as in /reference/methods; left out, the customer chooses on the payment page."""
     bank: Code | None = None
+    """The bank to receive through, as in /reference/banks; only with `method`."""
     recipient: RecipientIn | None = None
+    """Whom a payout pays; a payin has none."""
     external_id: ExternalId | None = None
+    """Your own id of the order: the same one twice is refused."""
     customer: CustomerIn | None = None
+    """Who pays, as far as you know."""
     return_url: Annotated[str, Field(max_length=2048)] | None = None
+    """Where the payment page leads back to: one of the store's registered origins."""
     description: Annotated[OneLine, Field(max_length=500)] | None = None
+    """What it is for; the customer reads it."""
     locale: Literal["ru", "en"] | None = None
+    """The payment page's language; without it the browser's."""
     metadata: Metadata | None = None
+    """Up to 50 keys of strings, 4 KB altogether; given back as it is."""
 
 
 class ChooseMethod(Body):
     method: Code
+    """Code of the method, as in /reference/methods."""
     bank: Code | None = None
+    """Code of the bank, as in /reference/banks; some methods need it."""
 
 
 class PayerIn(Body):
     """What helps the trader to recognise the payment."""
 
     name: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    """In whose name the money was sent."""
     last4: Annotated[str, Field(pattern=r"^[0-9]{4}$")] | None = None
+    """The last four digits of the card or account it was sent from."""
     bank: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    """From which bank it was sent."""
     reference: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    """What the bank calls the transfer."""
 
 
 class ClaimOrder(Body):
     payer: PayerIn | None = None
+    """What helps the trader to recognise the payment."""
 
 
 class CancelOrder(Body):
     reason: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
+    """Why, for the order's history."""
 
 
 class Nothing(Body):
@@ -159,91 +184,15 @@ Cursor = Annotated[str, Field(max_length=64, description="`next_cursor` of the p
 
 class ListOrders(Query):
     external_id: ExternalId | None = None
+    """Only the order with this id of yours."""
     status: Status | None = None
+    """Only orders in this status."""
     direction: Direction | None = None
+    """Only payins or only payouts."""
     created_from: Moment | None = None
+    """Only orders created at this moment or later."""
     created_to: Moment | None = None
+    """Only orders created before this moment."""
     cursor: Cursor | None = None
+    """`next_cursor` of the page before."""
     limit: Limit = 20
-
-
-class Settlement(Answer):
-    """Amounts in the store's settlement currency; `rate` is fiat units for one settlement unit."""
-
-    currency: str
-    amount: str
-    rate: str
-    rate_source: str
-    rate_at: datetime
-    fee: str
-    net: str
-
-
-class RequisiteOut(Answer):
-    """Where to pay to (of a payout: whom). `number` is masked for whoever only reads, in lists and webhooks, and as
-    soon as nothing is to be paid there."""
-
-    method: str | None
-    bank: str | None
-    number: str | None
-    holder: str | None
-
-
-class CustomerOut(Answer):
-    id: str
-
-
-class OrderOut(Answer):
-    """An order. `final` says that nothing will change any more; an `expired` order may still be completed."""
-
-    id: str
-    object: Literal["order"]
-    version: int
-    mode: Literal["live", "test"]
-    status: Status
-    status_reason: str | None
-    final: bool
-    direction: Direction
-    amount: str
-    currency: str
-    amount_received: str | None
-    amount_reported: str | None
-    method: str | None
-    bank: str | None
-    settlement: Settlement
-    requisite: RequisiteOut | None
-    recipient: RequisiteOut | None
-    payment_url: Annotated[
-        str | None,
-        Field(
-            description="Where the customer of a payin pays. Whoever has it acts as the customer: null for a payout,"
-            " without the scope orders:write, and in webhooks."
-        ),
-    ]
-    external_id: str | None
-    customer: CustomerOut | None
-    return_url: str | None
-    description: str | None
-    locale: str | None
-    metadata: dict[str, Any]
-    match_by: datetime | None
-    pay_by: datetime | None
-    confirm_by: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class OrderList(Answer):
-    object: Literal["list"]
-    data: list[OrderOut]
-    has_more: bool
-    next_cursor: str | None
-
-
-class ReceiptOut(Answer):
-    id: str
-    object: Literal["receipt"]
-    order_id: str
-    content_type: str
-    size_bytes: int
-    created_at: datetime

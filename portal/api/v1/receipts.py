@@ -13,7 +13,7 @@ from portal.api.idempotency import call_of, read_key, run_once
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
 from portal.api.v1.orders import order_of
-from portal.api.v1.orders_schemas import ReceiptOut
+from portal.api.v1.orders_answers import ReceiptOut
 from portal.core.db import release
 from portal.core.errors import PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.idempotency import StoredAnswer
@@ -41,6 +41,7 @@ _SCHEMA = {
 
 @api_v1.post("/orders/<order_id>/receipts", provide_automatic_options=False)
 @operation(
+    id="attach_receipt",
     summary="Attach a receipt to a payin",
     tag="Orders",
     scope=Scope.ORDERS_WRITE,

@@ -32,48 +32,70 @@ _KEEP_RATES_S = 5
 
 class OfCurrency(Query):
     currency: Currency | None = None
+    """Only of this currency."""
 
 
 class OfMethod(Query):
     currency: Currency | None = None
+    """Only of this currency."""
     method: Code | None = None
+    """Only of this method."""
 
 
 class Names(Answer):
     en: str
+    """In English."""
     ru: str
+    """In Russian."""
 
 
 class CurrencyOut(Answer):
     """`exponent` is the number of decimals; balances are kept in settlement currencies."""
 
     code: str
+    """What it is called in the API."""
     exponent: int
+    """How many decimals its amounts have."""
     name: Names
+    """What people read."""
     is_settlement: bool
+    """Whether balances are kept in it; orders are paid in the others."""
 
 
 class MethodOut(Answer):
     """A method in one currency; the bounds are those of one order."""
 
     code: str
+    """What it is called in the API."""
     currency: str
+    """In which currency this line holds."""
     name: Names
+    """What people read."""
     requisite_kind: Literal["card", "phone", "account", "iban", "upi"]
+    """What kind of number one pays to."""
     min_amount: str
+    """The smallest order."""
     max_amount: str
+    """The largest order."""
     bank_required: bool
+    """Whether a bank has to be named."""
     qr_standard: Literal["epc", "upi"] | None
+    """Which QR code the payment page shows; null for none."""
 
 
 class BankOut(Answer):
     """A bank that can be chosen for a method in a currency."""
 
     code: str
+    """What it is called in the API."""
     method: str
+    """For which method this line holds."""
     currency: str
+    """In which currency."""
     name: Names
+    """What people read."""
     country: str
+    """Two letters (ISO 3166)."""
 
 
 _Rate = Annotated[
@@ -85,31 +107,43 @@ class RateOut(Answer):
     """The rates that an order created now would get."""
 
     base: str
+    """The settlement currency."""
     quote: str
+    """The currency that is paid in."""
     payin: _Rate
     payout: _Rate
     source: str | None
+    """Where the rate came from; null when there is none."""
     observed_at: datetime | None
+    """When it was seen; null when there is none."""
 
 
 class CurrencyList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[CurrencyOut]
+    """By code."""
 
 
 class MethodList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[MethodOut]
+    """One line for each method and currency, in the order to show them."""
 
 
 class BankList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[BankOut]
+    """One line for each bank, method and currency, in the order to show them."""
 
 
 class RateList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[RateOut]
+    """One line for each pair."""
 
 
 def _kept(rows: list[dict[str, Any]], keep_s: int) -> Response:
@@ -122,7 +156,9 @@ def _kept(rows: list[dict[str, Any]], keep_s: int) -> Response:
 
 
 @api_v1.get("/reference/currencies", provide_automatic_options=False)
-@operation(summary="List the currencies", tag="Reference", is_public=True, answer=CurrencyList)
+@operation(
+    id="list_currencies", summary="List the currencies", tag="Reference", is_public=True, answer=CurrencyList
+)
 def currencies() -> Response:
     rows: list[dict[str, Any]] = [
         {
@@ -138,6 +174,7 @@ def currencies() -> Response:
 
 @api_v1.get("/reference/methods", provide_automatic_options=False)
 @operation(
+    id="list_methods",
     summary="List the methods of each currency",
     tag="Reference",
     is_public=True,
@@ -177,6 +214,7 @@ def _methods_of(currency: str) -> list[dict[str, Any]]:
 
 @api_v1.get("/reference/banks", provide_automatic_options=False)
 @operation(
+    id="list_banks",
     summary="List the banks of each method",
     tag="Reference",
     is_public=True,
@@ -204,6 +242,7 @@ def banks() -> Response:
 
 @api_v1.get("/reference/rates", provide_automatic_options=False)
 @operation(
+    id="list_rates",
     summary="List the exchange rates",
     tag="Reference",
     is_public=True,

@@ -15,7 +15,7 @@ from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
 from portal.api.v1.new_orders import amount_of
 from portal.api.v1.orders import order_of, shown
-from portal.api.v1.orders_schemas import OrderOut
+from portal.api.v1.orders_answers import OrderOut
 from portal.api.v1.test_payouts import pay_payout
 from portal.api.validation import Amount, Body, validated
 from portal.core.actors import CUSTOMER, Actor, ActorKind
@@ -41,10 +41,12 @@ class DriveOrder(Body):
     """`amount_received` is for `confirm`: another amount came. Outside the store's tolerance the customer is asked."""
 
     amount_received: Amount | None = None
+    """For `confirm`: what came, where it is not the amount of the order."""
 
 
 class MoveClock(Body):
     order_id: Annotated[str, Field(max_length=40)]
+    """The test order for which time passes."""
     seconds: Annotated[
         int, Field(ge=1, le=_LONGEST_JUMP_S, description="How much time passes for this order.")
     ]
@@ -112,6 +114,7 @@ ACTIONS: dict[str, Callable[[OrderRecord, DriveOrder], OrderRecord]] = {
 
 @api_v1.post("/test/orders/<order_id>/<action>", provide_automatic_options=False)
 @operation(
+    id="drive_test_order",
     summary="Play a part in a test order",
     tag="Test mode",
     scope=Scope.ORDERS_WRITE,
@@ -121,6 +124,7 @@ ACTIONS: dict[str, Callable[[OrderRecord, DriveOrder], OrderRecord]] = {
         " amount. agree: the customer agrees to the amount that was reported. expire: the present deadline passes. cancel, dispute, decline: what they say."
     ),
     body=DriveOrder,
+    path_choices={"action": tuple(ACTIONS)},
     answer=OrderOut,
     problems=(400, 404, 409, 413, 415, 422),
     example={},
@@ -135,6 +139,7 @@ def drive(order_id: str, action: str) -> Response:
 
 @api_v1.post("/test/clock", provide_automatic_options=False)
 @operation(
+    id="move_test_clock",
     summary="Let time pass for a test order",
     tag="Test mode",
     scope=Scope.ORDERS_WRITE,

@@ -24,48 +24,74 @@ from portal.identity.models import Scope
 from portal.orders.representation import moment
 from portal.webhooks import service
 from portal.webhooks.challenge import ask_for_answer
+from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.queries import find_endpoint
 from portal.webhooks.test_event import send_test_event
+
+# The service refuses other types in words of its own.
+EventType = Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(EVENT_TYPES)})]
 
 
 class CreateEndpoint(Body):
     """`event_types` left out means all of them."""
 
     url: Annotated[str, Field(min_length=8, max_length=2048)]
-    event_types: (
-        Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=50)] | None
-    ) = None
+    """Where to POST to: https, reachable from the internet."""
+    event_types: Annotated[list[EventType], Field(min_length=1, max_length=50)] | None = None
+    """Only these; all of them without it."""
 
 
 class EndpointOut(Answer):
-    """`secret` is shown once, when the endpoint is created. Nothing but its challenge is sent until it is `verified`."""
+    """Where the events of a store are sent, in one mode. Nothing but its challenge is sent until it is `verified`."""
 
     id: str
+    """whe_ and 26 characters."""
     object: Literal["webhook_endpoint"]
+    """What this is."""
     mode: Literal["live", "test"]
+    """Whose events it gets: of money or of play."""
     url: str
-    event_types: list[str] | None
+    """Where we POST to."""
+    event_types: list[EventType] | None
+    """Which events it gets; null for all of them."""
     enabled: bool
+    """Whether events are sent."""
     verified: bool
-    disabled_reason: str | None
+    """Whether it has answered its challenge."""
+    disabled_reason: Literal["owner", "failing", "gone"] | None
+    """Why none are sent: switched off by you, failing for too long, or gone (410)."""
     failing_since: datetime | None
+    """Since when nothing arrived; null while it works."""
     created_at: datetime
-    secret: str | None = None
+    """When it was created."""
+
+
+class CreatedEndpoint(EndpointOut):
+    """As it was created, with the secret that is shown this once."""
+
+    secret: str
+    """With which its events are signed. Keep it."""
 
 
 class TestSent(Answer):
     """`event_id` is the webhook-id of the delivery that follows."""
 
     object: Literal["test_event"]
+    """What this is."""
     event_id: str
+    """The `webhook-id` of what follows."""
 
 
 class EndpointList(Answer):
     object: Literal["list"]
+    """What this is."""
     data: list[EndpointOut]
+    """None or one."""
     has_more: bool
+    """Always false."""
     next_cursor: str | None
+    """Always null."""
 
 
 def _shown(endpoint: WebhookEndpoint, secret: str | None = None) -> dict[str, Any]:
@@ -93,6 +119,7 @@ def _endpoint_of(caller: Caller, endpoint_id: str, *, lock: bool = False) -> Web
 
 @api_v1.post("/webhook-endpoints", provide_automatic_options=False)
 @operation(
+    id="create_webhook_endpoint",
     summary="Create the webhook endpoint",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
@@ -101,7 +128,7 @@ def _endpoint_of(caller: Caller, endpoint_id: str, *, lock: bool = False) -> Web
     body=CreateEndpoint,
     idempotency="optional",
     status=201,
-    answer=EndpointOut,
+    answer=CreatedEndpoint,
     problems=(400, 409, 413, 415, 422),
     example={
         "url": "https://shop.example/webhooks/nostro",
@@ -128,6 +155,7 @@ def create_endpoint() -> Response:
 
 @api_v1.get("/webhook-endpoints", provide_automatic_options=False)
 @operation(
+    id="list_webhook_endpoints",
     summary="List the webhook endpoints (none or one)",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
@@ -142,6 +170,7 @@ def list_endpoints() -> Response:
 
 @api_v1.get("/webhook-endpoints/<endpoint_id>", provide_automatic_options=False)
 @operation(
+    id="get_webhook_endpoint",
     summary="Read the webhook endpoint",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
@@ -154,6 +183,7 @@ def read_endpoint(endpoint_id: str) -> Response:
 
 @api_v1.delete("/webhook-endpoints/<endpoint_id>", provide_automatic_options=False)
 @operation(
+    id="delete_webhook_endpoint",
     summary="Delete the webhook endpoint",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
@@ -171,6 +201,7 @@ def delete_endpoint(endpoint_id: str) -> Response:
 
 @api_v1.post("/webhook-endpoints/<endpoint_id>/verify", provide_automatic_options=False)
 @operation(
+    id="verify_webhook_endpoint",
     summary="Send the challenge again",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
@@ -193,6 +224,7 @@ def verify_endpoint(endpoint_id: str) -> Response:
 
 @api_v1.post("/webhook-endpoints/<endpoint_id>/test", provide_automatic_options=False)
 @operation(
+    id="send_test_event",
     summary="Send an endpoint.test event",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
