@@ -187,6 +187,7 @@ def test_where_streams_have_a_port_of_their_own_the_web_leads_there_by_the_name_
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMS_PORT", "8003")
+    monkeypatch.setenv("ALLOWED_HOSTS", "box.lan")
     get_settings.cache_clear()
     try:
         browser = desk.app.test_client(use_cookies=False)
