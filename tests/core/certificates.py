@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(name: str, *, days: int = 1) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(the server's context, a client's context that trusts this certificate alone)."""
+def make_certificate(name: str, *, days: int = 1) -> tuple[bytes, bytes]:
+    """A certificate of its own authority and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     ends_at = datetime.now(UTC) + timedelta(days=days)
@@ -36,6 +36,12 @@ def self_signed(name: str, *, days: int = 1) -> tuple[ssl.SSLContext, ssl.SSLCon
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    return pem, plain_key
+
+
+def self_signed(name: str, *, days: int = 1) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(the server's context, a client's context that trusts this certificate alone)."""
+    pem, plain_key = make_certificate(name, days=days)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "both.pem"
