@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
 import psycopg
@@ -14,7 +15,8 @@ def install(engine: Engine) -> None:
 
     hot() speaks to the driver directly, so the engine does not learn from its errors that a server is gone:
     a rollback then raised instead of the answer that was on its way, and each of the other connections cost
-    one more request before it was renewed.
+    one more request before it was renewed. A connection that the server has closed while nobody held it is found
+    when it is taken out, before anything is sent: no request pays for a restart that is over.
     """
     undo = engine.dialect.do_rollback
 
@@ -31,5 +33,12 @@ def install(engine: Engine) -> None:
 
 
 def _refuse_the_dead(connection: Any, _record: Any, _fairy: Any) -> None:
-    if connection.closed:
+    if connection.closed or _is_hung_up(connection):
         raise InvalidatePoolError("a connection was lost")
+
+
+def _is_hung_up(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the other end has closed it. Asks the kernel alone, which takes a microsecond."""
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLRDHUP)
+    return bool(poller.poll(0))

@@ -53,7 +53,7 @@ def run_demo() -> None:
     launch = launch_settings()
     if launch.environment == "production":
         raise DemoRefused("The demo is not for production: its people and money would be real there.")
-    raise_on_signals()
+    raise_on_signals(signal.SIGHUP)
     _stop_with_make()
     place.prepare_directories()
     with ExitStack() as stack:
@@ -64,10 +64,10 @@ def run_demo() -> None:
         _remove(place.METRICS)
         place.METRICS.mkdir(mode=0o700)
         _say("Starting Nostro. The first time this takes about half a minute.")
-        environment = _environment(launch, *_servers(launch, stack))
-        _run_step("portal.demo.prepare", environment)
         supervisor = Supervisor(_say)
+        environment = _environment(launch, *_servers(launch, stack, supervisor))
         stack.callback(supervisor.stop)
+        _run_step("portal.demo.prepare", environment)
         _serve(launch, supervisor, environment)
 
 
@@ -91,20 +91,23 @@ def _serve(launch: LaunchSettings, supervisor: Supervisor, environment: dict[str
         raise
 
 
-def _servers(launch: LaunchSettings, stack: ExitStack) -> tuple[str, str]:
-    """Addresses of PostgreSQL and Redis: the given ones, else embedded ones that stop with us."""
+def _servers(launch: LaunchSettings, stack: ExitStack, supervisor: Supervisor) -> tuple[str, str]:
+    """Addresses of PostgreSQL and Redis: the given ones, else embedded ones that stop with us and are looked after."""
     if launch.database_url is not None:
         database_url = launch.database_url.get_secret_value()
     else:
         postgres = EmbeddedPostgres(place.POSTGRES)
         stack.callback(postgres.stop)
         _ensure_database(postgres.start())
+        supervisor.look_after("PostgreSQL", postgres.is_up, postgres.start)
         database_url = postgres.url(DATABASE)
     if launch.redis_url is not None:
         return database_url, launch.redis_url.get_secret_value()
     cache = EmbeddedRedis(place.REDIS)
     stack.callback(cache.stop)
-    return database_url, cache.start()
+    redis_url = cache.start()
+    supervisor.look_after("Valkey", cache.is_up, cache.start)
+    return database_url, redis_url
 
 
 def _ensure_database(url: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -68,6 +69,11 @@ class EmbeddedPostgres:
     def url(self, database: str = "postgres") -> str:
         """Address of a database of the started server."""
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._sock), safe='/')}"
+
+    def is_up(self) -> bool:
+        """Whether somebody listens at the started server's socket, starting and stopping included."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._sock / ".s.PGSQL.5432")) == 0
 
     def stop(self) -> None:
         """Stop the server, whoever started it; clients are disconnected, nothing committed is lost."""

@@ -54,6 +54,10 @@ class EmbeddedRedis:
         """Address of a numbered database of the started server."""
         return f"unix://{quote(str(self._socket))}?db={database}"
 
+    def is_up(self) -> bool:
+        """Whether a process holds the started server's directory."""
+        return self._is_running()
+
     def stop(self) -> None:
         """Stop the server, whoever started it, and wait until it is gone."""
         with one_at_a_time(self._root.parent / f".{self._root.name}.lock"):

@@ -12,10 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg
 import pytest
+import redis as redis_client
 
 from portal.simulator.browser import Browser
 from tests import servers
@@ -65,6 +69,11 @@ class Demo:
             "PORT": str(self.port),
             "DEMO_QUIET": "1",
         }
+
+    def embed_servers(self) -> None:
+        """Let the demo run its own servers, as on somebody's machine."""
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            del self._environment[name]
 
     def run(self, *arguments: str, **changes: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -170,6 +179,54 @@ def test_a_stranger_buys_pays_confirms_and_the_shop_turns_paid(demo: Demo) -> No
     again.kill()
     again.wait()
     wait_for(lambda: not demo.children(), 30)
+
+
+def pids_of_servers(settings: dict[str, str], missing: set[int] = frozenset()) -> set[int]:  # type: ignore[assignment]
+    """PostgreSQL's and Valkey's, as they themselves say; `missing` while one of them does not answer."""
+    try:
+        with (
+            psycopg.connect(settings["DATABASE_URL"].replace("+psycopg", "")) as connection,
+            redis_client.Redis.from_url(settings["REDIS_URL"]) as client,
+        ):
+            folder = connection.execute("SHOW data_directory").fetchone()
+            assert folder is not None
+            postmaster = (Path(folder[0]) / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0]
+            return {int(postmaster), int(client.info("server")["process_id"])}
+    except (psycopg.OperationalError, redis_client.RedisError):
+        return set(missing)
+
+
+@pytest.mark.proves("tried C10")
+@pytest.mark.timeout(900)
+def test_servers_that_die_are_started_again_and_the_first_requests_after_that_are_answered(
+    demo: Demo,
+) -> None:
+    demo.embed_servers()
+    process, facts = demo.start()
+    lines = (demo.var / "demo" / "environment").read_text(encoding="utf-8").splitlines()
+    settings = {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
+    address = f"{facts['base_url'].replace('localhost', '127.0.0.1')}/api/v1/orders"
+    key = {"Authorization": f"Bearer {facts['api_keys']['live']}"}
+
+    def ask(_number: int) -> int:
+        return httpx.get(address, headers=key, timeout=60).status_code
+
+    try:
+        with ThreadPoolExecutor(8) as crowd:
+            # Each of the processes has connections that will be dead.
+            assert set(crowd.map(ask, range(32))) == {200}
+            before = pids_of_servers(settings)
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not before & pids_of_servers(settings, missing=before), 120, process)
+            assert list(crowd.map(ask, range(16))) == [200] * 16
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    for name in ("PostgreSQL", "Valkey"):
+        assert f"{name} has stopped; it is started again." in said.decode()
+    assert process.returncode == 0
+    assert demo.run("--reset").wait(60) == 0
 
 
 def test_a_taken_port_is_one_sentence(demo: Demo) -> None:
