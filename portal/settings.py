@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from contextlib import suppress
 from email.utils import parseaddr
@@ -287,6 +288,13 @@ def say_ready() -> None:
         with suppress(OSError):
             os.write(int(descriptor), b"1")
             os.close(int(descriptor))
+
+
+def inherited_socket() -> socket.socket | None:
+    """The socket that systemd has opened for this process (a `.socket` unit), if it did."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=3)
 
 
 def set_for_library(name: str, value: str) -> None:

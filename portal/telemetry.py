@@ -12,7 +12,7 @@ from portal.core import logging as logs
 from portal.core.db import db, transaction
 from portal.error_reports.recorder import Counted, ErrorRecorder
 from portal.error_reports.service import add_reports
-from portal.settings import Settings, is_flask_command
+from portal.settings import Settings, is_flask_command, say_ready
 
 COMMAND, WEB = "cli", "web"
 
@@ -36,6 +36,9 @@ def take_role(app: Flask, role: str) -> None:
         with app.app_context():
             engine = db.engine
         process_metrics.start(settings, role, lambda: engine.pool)
+    if role not in {COMMAND, WEB}:
+        # The application is made; the web's server says it itself, once it accepts.
+        say_ready()
 
 
 def recorder_of(app: Flask) -> ErrorRecorder:

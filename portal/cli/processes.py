@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import logging
 import shutil
+import signal
+import socket
 import tempfile
 from pathlib import Path
 
 import click
 
-from portal.settings import child_environment, get_settings
+from portal.settings import child_environment, get_settings, inherited_socket
 from portal.workers.supervisor import (
     GaveUp,
     Program,
@@ -58,13 +60,19 @@ def _host_and_port(_context: click.Context, _option: click.Parameter, value: str
     help="/metrics, on this machine.",
 )
 def run_all(bind: str, workers: int, threads: int, streams_port: int, metrics_port: int) -> None:
-    """Run web, streams, worker, relay, clock and metrics together until stopped; what dies is started again."""
+    """Run web, streams, worker, relay, clock and metrics together until stopped; what dies is started again.
+
+    At SIGHUP new processes take the place of all, one after another, while requests are answered.
+    """
     environment = child_environment(**metrics_folder(), **streams_address(streams_port))
-    web = Program("web", gunicorn(bind, workers=workers, threads=threads), environment)
+    door = open_door(bind)
+    command = gunicorn(f"fd://{door.fileno()}", workers=workers, threads=threads)
+    web = Program("web", command, environment, sockets=(door.fileno(),))
     pages = Program("streams", streams(bind, streams_port), environment)
     supervisor = Supervisor(log.warning)
     try:
         raise_on_signals()
+        supervisor.renew_on(signal.SIGHUP)
         supervisor.start(web, pages, *background(environment), exporter(environment, metrics_port))
         supervisor.watch()
     except Stopped:
@@ -73,6 +81,19 @@ def run_all(bind: str, workers: int, threads: int, streams_port: int, metrics_po
         raise click.ClickException(str(error)) from None
     finally:
         supervisor.stop()
+
+
+def open_door(bind: str) -> socket.socket:
+    """Where the web's processes accept: opened at once and kept, so that requests wait while processes change."""
+    host, _, port = bind.rpartition(":")
+    given = inherited_socket()
+    if given is not None:
+        return given
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=1024)
+    except OSError as error:
+        raise click.ClickException(f"{bind} can't be listened at: {error.strerror}") from None
 
 
 def streams_address(port: int) -> dict[str, str]:

@@ -265,7 +265,7 @@ def _redis(settings: Settings) -> Found:
         yield (
             Grade.WARNING,
             "When its memory is full, it refuses writes.",
-            "Set maxmemory-policy to allkeys-lru.",
+            "Give it more memory: with another maxmemory-policy it would lose hints and counters.",
         )
 
 

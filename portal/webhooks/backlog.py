@@ -10,17 +10,19 @@ from typing import Any
 from portal.core.db import hot
 from portal.core.queues import MOST, Backlog
 from portal.core.work_table import dismiss_work, set_work_back
+from portal.webhooks.queries import OLDEST_DUE
 
-# What waits for an endpoint that is off or gone is nobody's work: an event that was on its way when that happened.
-_BACKLOG = """
-SELECT p.depth, p.oldest_s, p.late_s, p.failing, r.per_minute,
+# What waits for an endpoint that is off or gone is nobody's work: an event that was on its way when that happened. A
+# store's server that is away makes work wait and die: the store's matter, of which it is told. Late is what waits for a
+# sound endpoint, and that alone is the sender's doing.
+_BACKLOG = f"""
+SELECT p.depth, p.oldest_s, (SELECT age_s FROM ({OLDEST_DUE}) d) AS late_s, p.failing, r.per_minute,
        (SELECT count(*) FROM (SELECT 1 FROM webhook_delivery WHERE state = 'dead' AND dismissed_at IS NULL
                               LIMIT %(most)s) d) AS dead
 FROM (
     SELECT count(*) AS depth, count(*) FILTER (WHERE attempts > 0) AS failing,
-           coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_s,
-           greatest(coalesce(extract(epoch FROM clock_timestamp() - min(next_at)), 0), 0)::float8 AS late_s
-    FROM (SELECT d.created_at, d.next_at, d.attempts
+           coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest_s
+    FROM (SELECT d.created_at, d.attempts
           FROM webhook_delivery d JOIN webhook_endpoint e ON e.id = d.endpoint_id
           WHERE d.state = 'pending' AND e.disabled_at IS NULL AND e.deleted_at IS NULL LIMIT %(most)s) w
 ) p, (
@@ -28,7 +30,7 @@ FROM (
     FROM (SELECT at FROM webhook_attempt ORDER BY id DESC LIMIT 5000) n
     WHERE at > clock_timestamp() - interval '5 minutes'
 ) r
-"""
+"""  # noqa: S608 - constant texts
 _DEAD = """
 SELECT d.id, v.type AS what, v.subject_kind, v.subject_id, d.attempts, d.done_at, coalesce(a.error, '') AS error
 FROM (SELECT id, event_id, attempts, done_at FROM webhook_delivery WHERE state = 'dead' AND dismissed_at IS NULL

@@ -18,7 +18,7 @@ from portal.events.models import Event
 from portal.orders.queries import least_id_at
 from portal.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
-_OLDEST_DUE = """
+OLDEST_DUE = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(d.next_at)), 0)::float8 AS age_s
 FROM webhook_endpoint e JOIN webhook_delivery d ON d.endpoint_id = e.id
 WHERE e.disabled_at IS NULL AND e.deleted_at IS NULL AND e.failing_since IS NULL
@@ -216,7 +216,7 @@ def list_troubled_endpoints(store_ids: Sequence[uuid.UUID], mode: Mode) -> list[
 _LATE = f"""
 SELECT (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM event
          WHERE state = 'pending')::float8 AS event_s,
-       (SELECT age_s FROM ({_OLDEST_DUE}) d) AS webhook_s
+       (SELECT age_s FROM ({OLDEST_DUE}) d) AS webhook_s
 """  # noqa: S608 - constant texts
 
 
@@ -235,13 +235,13 @@ def how_late() -> Lateness:
 
 def oldest_due_age_s() -> float:
     """Seconds by which the sender is late with its most overdue delivery to a healthy endpoint; 0 if not."""
-    return float(hot(_OLDEST_DUE)[0]["age_s"])
+    return float(hot(OLDEST_DUE)[0]["age_s"])
 
 
 # A sender that can't keep up still gets on; one that is stuck leaves what is due and attempts nothing.
 _STUCK_AFTER_S = 60.0
 _STUCK = f"""
-SELECT (SELECT age_s FROM ({_OLDEST_DUE}) d) > %(after)s
+SELECT (SELECT age_s FROM ({OLDEST_DUE}) d) > %(after)s
        AND coalesce((SELECT at FROM webhook_attempt ORDER BY id DESC LIMIT 1), '-infinity')
            < clock_timestamp() - make_interval(secs => %(after)s) AS is_stuck
 """  # noqa: S608 - constant texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,17 @@ def test_production_is_asked_for_more_than_what_it_needs_to_start(app: Flask) ->
     # The tests' server does not wait for the disk: in production that is a failure.
     assert [one.grade for one in bad("durability", settings)] == [Grade.FAILURE]
     assert [one.grade for one in bad("durability")] == [Grade.WARNING]
+
+
+@pytest.mark.proves("tried N11")
+def test_nothing_that_the_example_of_a_configuration_says_itself_is_warned_of(app: Flask) -> None:
+    """Only what it leaves empty for the operator: mail's server, and a key for backups."""
+    example = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
+    values = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
+    values |= {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "BLIND_INDEX_KEY")}
+    values |= {name: f"one:{secrets.token_urlsafe(32)}" for name in ("FIELD_KEYS", "CHAIN_KEYS")}
+    known = {name.lower(): value for name, value in values.items() if name.lower() in Settings.model_fields}
+    settings = Settings.model_validate(known)
+    assert settings.environment == "production"
+    warned = {one.found for one in bad("configuration", settings)}
+    assert warned == {"Mail waits and is never sent.", "There is no key for backups."}

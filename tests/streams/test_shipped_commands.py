@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,6 +20,7 @@ from flask import Flask
 
 from portal.identity.models import Role
 from portal.settings import child_environment
+from tests.faults.processes import descendants
 from tests.faults.stage import free_port
 from tests.streams.running import Page
 from tests.web.desk import PASSWORD, new_user
@@ -124,6 +126,7 @@ def test_sixty_four_pages_of_one_person_leave_sign_in_and_health_to_everybody_el
 
 
 @pytest.mark.proves("tried N11")
+@pytest.mark.proves("tried N11")
 def test_every_line_of_every_process_is_json_the_web_servers_own_too(run_all: Running) -> None:
     run_all.process.send_signal(signal.SIGTERM)
     run_all.process.wait(120)
@@ -131,3 +134,38 @@ def test_every_line_of_every_process_is_json_the_web_servers_own_too(run_all: Ru
     said = [json.loads(line) for line in lines]
     assert {"web", "streams", "worker", "relay", "clock", "metrics"} <= {line["role"] for line in said}
     assert any(line.get("logger") == "gunicorn.error" for line in said)
+
+
+@pytest.mark.proves("tried N11")
+def test_all_processes_are_renewed_while_every_request_is_answered(run_all: Running) -> None:
+    tara = new_user(Role.TRADER)
+    browser = run_all.sign_in(tara.email)
+    page = open_page(browser, "/streams/bell")
+    assert page.next() == "bell"
+    before = set(descendants(run_all.process.pid))
+    stop, answers = Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            # A connection of its own each time: one that was kept would not notice a closed door.
+            answers.append(httpx.get(f"{run_all.base_url}/healthz", timeout=HANGS_S).status_code)
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as crowd:
+        asking = [crowd.submit(ask) for _ in range(2)]
+        run_all.process.send_signal(signal.SIGHUP)
+        ends_at = time.monotonic() + HANGS_S
+        while "All processes are new." not in run_all.log.read_text():
+            assert time.monotonic() < ends_at, run_all.log.read_text()
+            time.sleep(0.2)
+        stop.set()
+        for one in asking:
+            one.result()
+    assert set(answers) == {200}
+    after = set(descendants(run_all.process.pid))
+    assert before & after == {run_all.process.pid}
+    assert page.next() == "(end)"
+    page.close()
+    with open_page(browser, "/streams/bell") as again:
+        assert again.next() == "bell"
+    assert "did not stop in time" not in run_all.log.read_text()
