@@ -20,20 +20,23 @@ _SECRET_NAME = re.compile(
     r"^number$|^body$|^answer$|^customer$",
     re.IGNORECASE,
 )
+# Each of these begins where a run of its letters begins, and takes the run whole or not at all (`++`): what a stranger
+# writes into a log line is gone through once, however it is made.
 # A name and its value in running text: headers, query strings, JSON, keyword arguments.
 _NAMED = re.compile(
-    r"(?i)(?P<name>\b[\w-]*(?:passw(?:or)?d|secret|token|authori[sz]ation|api[-_]?key|cookie|csrf|otp)[\w-]*"
-    r"[\"']?\s*[:=]\s*)(?:(?:bearer|basic)\s+)?(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&}\])]+)"
+    r"(?i)(?P<name>(?<![\w-])"
+    r"(?=[\w-]*?(?:passw(?:or)?d|secret|token|authori[sz]ation|api[-_]?key|cookie|csrf|otp))[\w-]++"
+    r"[\"']?+\s*+[:=]\s*+)(?:(?:bearer|basic)\s++)?(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&}\])]+)"
 )
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}",
-        r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # a JWT
+        r"(?<![\w-])(?=[\w-]*?\beyJ[\w-]{8})[\w-]++\.[\w-]++\.[\w-]*+",  # a JWT, with what hangs in front of it
         r"\b(?:nst_(?:live|test)|nrt|whsec|sntrys?)_[\w+/=.-]{8,}",  # our own keys and tokens
-        r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)",  # user and password in an address
+        r"(?<=://)[^\s/@:]*+:[^\s/@]*+(?=@)",  # user and password in an address
         r"(?<=/pay/)[\w-]{16,}|(?<=/invitation/)[\w-]{16,}|(?<=/password-reset/)[\w-]{16,}",
-        r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",  # an email address
+        r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++",  # an email address
         r"(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![\w-])",  # an IBAN
         r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-])",  # a card's number, also in groups
         r"\+\d[\d ()-]{8,18}\d",  # a phone, as it is dialled
@@ -41,7 +44,7 @@ _PATTERNS = tuple(
     )
 )
 # What PostgreSQL quotes from the row that it refuses.
-_QUOTED_ROW = re.compile(r"(?m)^(?:DETAIL|CONTEXT|WHERE):.*$|\[parameters: .*\]")
+_QUOTED_ROW = re.compile(r"(?m)^(?:DETAIL|CONTEXT|WHERE):.*$|\[parameters: .*")
 
 _known: tuple[str, ...] = ()
 
