@@ -82,6 +82,10 @@ lock: setup ## requirements*.in -> requirements*.txt with hashes
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
 	    --no-header --no-emit-index-url $$name.in -o $$name.txt; done
 
+.PHONY: catalogue
+catalogue: setup ## what the migrations make -> portal/core/catalogue.json, which the proof compares with
+	@$(BIN)/python -m tests.make_catalogue
+
 .PHONY: translations screens
 translations: setup ## collect the pages' words, merge them into the catalogue, compile it
 	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k _l --no-location --omit-header \

@@ -1,12 +1,20 @@
-"""Alembic's environment: online only, one transaction a migration, bounded waits for locks."""
+"""Alembic's environment: online only, one transaction a migration, bounded waits for locks.
+
+Migrations run as the owner of the tables. After an upgrade the roles that own nothing get what they may do.
+"""
 
 from __future__ import annotations
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+
+from portal.core.database_rights import Roles, give_rights
+from portal.core.owner_engine import owner_engine
+from portal.table_rights import writer_rights
 
 target = current_app.extensions["migrate"].db
+settings = current_app.extensions["nostro_settings"]
 
 
 def include_object(_obj: object, _name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
@@ -15,7 +23,7 @@ def include_object(_obj: object, _name: str | None, kind: str, reflected: bool, 
 
 
 def run() -> None:
-    with target.engine.connect() as connection:
+    with owner_engine(settings, target.engine).connect() as connection:
         connection.execute(text("SET lock_timeout = '10s'"))
         connection.execute(text("SET statement_timeout = 0"))
         connection.commit()
@@ -30,6 +38,16 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+        # Also when there was nothing to migrate: the roles may be new. What only asks changes nothing.
+        if "destination_rev" in context.get_context().opts:
+            hand_out(connection)
+
+
+def hand_out(connection: Connection) -> None:
+    roles = Roles(settings.database_writer_role, settings.database_reader_role)
+    connection.commit()  # what Alembic has only read keeps one open
+    with connection.begin():
+        give_rights(connection.connection.dbapi_connection, roles, writer_rights)
 
 
 run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from contextlib import suppress
@@ -25,6 +26,9 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _COMMAND_MARK = "FLASK_RUN_FROM_CLI"
 
 
+_ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+
+
 class SettingsError(SystemExit):
     """The start stops here, with one sentence for each value that is missing or malformed."""
 
@@ -40,6 +44,11 @@ class Settings(BaseSettings):
     # Nobody gets published secrets or an open mailbox by leaving something out.
     environment: Literal["development", "test", "production"] = "production"
     database_url: SecretStr
+    # Owns the tables: migrates and restores, never serves. None: DATABASE_URL does that too.
+    database_owner_url: SecretStr | None = None
+    # Roles of the whole server; another installation on the same one has names of its own.
+    database_writer_role: str = "nostro_writer"
+    database_reader_role: str = "nostro_reader"
     redis_url: SecretStr
     public_url: str = "http://localhost:8000"
     # Names under which the house answers besides that of PUBLIC_URL.
@@ -95,7 +104,10 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("smtp_host", "smtp_user", "audit_heads_dir", "backup_key", "streams_port", mode="before")
+    @field_validator(
+        "smtp_host", "smtp_user", "audit_heads_dir", "backup_key", "streams_port", "database_owner_url",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
@@ -133,10 +145,19 @@ class Settings(BaseSettings):
             raise ValueError("must be one or more 'id:secret' pairs, separated by commas")
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_writer_role", "database_reader_role")
     @classmethod
-    def _postgres(cls, value: SecretStr) -> SecretStr:
+    def _plain_role(cls, value: str) -> str:
+        if not _ROLE.fullmatch(value):
+            raise ValueError("must be a role of small letters, digits and _, such as nostro_writer")
+        return value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         """Accept the common spellings; SQLAlchemy needs to be told which driver to use."""
+        if value is None:
+            return None
         scheme, _, rest = value.get_secret_value().partition("://")
         if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not rest:
             raise ValueError("must be a postgresql:// address")
@@ -156,6 +177,16 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
             raise ValueError("must be an http(s) origin such as https://pay.example.com")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_database(self) -> Settings:
+        """Else a copy beside the installation would migrate the installation's."""
+        owner = self.database_owner_url
+        if owner is not None and _database_of(owner) != _database_of(self.database_url):
+            raise ValueError("DATABASE_OWNER_URL must name the same database as DATABASE_URL")
+        if self.database_writer_role == self.database_reader_role:
+            raise ValueError("DATABASE_READER_ROLE must be another role than DATABASE_WRITER_ROLE")
+        return self
 
     @model_validator(mode="after")
     def _secrets_are_ones_own(self) -> Settings:
@@ -230,6 +261,10 @@ class Settings(BaseSettings):
         return is_trial and self.smtp_host is None
 
 
+def _database_of(url: SecretStr) -> str:
+    return urlsplit(url.get_secret_value()).path
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Read the settings once. Raises SettingsError with a sentence that names each bad value."""
@@ -248,6 +283,7 @@ class LaunchSettings(BaseSettings):
 
     environment: Literal["development", "test", "production"] = "development"
     database_url: SecretStr | None = None
+    database_owner_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     port: int = Field(default=8000, ge=1, le=65532)
     # Another build of PostgreSQL (its bin directory) or Redis (its server) than the wheels'.

@@ -57,6 +57,7 @@ PLAIN_SETTINGS = {
     "LOG_FORMAT": "off",
     "TRUSTED_PROXIES": "0",
     "DB_POOL_SIZE": "4",
+    "DATABASE_OWNER_URL": "",
     "WEBHOOKS_ALLOW_HTTP": "false",
     "EGRESS_PORTS": "443",
     "EGRESS_ALLOW_NETWORKS": "",

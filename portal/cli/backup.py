@@ -16,8 +16,10 @@ from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
 from portal.cli.terminal import echo
 from portal.core.backup import BackupFailed, Contents, create_backup
+from portal.core.database_rights import Roles, give_rights
 from portal.core.db import db, take_time, transaction
-from portal.core.postgres_programs import ProgramsMissing
+from portal.core.owner_engine import owner_url
+from portal.core.postgres_programs import ProgramsMissing, conninfo_of
 from portal.core.restoring import differences, restore_backup, verify_backup
 from portal.core.rotation import sample
 from portal.core.sealed_file import SealBroken
@@ -25,6 +27,7 @@ from portal.encrypted_columns import COLUMNS
 from portal.orders.proof import TITLES, verify_everything
 from portal.settings import get_settings
 from portal.stored_files import FILE_REFERENCES
+from portal.table_rights import writer_rights
 
 backup = AppGroup("backup", help="Make an encrypted backup, prove it, and restore it into a new database.")
 commands = [backup]
@@ -97,12 +100,13 @@ def restore(source: Path, database: str, uploads: Path, key_file: Path | None, a
     What runs now is not touched, and nothing need run: on a fresh server the database of DATABASE_URL may be missing. Exit code 1 when the copy is not what was backed up or a check fails; the
     copy stays then, to be looked at.
     """
-    server = get_settings().database_url.get_secret_value()
+    server = owner_url(get_settings())
     with Bars(shown=not as_json) as bars:
         try:
             url, contents = restore_backup(
                 source, _secret(key_file), server, database, uploads.resolve(), bars.tell
             )
+            _hand_out(url)
             findings = differences(url, contents, uploads.resolve()) + _examine(url, contents)
         except _EXPECTED as error:
             _fail(error)
@@ -111,6 +115,15 @@ def restore(source: Path, database: str, uploads: Path, key_file: Path | None, a
         uploads=str(uploads), checks=len(TITLES), findings=findings,
     )  # fmt: skip
     raise SystemExit(1 if findings else 0)
+
+
+def _hand_out(url: str) -> None:
+    """A dump holds no rights: the roles get theirs in the restored database as in a migrated one."""
+    settings = get_settings()
+    with psycopg.connect(conninfo_of(url), connect_timeout=10) as connection:
+        give_rights(
+            connection, Roles(settings.database_writer_role, settings.database_reader_role), writer_rights
+        )
 
 
 def _examine(url: str, contents: Contents) -> list[str]:

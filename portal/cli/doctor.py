@@ -15,6 +15,7 @@ from portal.core.db import hot, transaction
 from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.core.rotation import sample
 from portal.encrypted_columns import COLUMNS
+from portal.orders.proof import prove_catalogue
 from portal.reference.rate_ages import Age, list_rate_ages
 from portal.settings import Settings, get_settings
 
@@ -114,8 +115,42 @@ def _rates(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
         yield Grade.OK, f"{len(ages)} rates are fresh", ""
 
 
+_WHO = """
+SELECT r.rolname AS name, r.rolsuper AS is_superuser, pg_has_role(c.relowner, 'MEMBER') AS is_owner
+  FROM pg_roles r, pg_class c WHERE r.rolname = current_user AND c.oid = 'public.ledger_entry'::regclass
+"""
+
+
+def _database_role(settings: Settings) -> Iterator[tuple[Grade, str, str]]:
+    """Whoever serves should be able to add to the history, and to do nothing else with it."""
+    with transaction():
+        who = hot(_WHO)[0]
+    power = "a superuser" if who["is_superuser"] else "the owner of the tables" if who["is_owner"] else ""
+    if not power:
+        yield Grade.OK, f"connected as {who['name']}, which owns nothing", ""
+        return
+    yield (
+        Grade.WARNING if settings.environment == "production" else Grade.OK,
+        f"connected as {who['name']}, {power}: it could change history and switch triggers off",
+        f"Make the roles with deploy/postgres/roles.sql, and connect as {settings.database_writer_role}"
+        " (docs/running.md)." if settings.environment == "production" else "",
+    )  # fmt: skip
+
+
+def _catalogue(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
+    with transaction():
+        found = prove_catalogue()
+    if found is None:
+        yield Grade.OK, "tables, rules, triggers, functions and rights are those of this release", ""
+        return
+    for example in found.examples:
+        yield Grade.FAILURE, example, "Find out who did that; docs/operating.md says how to put it back."
+
+
+DATABASE_ROLE = Examination("database role", _database_role, needs_database=True)
+CATALOGUE = Examination("catalogue", _catalogue, needs_database=True)
 KEY_MATERIAL = Examination("key material", _key_material, needs_database=True)
 CHAINS = Examination("chains", _chains, needs_database=True)
 RATES = Examination("rates", _rates, needs_database=True)
-ALL_EXAMINATIONS = (*EXAMINATIONS, KEY_MATERIAL, CHAINS, RATES)
+ALL_EXAMINATIONS = (*EXAMINATIONS, KEY_MATERIAL, CHAINS, RATES, DATABASE_ROLE, CATALOGUE)
 commands = [doctor]

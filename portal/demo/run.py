@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -65,9 +66,10 @@ def run_demo() -> None:
         place.METRICS.mkdir(mode=0o700)
         _say("Starting Nostro. The first time this takes about half a minute.")
         supervisor = Supervisor(_say)
-        environment = _environment(launch, *_servers(launch, stack, supervisor))
+        addresses = _servers(launch, stack, supervisor)
+        environment = _environment(launch, addresses)
         stack.callback(supervisor.stop)
-        _run_step("portal.demo.prepare", environment)
+        _run_step("portal.demo.prepare", environment | {"DATABASE_OWNER_URL": addresses.owner})
         _serve(launch, supervisor, environment)
 
 
@@ -91,39 +93,52 @@ def _serve(launch: LaunchSettings, supervisor: Supervisor, environment: dict[str
         raise
 
 
-def _servers(launch: LaunchSettings, stack: ExitStack, supervisor: Supervisor) -> tuple[str, str]:
-    """Addresses of PostgreSQL and Redis: the given ones, else embedded ones that stop with us and are looked after."""
+class Addresses(NamedTuple):
+    """Of the servers: the database as whoever serves and as whoever migrates (empty: the same), and Redis."""
+
+    database: str
+    owner: str
+    redis: str
+
+
+def _servers(launch: LaunchSettings, stack: ExitStack, supervisor: Supervisor) -> Addresses:
+    """The given ones, else embedded ones that stop with us and are looked after."""
     if launch.database_url is not None:
-        database_url = launch.database_url.get_secret_value()
+        given = launch.database_owner_url
+        database, owner = launch.database_url.get_secret_value(), given.get_secret_value() if given else ""
     else:
         postgres = EmbeddedPostgres(place.POSTGRES)
         stack.callback(postgres.stop)
-        _ensure_database(postgres.start())
+        _ensure_database(postgres.start(), postgres.url(DATABASE))
         supervisor.look_after("PostgreSQL", postgres.is_up, postgres.start)
-        database_url = postgres.url(DATABASE)
+        database, owner = (postgres.url(DATABASE, role) for role in ("nostro_writer", "nostro_owner"))
     if launch.redis_url is not None:
-        return database_url, launch.redis_url.get_secret_value()
+        return Addresses(database, owner, launch.redis_url.get_secret_value())
     cache = EmbeddedRedis(place.REDIS)
     stack.callback(cache.stop)
     redis_url = cache.start()
     supervisor.look_after("Valkey", cache.is_up, cache.start)
-    return database_url, redis_url
+    return Addresses(database, owner, redis_url)
 
 
-def _ensure_database(url: str) -> None:
-    with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+def _ensure_database(server_url: str, url: str) -> None:
+    """The database and its roles, also where the demo ran as one role before."""
+    with psycopg.connect(server_url.replace("+psycopg", "", 1), autocommit=True) as connection:
         there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
         if there is None:
             connection.execute(f"CREATE DATABASE {DATABASE}")
+    with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        connection.execute((ROOT / "deploy" / "postgres" / "roles.sql").read_bytes())
 
 
-def _environment(launch: LaunchSettings, database_url: str, redis_url: str) -> dict[str, str]:
-    """The settings of every process of the demo."""
+def _environment(launch: LaunchSettings, addresses: Addresses) -> dict[str, str]:
+    """The settings of every process of the demo; none of them may change the tables."""
     own = place.own_secrets()
     values = {
         "ENVIRONMENT": "development",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
+        "DATABASE_URL": addresses.database,
+        "DATABASE_OWNER_URL": "",
+        "REDIS_URL": addresses.redis,
         "SECRET_KEY": own["secret_key"],
         "FIELD_KEYS": f"demo:{own['field_key']}",
         "BLIND_INDEX_KEY": own["blind_index_key"],

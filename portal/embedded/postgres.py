@@ -66,9 +66,9 @@ class EmbeddedPostgres:
                 self._launch()
         return self.url()
 
-    def url(self, database: str = "postgres") -> str:
-        """Address of a database of the started server."""
-        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._sock), safe='/')}"
+    def url(self, database: str = "postgres", role: str = "postgres") -> str:
+        """Address of a database of the started server; whoever reaches its socket is believed to be `role`."""
+        return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self._sock), safe='/')}"
 
     def is_up(self) -> bool:
         """Whether somebody listens at the started server's socket, starting and stopping included."""

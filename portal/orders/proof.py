@@ -13,6 +13,8 @@ from portal.audit.chain_proof import WATCHED_TITLE, prove_chains, prove_watched
 from portal.audit.chains import CHAINS
 from portal.audit.findings import Finding
 from portal.audit.heads import Head, exported_heads
+from portal.core import catalogue
+from portal.core.database_rights import Roles, rights_differ
 from portal.core.db import hot, take_time, transaction
 from portal.error_reports.queries import latest_proof
 from portal.error_reports.service import record_proof
@@ -24,14 +26,23 @@ from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
 from portal.orders import verification as order_verification
 from portal.reference import configuration as config
+from portal.settings import get_settings
+from portal.table_rights import writer_rights
 
 log = logging.getLogger(__name__)
 
 SUBJECT = "ledger"
 CHECKS: tuple[Check, ...] = ledger_verification.CHECKS + order_verification.CHECKS
-# What is proved, in the order in which it is told: the checks, the chains, the rows that decide.
-TITLES = (*(check.name for check in CHECKS), *(chain.title for chain in CHAINS), WATCHED_TITLE)
+CATALOGUE_TITLE = "the database's tables, rules, triggers, functions and rights are those of this release"
+# What is proved, in the order in which it is told: the checks, the chains, the rows that decide, what guards them all.
+TITLES = (
+    *(check.name for check in CHECKS),
+    *(chain.title for chain in CHAINS),
+    WATCHED_TITLE,
+    CATALOGUE_TITLE,
+)
 _TOLD_CHECKS = 300
+_SHOWN = 20
 
 
 def verify_everything(exported: Sequence[Head] | None = None) -> list[Finding]:
@@ -50,15 +61,24 @@ def verify_everything(exported: Sequence[Head] | None = None) -> list[Finding]:
 def _findings(exported: Sequence[Head]) -> list[Finding]:
     chained = prove_chains(CHAINS, exported)
     watched = prove_watched()
-    return run_checks(CHECKS) + chained + ([watched] if watched else [])
+    return run_checks(CHECKS) + chained + [found for found in (watched, prove_catalogue()) if found]
+
+
+def prove_catalogue() -> Finding | None:
+    """What guards the rows is what this release ships, and on; and nobody may more than they should. Reads only."""
+    settings = get_settings()
+    roles = Roles(settings.database_writer_role, settings.database_reader_role)
+    found = catalogue.differences() + rights_differ(roles, writer_rights)
+    return Finding(CATALOGUE_TITLE, len(found), tuple(found[:_SHOWN])) if found else None
 
 
 def prove_ledger() -> list[Finding]:
-    """As `verify_everything`, and keep the result."""
+    """As `verify_everything`, and keep the result unless the database's role only reads."""
     began_at = time.monotonic()
     findings = verify_everything()
     with transaction():
-        _keep(findings, began_at)
+        if hot("SELECT has_table_privilege('proof_run', 'INSERT') AS may")[0]["may"]:
+            _keep(findings, began_at)
     return findings
 
 

@@ -16,18 +16,17 @@ from sqlalchemy import text
 from portal.audit.chain_sealing import seal_all
 from portal.audit.heads import export_heads
 from portal.audit.service import record_audit
-from portal.cli.doctor import ALL_EXAMINATIONS, CHAINS, KEY_MATERIAL
+from portal.cli.doctor import ALL_EXAMINATIONS, DATABASE_ROLE
 from portal.core import diagnosis
 from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
-from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Grade, examine
+from portal.core.diagnosis import Diagnosis, Grade, examine
 from portal.settings import Settings, get_settings
 from tests.scene import build_scene
 
 
 def found(check: str, settings: Settings | None = None) -> list[Diagnosis]:
-    examinations = (*EXAMINATIONS, KEY_MATERIAL, CHAINS)
-    looked = examine(settings or get_settings(), examinations)
+    looked = examine(settings or get_settings(), ALL_EXAMINATIONS)
     return [one for one in looked if one.check == check]
 
 
@@ -168,3 +167,27 @@ def test_nothing_that_the_example_of_a_configuration_says_itself_is_warned_of(ap
     assert settings.environment == "production"
     warned = {one.found for one in bad("configuration", settings)}
     assert warned == {"Mail waits and is never sent.", "There is no key for backups."}
+
+
+@pytest.mark.proves("tried S21")
+def test_who_is_connected_as_superuser_or_owner_is_told_in_production(app: Flask) -> None:
+    production = get_settings().model_copy(update={"environment": "production"})
+    assert bad("database role") == []
+    (superuser,) = bad("database role", production)
+    assert superuser.grade is Grade.WARNING
+    assert "a superuser" in superuser.found
+    assert "roles.sql" in superuser.cure
+    db.session.execute(text("CREATE ROLE nostro_of_this_test"))
+    db.session.execute(text("ALTER TABLE ledger_entry OWNER TO nostro_of_this_test"))
+    db.session.execute(text("SET LOCAL ROLE nostro_of_this_test"))
+    (owner,) = examine(production, (DATABASE_ROLE,))
+    assert "the owner of the tables" in owner.found
+
+
+@pytest.mark.proves("tried S21")
+def test_a_missing_trigger_is_a_failure(app: Flask) -> None:
+    assert bad("catalogue") == []
+    db.session.execute(text("DROP TRIGGER audit_entry_stays ON audit_entry"))
+    (one,) = bad("catalogue")
+    assert one.grade is Grade.FAILURE
+    assert one.found == "trigger audit_entry.audit_entry_stays is missing"
