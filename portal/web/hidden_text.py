@@ -21,22 +21,26 @@ class HiddenText(ValidationFailed):
     code, title = "hidden_text", "Something in the text can't be seen"
 
 
+class HiddenInAddress(HiddenText):
+    status = 400  # as whatever else an address says that its page does not know
+
+
 def refuse_hidden_text() -> None:
-    """Raises HiddenText (422) for a field of the form or a parameter, NotFound for a path."""
+    """Raises HiddenText (422) for a field of the form, HiddenInAddress (400) for a parameter, NotFound for a path."""
     if not is_clean(request.path):
         raise NotFound
     if request.query_string:
-        _check(request.args.lists())
+        _check(request.args.lists(), HiddenInAddress)
     if request.method == "POST":
-        _check(request.form.lists())
+        _check(request.form.lists(), HiddenText)
 
 
-def _check(fields: Iterable[tuple[str, list[str]]]) -> None:
+def _check(fields: Iterable[tuple[str, list[str]]], refusal: type[HiddenText]) -> None:
     for name, values in fields:
         if name in _PASSWORDS and not any("\0" in value for value in values):
             continue
         if not is_clean(name) or not all(is_clean(value, lines=True) for value in values):
-            raise HiddenText("A text holds characters that can't be seen.")
+            raise refusal("A text holds characters that can't be seen.")
 
 
 def _look() -> None:

@@ -25,6 +25,7 @@ from tests.web.desk import Desk, open_desk
 # An order as its merchant's program sees it. Whoever adds a key here has thought about who may know it.
 ORDER = {
     "id", "object", "mode", "status", "status_reason", "final", "direction", "amount", "currency", "amount_received",
+    "amount_reported",
     "settlement", "requisite", "payment_url", "external_id", "customer", "metadata", "match_by", "pay_by",
     "confirm_by", "created_at", "updated_at", "method", "bank", "recipient", "description", "locale", "return_url",
     "version",

@@ -175,7 +175,7 @@ def test_neither_the_account_nor_an_order_takes_what_hides(desk: Desk, name: str
         assert "invalid_character" in answer.text
     listed = desk.app.test_client().get("/api/v1/orders", query_string={"external_id": text}, headers=headers)
     assert listed.status_code == 422
-    assert browser.client.get("/sign-in", query_string={"next": text}).status_code == 422
+    assert browser.client.get("/sign-in", query_string={"next": text}).status_code == 400
 
 
 @pytest.mark.proves("tried S14")

@@ -93,6 +93,7 @@ def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None
         "asked_by": "Ann",
     }
     samples |= {"store": "Acme", "url": "https://x.example", "at": "2026-11-23T12:30:00+00:00"}
+    samples |= {"limit": "open", "used": "900 USDT", "allowed": "1000 USDT", "pair": "USDT/RUB"}
     samples |= {"ip": "192.0.2.7", "device": "Firefox", "checks": "every entry sums to zero"}
     with transaction():
         for kind in NotificationKind:
