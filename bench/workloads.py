@@ -16,6 +16,7 @@ from bench import (
     recovery,
     servers,
     signing_in,
+    streaming,
 )
 from bench.apps import app_for
 from bench.databases import Databases, log_of, postmaster_of
@@ -32,6 +33,7 @@ NAMES = (
     "history",
     "sign_in",
     "servers",
+    "streams",
     "outbox",
     "webhooks",
     "jobs",
@@ -54,6 +56,7 @@ def run_all(table: Table, server_url: str, *, quick: bool, only: set[str], past:
             "history": lambda: matching.measure_history(run),
             "sign_in": lambda: signing_in.measure(run),
             "servers": lambda: servers.measure(run),
+            "streams": lambda: streaming.measure(run),
             "outbox": lambda: background.measure_outbox(run),
             "webhooks": lambda: background.measure_webhooks(run),
             "jobs": lambda: background.measure_jobs(run),

@@ -14,7 +14,7 @@ import aiohttp
 AT_ONCE = 4
 WITHIN_S = 5.0
 # One answer does for all pages of a browser that are looked at again within this.
-KEEP_S = 15.0
+KEEP_S = 5.0
 # Set on what is asked: an address that leads back here would ask for ever.
 MARK = "X-Nostro-Streams"
 # What says who somebody is, and from where they come. Nothing else of a page's request is handed on.

@@ -31,7 +31,7 @@ BELL, QUEUE = "/streams/bell", "/streams/trader"
 
 @pytest.fixture
 def ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether somebody may still listen is asked again at once, not after 45 s."""
+    """Whether somebody may still listen is asked again at once, not after a minute."""
     monkeypatch.setattr(streams, "ASK_AGAIN_S", 0.2)
     monkeypatch.setattr(stream_gate, "KEEP_S", 0.0)
 
