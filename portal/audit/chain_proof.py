@@ -98,11 +98,16 @@ def _links(chain: Chain) -> Iterator[dict[str, Any]]:
 
 
 def _watched_sql(watched: Watched) -> str:
+    noted = f"SELECT FROM change_image n WHERE n.table_name = '{watched.table}' AND n.row_key = {key_sql(watched)}"
+    empty = (
+        f"num_nonnulls({watched.columns}) = 0 AND NOT EXISTS ({noted})" if watched.is_born_empty else "false"
+    )
     return f"""
     SELECT coalesce(i.row_key, t.row_key) AS row_key, t.row_key IS NULL AS is_gone, i.row_key IS NULL AS is_new
       FROM (SELECT DISTINCT ON (row_key) row_key, digest FROM change_image WHERE table_name = '{watched.table}'
              ORDER BY row_key, id DESC) i
-      FULL JOIN (SELECT {key_sql(watched)} AS row_key, {digest_sql(watched)} AS digest FROM {watched.table} t) t
+      FULL JOIN (SELECT {key_sql(watched)} AS row_key, {digest_sql(watched)} AS digest FROM {watched.table} t
+                  WHERE NOT ({empty})) t
         ON t.row_key = i.row_key
      WHERE i.digest IS DISTINCT FROM t.digest
     """  # noqa: S608 - constants of portal.audit.images

@@ -186,7 +186,8 @@ def test_the_triggers_watch_what_the_proof_compares(app: Flask) -> None:
         assert prove_watched() is None
     there = {(row["name"], tuple(bytes(row["tgargs"]).decode().split("\0")[:-1])) for row in rows}
     assert there == {(watched.table, (watched.key, watched.columns)) for watched in WATCHED}
-    assert len(rows) == 2 * len(WATCHED)
+    # One for new rows and one for changed ones, but where new rows have nothing to note.
+    assert len(rows) == sum(1 if watched.is_born_empty else 2 for watched in WATCHED)
 
 
 def test_ids_compare_as_texts() -> None:

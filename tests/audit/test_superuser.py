@@ -9,22 +9,26 @@ from typing import Any
 
 import pytest
 
+from portal.audit import images
 from portal.audit.chain_proof import prove_chains, prove_watched
 from portal.audit.chain_sealing import seal_all
 from portal.audit.chains import CHAINS
 from portal.audit.heads import Head, find_heads
+from portal.audit.images import digest_sql
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
 from portal.audit.verification import verify_chain
-from portal.core.actors import SYSTEM
+from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
+from portal.disputes.models import DisputeReason
+from portal.disputes.service import open_dispute
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role, Scope, User, UserRole
 from portal.ledger.verification import run_checks
 from portal.orders.proof import CHECKS
 from portal.orders.queries import get_order
-from portal.orders.service import cancel_order
+from portal.orders.service import cancel_order, claim_payin
 from portal.reference import setting_changes
 from portal.traders.service import NewRequisite, add_requisite
 from portal.webhooks.service import EndpointUrl, set_endpoint
@@ -33,6 +37,7 @@ from tests.scene import card_number
 
 __all__ = ["settled"]
 WATCHED = "past the house"
+PEOPLE = next(watched for watched in images.WATCHED if watched.table == "users")
 
 
 @dataclass
@@ -47,8 +52,12 @@ class World:
 def world(settled: Settled) -> World:
     """Settled orders, a cancelled one, people with power, a key, an endpoint, a setting, the audit log; all sealed."""
     scene = settled.scene
-    cancelled = scene.payin(2000_00)
+    cancelled, disputed = scene.payin(2000_00), scene.payin(2100_00)
     with transaction():
+        claim_payin(get_order(disputed.id, lock=True), None, actor=CUSTOMER)
+        open_dispute(
+            get_order(disputed.id, lock=True), DisputeReason.NOT_CONFIRMED, "?", 2100_00, actor=scene.support
+        )
         cancel_order(get_order(cancelled.id, lock=True), "changed my mind", actor=scene.merchant)
         person = User(email=f"{uuid.uuid4().hex}@example.test", name="Ada", password_hash="argon")
         person.roles = [UserRole(role=Role.SUPPORT.value)]
@@ -84,7 +93,7 @@ def world(settled: Settled) -> World:
         heads = find_heads()
     ids = settled.ids | {
         "cancelled": cancelled.id, "person": person.id, "key": key.id, "endpoint": endpoint.id, "pending": pending.id,
-        "mine": mine[0]["id"],
+        "mine": mine[0]["id"], "disputed": disputed.id,
     }  # fmt: skip
     return World(ids, heads)
 
@@ -202,6 +211,25 @@ LIST: dict[str, tuple[tuple[str, ...], str]] = {
     "a setting": (("UPDATE config_setting SET value = '1' WHERE key = 'pay_window_s'",), f"pay_window_s: changed {WATCHED}"),
     "a receipt's file": (("UPDATE receipt SET file_key = 'other' WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
     "a receipt's hash": (("UPDATE receipt SET sha256 = sha256('x') WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a receipt's picture": (("UPDATE receipt SET picture_key = 'other' WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a receipt that is blank": (("UPDATE receipt SET is_blank = NOT is_blank WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a receipt's pages": (("UPDATE receipt SET pages = 7, width = 1, height = 1 WHERE order_id = '{payout}'",), f"changed {WATCHED}"),
+    "a store's tolerance": (
+        ("UPDATE store SET tolerance_bps = 10000, tolerance_minor = 10 ^ 9 WHERE id = '{store}'",), f"{{store}}: changed {WATCHED}",
+    ),
+    "a webhook's proof of its address": (
+        ("UPDATE webhook_endpoint SET verified_at = '2020-01-01' WHERE id = '{endpoint}'",), f"{{endpoint}}: changed {WATCHED}",
+    ),
+    "a requisite's switch": (("UPDATE requisite SET payin_on = NOT payin_on WHERE id = '{mine}'",), f"{{mine}}: changed {WATCHED}"),
+    "a trader's work": (("UPDATE trader SET is_working = NOT is_working WHERE id = '{first}'",), f"{{first}}: changed {WATCHED}"),
+    "a dispute's words": (("UPDATE dispute SET words = 'other' WHERE order_id = '{disputed}'",), f"changed {WATCHED}"),
+    "a dispute's claim": (("UPDATE dispute SET claimed_minor = 1 WHERE order_id = '{disputed}'",), f"changed {WATCHED}"),
+    "what a trader is said to have reported": (
+        ("UPDATE orders SET amount_reported_minor = 1 WHERE id = '{payin}'",), f"orders {{payin}}: made {WATCHED}",
+    ),
+    "a reported amount that was answered": (
+        ("UPDATE orders SET amount_reported_minor = 2 WHERE id = '{other}'",), "orders {other}: ",
+    ),
     "a deposit and its record": (
         (
             "UPDATE deposit SET reference = 'nothing' WHERE id = (SELECT id FROM deposit LIMIT 1)",
@@ -217,8 +245,7 @@ LIST: dict[str, tuple[tuple[str, ...], str]] = {
     "the note of a change": (
         (
             "UPDATE users SET password_hash = 'mine' WHERE id = '{person}'",
-            ("UPDATE change_image SET digest = (SELECT sha256(convert_to(jsonb_build_object('email', email, 'name', name,"
-            " 'password_hash', password_hash, 'is_active', is_active)::text, 'UTF8')) FROM users WHERE id = '{person}')"
+            (f"UPDATE change_image SET digest = (SELECT {digest_sql(PEOPLE)} FROM users t WHERE id = '{{person}}')"
             " WHERE table_name = 'users' AND row_key = '{person}'"),
         ), "changes ",
     ),
