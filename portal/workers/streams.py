@@ -57,7 +57,7 @@ class Streams:
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/healthz", _healthz)
-        app.router.add_get("/streams/{kind}", self._stream)
+        app.router.add_get("/streams/{kind:[a-z]+}", self._stream)
         app.on_shutdown.append(self._end_all)
         return app
 

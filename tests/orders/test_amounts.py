@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
 from portal.core.db import hot, transaction
@@ -30,7 +31,7 @@ from portal.orders.service.amounts import AmountCorrected, NeedsSecondPerson, Ou
 from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.models import Trader
 from tests.orders.test_payin import DEPOSIT, A, events, locked, make_due
-from tests.scene import USDT, Scene, as_trader
+from tests.scene import USDT, Scene, as_trader, build_scene
 
 pytestmark = pytest.mark.proves("tried S3")
 ADMIN, OPS = Actor(ActorKind.ADMIN), Actor(ActorKind.OPS)
@@ -62,6 +63,17 @@ def test_a_trader_alone_settles_nothing_outside_the_stores_tolerance(scene: Scen
     assert "order.completed" not in events(order)
     assert order.due_at == order.read_at + timedelta(days=1)
     assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
+
+
+def test_nobody_is_asked_to_agree_to_what_could_not_be_settled(app: Flask) -> None:
+    """0.01 RUB is less than this store's fixed fee."""
+    with transaction():
+        scene = build_scene(fixed_minor=USDT)
+    trader, order = claimed(scene)
+    with pytest.raises(ValidationFailed), transaction():
+        confirm_payin(locked(order), 1, actor=as_trader(trader))
+    after = get_order(order.id)
+    assert (after.amount_reported_minor, after.version) == (None, order.version)
 
 
 def test_a_report_tells_the_shop_the_amount_and_by_whom(scene: Scene) -> None:

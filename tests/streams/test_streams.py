@@ -284,3 +284,10 @@ def _until(condition: Callable[[], bool], seconds: float = 15) -> None:
     while not condition():
         assert time.monotonic() < ends_at, "it did not come to be"
         time.sleep(0.1)
+
+
+def test_only_names_of_streams_are_asked_for(house: House, desk: Desk) -> None:
+    """No other page of the web, and no figure of its own for each spelling."""
+    for path in ("/streams/x0%2F..%2Fbell", "/streams/..%2Faccount", "/streams/bell%00", "/streams/BELL"):
+        with house.page(path, desk.browser) as page:
+            assert page.status == 404, path

@@ -9,6 +9,7 @@ from portal.core.actors import Actor
 from portal.core.errors import Conflict, InvalidTransition
 from portal.core.money import format_amount, settlement_minor
 from portal.merchants.tolerance import tolerance_of
+from portal.orders.pricing import price
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, find_transition
@@ -57,8 +58,9 @@ def report_amount(order: OrderRecord, received_minor: int, *, actor: Actor) -> O
     """The receiver of a locked payin says that another amount came: the customer is asked, nothing is settled.
 
     The latest report counts. The first one starts the customer's time; a correction gives no more of it.
-    The same again changes nothing. Raises InvalidTransition.
+    The same again changes nothing. Raises InvalidTransition, and ValidationFailed for an amount that can't be settled.
     """
+    price(order, received_minor)  # nobody is asked to agree to what then can't be done
     row = find_transition(order.direction, order.status, Step.AMOUNT_REPORTED, actor)
     if order.amount_reported_minor == received_minor:
         return order
