@@ -174,4 +174,4 @@ def test_enter_twice_does_not_agree_to_an_amount_that_nobody_read(
     assert tara.now(order).status == Status.AWAITING_CONFIRMATION
     page.wait_for_timeout(1500)
     page.keyboard.press("Enter")
-    expect(page.locator("#notice")).to_contain_text("Confirmed: 14.00 RUB.")
+    expect(page.locator("#notice")).to_contain_text("Noted: 14.00 RUB.")

@@ -66,8 +66,8 @@ def test_news_does_not_touch_a_half_typed_form(chromium: Browser, site: str, tar
     expect(agree).to_contain_text("1,400.00")
     expect(agree).to_contain_text("1,500.00")
     agree.locator("button").click()
-    expect(page.locator("#notice")).to_contain_text("Confirmed: 1,400.00 RUB.")
-    assert tara.now(order).amount_received_minor == 1400_00
+    expect(page.locator("#notice")).to_contain_text("Noted: 1,400.00 RUB.")
+    assert tara.now(order).amount_reported_minor == 1400_00
 
 
 def test_what_is_wrong_with_an_amount_is_said_and_the_focus_is_there(

@@ -43,7 +43,7 @@ def web(committed_db: Flask) -> Iterator[subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = gunicorn(f"127.0.0.1:{port}", workers=2, threads=2, graceful_s=2)
+    command = gunicorn(f"127.0.0.1:{port}", workers=2, threads=2)
     process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), start_new_session=True)
     yield process
     for number in (signal.SIGCONT, signal.SIGKILL):
