@@ -294,3 +294,11 @@ def test_a_payin_whose_method_is_open_is_within_the_bounds_of_its_currency(shop:
     order = shop.order(method=None, amount="700000.00")
     chosen = shop.post(f"/api/v1/orders/{order['id']}/method", {"method": "card"})
     assert field_codes(chosen) == {"amount": "too_large"}
+
+
+@pytest.mark.parametrize("ip", ["fe80::1%eth0", "fe80::1%1", "::1%", "1.2.3.4%1", "1.2.3.4/32", "127.1", ""])
+def test_an_address_with_a_zone_is_refused_as_no_address(shop: Shop, ip: str) -> None:
+    before = shop.state()
+    assert field_codes(shop.create(customer={"id": "c", "ip": ip})) == {"customer.ip": "malformed"}
+    assert shop.state() == before
+    assert shop.create(customer={"id": "c", "ip": "2001:DB8::1"}).status_code == 201

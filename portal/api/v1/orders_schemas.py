@@ -25,10 +25,13 @@ MAX_METADATA_BYTES = 4096
 
 
 def _ip(text: str) -> str:
+    # A zone (`%eth0`) names an interface of somebody's own machine: it is no part of an address that can be kept.
     try:
-        return str(ip_address(text))
+        if "%" not in text:
+            return str(ip_address(text))
     except ValueError:
-        raise refused("malformed", "Give an IPv4 or IPv6 address.") from None
+        pass
+    raise refused("malformed", "Give an IPv4 or IPv6 address.")
 
 
 def _email(text: str) -> str:
