@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
 
 from portal.api import authentication
+from portal.api.operations import Operation, operation_of
 from portal.core.actors import SYSTEM
 from portal.core.db import transaction
 from portal.core.ids import new_id, public_id
@@ -334,56 +339,68 @@ def test_without_redis_each_process_still_counts(monkeypatch: pytest.MonkeyPatch
     assert [allowance.is_exceeded for allowance in allowances] == [False] * 5 + [True] * 7
 
 
-PATHS = [
-    ("GET", "/api/v1/orders/{order}", None),
-    ("POST", "/api/v1/orders/{order}/method", {"method": "card"}),
-    ("POST", "/api/v1/orders/{order}/claim", {}),
-    ("POST", "/api/v1/orders/{order}/cancel", {}),
-    ("POST", "/api/v1/orders/{order}/confirm", {}),
-    ("POST", "/api/v1/test/orders/{order}/pay", {}),
-    ("POST", "/api/v1/test/orders/{order}/confirm", {}),
-    ("POST", "/api/v1/test/clock", {"order_id": "{order}", "seconds": 5}),
-    ("GET", "/api/v1/webhook-endpoints/{endpoint}", None),
-    ("DELETE", "/api/v1/webhook-endpoints/{endpoint}", None),
-]
+def calls_of_one_thing(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Method, path with `{order_id}` and the like, and declaration of every call that names a thing: the URL map's."""
+    for rule in app.url_map.iter_rules():
+        declared = operation_of(app.view_functions[rule.endpoint])
+        if declared is None or not rule.rule.startswith("/api/v1/"):
+            continue
+        names_in_body = set(declared.body.model_fields) & {"order_id"} if declared.body is not None else set()
+        if not rule.arguments and not names_in_body:
+            continue
+        path = rule.rule.replace("<", "{").replace(">", "}")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            for words in product(*declared.path_choices.values()):
+                chosen = dict(zip(declared.path_choices, words, strict=True))
+                yield method, path.format_map(Kept(chosen)), declared
+
+
+class Kept(dict[str, str]):
+    """What is not filled in stays as it is."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+def ask(asker: Shop, method: str, path: str, declared: Operation, ids: dict[str, str]) -> TestResponse:
+    """The call with a body that is good (the one of the OpenAPI document), about the thing with these ids."""
+    options: dict[str, Any] = {"headers": {"Idempotency-Key": uuid.uuid4().hex}}
+    if declared.multipart is not None:
+        options |= {
+            "data": {"file": (io.BytesIO(b"not an image"), "r.png")},
+            "content_type": "multipart/form-data",
+        }
+    elif declared.body is not None:
+        example = dict(declared.example or {})
+        options["body"] = example | {name: ids[name] for name in ids.keys() & example.keys()}
+    return asker.call(method, path.format_map(ids), **options)
 
 
 @pytest.mark.proves("attack 61")
-@pytest.mark.parametrize(("method", "path", "body"), PATHS)
 @pytest.mark.parametrize("whose", ["a stranger's", "nobody's", "no id"])
-def test_row_61_what_is_not_yours_is_not_there(
-    served: Shop, other_shop: Shop, method: str, path: str, body: dict[str, object] | None, whose: str
-) -> None:
+def test_row_61_what_is_not_yours_is_not_there(served: Shop, other_shop: Shop, whose: str) -> None:
+    """By every route there is: one that comes and names a thing in its path is asked here from its first day."""
     with transaction():
         endpoint, _ = set_endpoint(served.store_id, Mode.TEST, EndpointUrl("https://shop.example/hook"))
-    mine = {"order": served.order()["id"], "endpoint": public_id("whe", endpoint.id)}
     ids = {
-        "a stranger's": mine,
-        "nobody's": {"order": public_id("ord", new_id()), "endpoint": public_id("whe", new_id())},
-        "no id": {"order": "ord_%27--", "endpoint": str(uuid.uuid4())},
+        "a stranger's": {"order_id": served.order()["id"], "endpoint_id": public_id("whe", endpoint.id)},
+        "nobody's": {"order_id": public_id("ord", new_id()), "endpoint_id": public_id("whe", new_id())},
+        "no id": {"order_id": "ord_%27--", "endpoint_id": str(uuid.uuid4())},
     }[whose]
-    before = served.state()
-    filled = body and {
-        name: value.format(**ids) if isinstance(value, str) else value for name, value in body.items()
-    }
-    answer = (
-        other_shop.post(path.format(**ids), filled)
-        if method == "POST"
-        else other_shop.call(method, path.format(**ids))
-    )
-    assert (answer.status_code, code_of(answer)) == (404, "not_found")
+    before, asked, wrong = served.state(), [], []
+    for method, path, declared in calls_of_one_thing(served.app):
+        answer = ask(other_shop, method, path, declared, ids)
+        asked.append(path)
+        code = (answer.json or {}).get("code")
+        if (answer.status_code, code) != (404, "not_found") or "store" in answer.text.replace("restored", ""):
+            wrong.append((method, path, answer.status_code, code))
+    assert wrong == []
     assert served.state() == before
-    assert "store" not in answer.text.replace("restored", "")
-
-
-@pytest.mark.proves("attack 61")
-def test_row_61_a_strangers_receipt_is_not_even_read(served: Shop, other_shop: Shop) -> None:
-    import io
-
-    order = served.order()
-    data = {"file": (io.BytesIO(b"not an image"), "r.png")}
-    path = f"/api/v1/orders/{order['id']}/receipts"
-    assert other_shop.post(path, data=data, content_type="multipart/form-data").status_code == 404
+    assert {"/api/v1/orders/{order_id}/disputes", "/api/v1/webhook-endpoints/{endpoint_id}/verify"} <= {
+        *asked
+    }
+    assert {"/api/v1/test/clock", "/api/v1/test/orders/{order_id}/expire"} <= {*asked}
+    assert len(asked) >= 19
 
 
 @pytest.mark.proves("attack 63")
