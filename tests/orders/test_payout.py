@@ -252,6 +252,34 @@ def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(funded:
         assert decline_payout(locked(order), "bank_problem", actor=as_trader(second)).status == "matching"
 
 
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize(("own_is_blank", "status"), [(True, "disputed"), (False, "completed")])
+def test_silence_completes_on_the_strength_of_the_present_traders_proof_alone(
+    funded: Scene, own_is_blank: bool, status: str
+) -> None:
+    """The good proof of the trader before stands in the order still; it says nothing of who pays now."""
+    first, second = funded.trader(), funded.trader()
+    funded.requisite(first)
+    funded.requisite(second)
+    order = funded.payout()
+    with transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+        decline_payout(locked(order), "bank_problem", actor=as_trader(first))
+        attach_proof(order)
+    with transaction():
+        sql = "UPDATE receipt SET created_at = now() - interval '1 hour', file_key = 'old', sha256 = %(sha)s WHERE order_id = %(id)s"
+        hot(sql, {"id": order.id, "sha": second.id.bytes * 2})
+        accept_payout(second.id, order.id, actor=as_trader(second))
+    with transaction():
+        attach_proof(order)
+        sql = "UPDATE receipt SET is_blank = %(blank)s WHERE order_id = %(id)s AND file_key <> 'old'"
+        hot(sql, {"id": order.id, "blank": own_is_blank})
+        claim_payout(locked(order), actor=as_trader(second))
+    make_due(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert get_order(order.id).status == status
+
+
 def claimed(funded: Scene, amount_minor: int = 1500_00, **proof: object) -> OrderRecord:
     """A payout that its trader says they have paid, with a proof that is (or is not) what a proof must be."""
     trader = funded.trader()
