@@ -20,7 +20,7 @@ from portal.core.ids import public_id
 from portal.reference import configuration as config
 from portal.webhooks.body import event_body
 from portal.webhooks.challenge import TYPE as CHALLENGE
-from portal.webhooks.challenge import note_answers
+from portal.webhooks.challenge import WAITS_AFTER, note_answers
 from portal.webhooks.disabled import tell_of_disabled_endpoint
 from portal.webhooks.models import DeliveryState
 
@@ -72,12 +72,14 @@ class Outcome:
         return self.status_code == 410
 
 
-# Endpoints come in random order: when there is more due than room, nobody waits behind the same neighbour.
+# Endpoints come in random order: when there is more due than room, nobody waits behind the same neighbour. One that has
+# not answered its challenge gets nothing but that, whatever is due: by a scalar subquery, which nothing turns into a
+# hash of all events, and which a verified endpoint never comes to.
 _CLAIM = """
 WITH picked AS (
     SELECT due.id
     FROM (
-        SELECT id FROM webhook_endpoint
+        SELECT id, verified_at FROM webhook_endpoint
         WHERE disabled_at IS NULL AND deleted_at IS NULL AND (failing_since IS NOT NULL) = %(failing)s
         ORDER BY random()
     ) e
@@ -86,6 +88,7 @@ WITH picked AS (
         SELECT d.id FROM webhook_delivery d
         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_at <= clock_timestamp()
           AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())
+          AND (e.verified_at IS NOT NULL OR (SELECT v.type FROM event v WHERE v.id = d.event_id) = %(challenge)s)
         ORDER BY d.next_at
         LIMIT greatest(%(per_endpoint)s - coalesce(busy.n, 0), 0)
         FOR UPDATE SKIP LOCKED
@@ -105,6 +108,8 @@ FROM claimed c JOIN webhook_endpoint e ON e.id = c.endpoint_id JOIN event v ON v
 ORDER BY c.next_at
 """
 
+# What was held back while it was under way (its endpoint points elsewhere now) waits on: the row says so itself, and it
+# is read again under its lock.
 _RECORD = """
 WITH outcome AS (
     SELECT * FROM unnest(
@@ -114,7 +119,8 @@ WITH outcome AS (
 ), recorded AS (
     UPDATE webhook_delivery d
     SET state = o.state, attempts = d.attempts + 1, lease_until = NULL, lease_token = NULL,
-        next_at = clock_timestamp() + make_interval(secs => coalesce(o.delay_s, 0)),
+        next_at = CASE WHEN d.next_at > %(waits_after)s THEN d.next_at
+                       ELSE clock_timestamp() + make_interval(secs => coalesce(o.delay_s, 0)) END,
         done_at = CASE WHEN o.state = 'pending' THEN NULL ELSE clock_timestamp() END
     FROM outcome o
     WHERE d.id = o.id AND d.lease_token = o.token AND d.state = 'pending'
@@ -189,6 +195,7 @@ def claim_deliveries(
             "counts": list(busy.values()),
             "per_endpoint": per_endpoint,
             "limit": limit,
+            "challenge": CHALLENGE,
             "lease_s": lease_s(),
             "token": token,
         },
@@ -251,6 +258,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> int:
             "latencies": [o.latency_ms for o in outcomes],
             "errors": [o.error for o in outcomes],
             "answers": [o.answer for o in outcomes],
+            "waits_after": WAITS_AFTER,
         },
     )
     counted = {row["id"] for row in recorded}

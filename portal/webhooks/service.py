@@ -25,7 +25,7 @@ from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.events.models import Event
-from portal.webhooks.challenge import NEVER, EndpointUnverified, ask_for_answer
+from portal.webhooks.challenge import NEVER, WAITS_AFTER, EndpointUnverified, ask_for_answer
 from portal.webhooks.delivery import abandon_deliveries, give_up_pending
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -109,7 +109,7 @@ def _verify(endpoint: WebhookEndpoint, mode: Mode, actor: Actor) -> None:
         # The operator vouches: as if it had answered.
         endpoint.verified_at = _now()
         db.session.flush()
-        hot(_RELEASE_WAITING, {"endpoint": endpoint.id, "never": NEVER})
+        hot(_RELEASE_WAITING, {"endpoint": endpoint.id, "waits_after": WAITS_AFTER})
     db.session.flush()
 
 
@@ -119,7 +119,7 @@ UPDATE webhook_delivery SET next_at = %(never)s WHERE endpoint_id = %(endpoint)s
 """
 _RELEASE_WAITING = """
 UPDATE webhook_delivery SET next_at = clock_timestamp()
- WHERE endpoint_id = %(endpoint)s AND state = 'pending' AND next_at >= %(never)s
+ WHERE endpoint_id = %(endpoint)s AND state = 'pending' AND next_at > %(waits_after)s
 """
 
 

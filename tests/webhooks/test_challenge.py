@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from portal.core.actors import Actor, ActorKind
-from portal.core.db import hot, transaction
+from portal.core.db import hot, run_in_transaction, transaction
+from portal.core.egress import Answer
 from portal.core.modes import Mode
 from portal.webhooks import service
+from portal.webhooks.attempt import judge
+from portal.webhooks.backlog import after_clock_set_back
 from portal.webhooks.challenge import EndpointUnverified, ask_for_answer
+from portal.webhooks.delivery import Claim, claim_deliveries, record_outcomes
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.probes import TooManyProbes
 from portal.webhooks.queries import get_endpoint
@@ -20,6 +25,8 @@ from portal.webhooks.test_event import send_test_event
 from tests.webhooks.conftest import Stage
 from tests.webhooks.receiver import Receiver, receiver, status, wait_until
 from tests.webhooks.test_sender import sending
+
+DAY_S = 86400
 
 pytestmark = [pytest.mark.races, pytest.mark.usefixtures("loopback_allowed")]
 
@@ -133,3 +140,107 @@ def test_what_the_operator_names_and_test_mode_need_no_challenge(stage: Stage, m
     actor = Actor(ActorKind.MERCHANT, store) if mode is Mode.TEST else Actor(ActorKind.OPS, uuid.uuid4())
     endpoint, _ = stage.endpoint("https://shop.example/hook", store=store, mode=mode, actor=actor)
     assert endpoint.verified_at is not None
+
+
+def verified_with_live_events(stage: Stage) -> WebhookEndpoint:
+    """A merchant's endpoint that has answered, twenty events and another challenge due for it."""
+    endpoint = by_merchant(stage, "https://shop.example/hook")
+    stage.relay()
+    with transaction():
+        hot("UPDATE webhook_endpoint SET verified_at = now() WHERE id = %(id)s", {"id": endpoint.id})
+    stage.happen_and_relay(endpoint.store_id, 20, mode="live")
+    return endpoint
+
+
+def point(endpoint: WebhookEndpoint, url: str) -> None:
+    with transaction():
+        actor = Actor(ActorKind.MERCHANT, endpoint.store_id)
+        service.set_endpoint(endpoint.store_id, Mode.LIVE, service.EndpointUrl(url), actor=actor)
+
+
+def claim_all() -> list[Claim]:
+    return [
+        claim
+        for failing in (False, True)
+        for claim in run_in_transaction(
+            lambda failing=failing: claim_deliveries(limit=100, per_endpoint=100, failing=failing, busy={})
+        )
+    ]
+
+
+def answered(claims: list[Claim], status_code: int, body: bytes = b"no") -> None:
+    answer = Answer(status_code, {}, body, is_cut=False)
+    with transaction():
+        assert record_outcomes([judge(claim, answer, 12) for claim in claims]) == len(claims)
+
+
+@pytest.mark.proves("tried S17")
+def test_what_was_under_way_to_the_former_address_is_not_tried_again_at_an_unverified_one(
+    stage: Stage,
+) -> None:
+    endpoint = verified_with_live_events(stage)
+    under_way = claim_all()
+    assert len(under_way) == 21
+    point(endpoint, "https://victim.example/hook")
+    answered(under_way, 500)
+    stage.pass_time(DAY_S)
+    assert claim_all() == []
+    assert {line.state for line in stage.deliveries(endpoint)} == {"pending"}
+    stage.relay()
+    [question] = claim_all()
+    assert (question.url, question.challenge is not None) == ("https://victim.example/hook", True)
+    answered([question], 200, str(question.challenge).encode())
+    assert stage.fresh(endpoint).verified_at is not None
+    assert len(claim_all()) == 21  # it has said yes: nothing is lost
+
+
+@pytest.mark.proves("tried S17")
+def test_an_unverified_endpoint_gets_its_challenge_alone_whatever_is_due(stage: Stage) -> None:
+    """As when an event was relayed at the very moment that the endpoint was pointed elsewhere."""
+    endpoint = by_merchant(stage, "https://shop.example/hook")
+    stage.happen_and_relay(endpoint.store_id, 3, mode="live")
+    with transaction():
+        hot("UPDATE webhook_delivery SET next_at = now() WHERE endpoint_id = %(id)s", {"id": endpoint.id})
+    [question] = claim_all()
+    assert question.challenge is not None
+
+
+@pytest.mark.proves("tried S17")
+def test_a_clock_that_was_set_back_keeps_nothing_from_being_released(stage: Stage) -> None:
+    endpoint = by_merchant(stage, "https://shop.example/hook")
+    stage.happen_and_relay(endpoint.store_id, 3, mode="live")
+    with transaction():
+        after_clock_set_back(timedelta(hours=1))
+    [question] = claim_all()
+    answered([question], 200, str(question.challenge).encode())
+    assert len(claim_all()) == 3
+
+
+@pytest.mark.proves("tried S17")
+def test_an_answer_of_the_former_address_verifies_no_other(stage: Stage) -> None:
+    endpoint = by_merchant(stage, "https://shop.example/hook")
+    stage.relay()
+    [question] = claim_all()
+    point(endpoint, "https://victim.example/hook")
+    answered([question], 200, str(question.challenge).encode())
+    assert stage.fresh(endpoint).verified_at is None
+
+
+@pytest.mark.proves("tried S17")
+def test_what_an_unverified_endpoint_missed_is_not_replayed(stage: Stage) -> None:
+    endpoint = verified_with_live_events(stage)
+    point(endpoint, "https://victim.example/hook")
+    moved = get_endpoint(endpoint.store_id, Mode.LIVE, lock=True)
+    with pytest.raises(EndpointUnverified), transaction():
+        service.replay_since(moved, datetime(2020, 1, 1, tzinfo=UTC))
+    assert {line.next_at.year for line in stage.deliveries(endpoint)} == {9999}
+
+
+@pytest.mark.proves("tried S17")
+def test_one_delivery_is_not_sent_again_to_an_unverified_endpoint(stage: Stage) -> None:
+    endpoint = verified_with_live_events(stage)
+    point(endpoint, "https://victim.example/hook")
+    line = stage.deliveries(endpoint)[0]
+    with pytest.raises(EndpointUnverified), transaction():
+        service.request_redelivery(endpoint.store_id, Mode.LIVE, line.id)
+    assert {line.next_at.year for line in stage.deliveries(endpoint)} == {9999}
