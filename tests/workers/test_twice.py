@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, release, run_in_transaction, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
+from portal.identity.models import Role
+from portal.identity.service import create_user
 from portal.mail.rendering import Letter
-from portal.reference import rate_feed
+from portal.reference import rate_feed, setting_changes
 from portal.webhooks.attempt import judge
 from portal.webhooks.delivery import claim_deliveries, record_outcomes
 from portal.webhooks.service import EndpointUrl, set_endpoint
@@ -107,7 +110,7 @@ def silence(world: World) -> None:
             {"id": world.kept["order"]},
         )
     sql("INSERT INTO heartbeat (role, beat_at) VALUES ('clock', now() - interval '10 min')"
-        " ON CONFLICT (role) DO UPDATE SET beat_at = excluded.beat_at")  # fmt: skip
+        " ON CONFLICT (role) DO UPDATE SET beat_at = excluded.beat_at, given_back_until = NULL")  # fmt: skip
     world.kept["due_at"] = one("SELECT due_at FROM orders WHERE id = %(id)s", id=world.kept["order"])
 
 
@@ -288,7 +291,44 @@ def rates_taken(world: World) -> int:
     return one("SELECT count(*) FROM rate_history") - world.kept["rates"]
 
 
+def administrator(world: World) -> None:
+    with transaction():
+        world.kept["admin"] = create_user(f"{new_id().hex}@example.test", "Ada", None, [Role.ADMIN]).id
+
+
+def told(kind: str) -> Callable[[World], int]:
+    text = "SELECT count(*) FROM notification WHERE kind = %(kind)s AND user_id = %(admin)s"
+    return lambda world: one(text, kind=kind, admin=world.kept["admin"])
+
+
+def ageing_rate(world: World) -> None:
+    administrator(world)
+    sql("UPDATE rate_pair SET is_active = (base, quote) = ('USDT', 'RUB')")
+    sql(
+        "UPDATE rate_pair SET stale_after_s = 7200, observed_at = now() - interval '119 min' WHERE quote = 'RUB'"
+    )
+
+
+def fresh_rates(_world: World) -> None:
+    sql("UPDATE rate_pair SET observed_at = now() WHERE observed_at IS NOT NULL")
+
+
+def store_near_a_limit(world: World) -> None:
+    administrator(world)
+    world.scene.requisite(world.scene.trader())
+    with transaction():
+        setting_changes.set_value("exposure_store_open", 100, SYSTEM)
+    world.kept["order"] = world.scene.payin(9_000_00).id
+
+
+def no_limit_near(_world: World) -> None:
+    with transaction():
+        setting_changes.reset("exposure_store_open", SYSTEM)
+
+
 CASES: dict[str, Case] = {
+    "duty: ageing rates": Case(ageing_rate, duty("ageing rates"), told("rate_ageing"), fresh_rates),
+    "duty: exposure": Case(store_near_a_limit, duty("exposure"), told("exposure_high"), no_limit_near),
     "duty: beat": Case(silence, duty("beat"), moved, end_order),
     "duty: due orders": Case(overdue, duty("due orders"), steps("expired"), end_order),
     "duty: waiting payins": Case(waiting_order, duty("waiting payins"), MATCHED, end_order),
