@@ -188,9 +188,9 @@ def pids_of_servers(settings: dict[str, str], missing: set[int] = frozenset()) -
             psycopg.connect(settings["DATABASE_URL"].replace("+psycopg", "")) as connection,
             redis_client.Redis.from_url(settings["REDIS_URL"]) as client,
         ):
-            folder = connection.execute("SHOW data_directory").fetchone()
-            assert folder is not None
-            postmaster = (Path(folder[0]) / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0]
+            # The role that serves may not ask where the data are; its backend is a child of the postmaster.
+            backend = Path(f"/proc/{connection.info.backend_pid}/status").read_text(encoding="utf-8")
+            postmaster = next(line.split()[1] for line in backend.splitlines() if line.startswith("PPid:"))
             return {int(postmaster), int(client.info("server")["process_id"])}
     except (psycopg.OperationalError, redis_client.RedisError):
         return set(missing)
