@@ -55,11 +55,11 @@ _WORDS = {
     LimitName.CUSTOMER_OPEN_ORDERS: "The customer has {used} open payins, of {allowed}. One has to end first.",
     LimitName.CUSTOMER_OPEN_VOLUME: "The customer's open payins hold {used}, of {allowed}. One has to end first.",
     LimitName.CUSTOMER_REQUISITES: "The customer was shown {used} requisites within an hour, of {allowed}.",
-    LimitName.CUSTOMER_UNPAID: "The customer left {used} payins in a row unpaid within an hour, of {allowed}.",
+    LimitName.CUSTOMER_UNPAID: "The customer has not paid the latest {used} payins of this hour, of {allowed}.",
     LimitName.NETWORK_OPEN_ORDERS: "There are too many open payins from the customer's network. Some have to end first.",
     LimitName.NETWORK_OPEN_VOLUME: "The open payins from the customer's network hold too much. Some have to end first.",
     LimitName.NETWORK_REQUISITES: "Too many requisites were shown to the customer's network within an hour.",
-    LimitName.NETWORK_UNPAID: "Too many payins in a row were left unpaid from the customer's network.",
+    LimitName.NETWORK_UNPAID: "Too many payins in a row from the customer's network are not paid.",
 }
 
 

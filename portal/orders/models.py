@@ -159,7 +159,8 @@ class Order(Model):
         ),
         Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
         Index(
-            "ix_orders_customer_network",
+            "ix_orders_store_network",
+            "store_id",
             text("customer_network(customer_ip)"),
             "id",
             postgresql_where=text("customer_ip IS NOT NULL"),

@@ -125,7 +125,8 @@ RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.
 
 # Limits of exposure: what one store, customer or network may hold of traders' deposits and be shown of requisites.
 # Volumes are whole units of the settlement currency; test keys have EXPOSURE_TEST_FACTOR times as much of everything.
-# Of a customer and a network the latest 100 payins are counted: a larger number switches a limit off.
+# Of a customer and a network of a store the latest 100 payins are counted: a larger number switches a limit off.
+# One customer has at most a fifth of what the store has, one network at most half: the rest is for the others.
 _MOST = 1_000_000_000
 EXPOSURE_STORE_OPEN = _setting(
     "exposure_store_open",
@@ -164,49 +165,49 @@ EXPOSURE_REQUISITES_PER_PAID = _setting(
 )
 EXPOSURE_CUSTOMER_OPEN_ORDERS = _setting(
     "exposure_customer_open_orders",
-    10,
+    5,
     "Open payins of one customer of a store at once; more than 100 is no limit.",
     1,
     1000,
 )
 EXPOSURE_CUSTOMER_OPEN = _setting(
-    "exposure_customer_open", 10_000, "What they may hold, in units of the settlement currency.", 10, _MOST
+    "exposure_customer_open", 5_000, "What they may hold, in units of the settlement currency.", 10, _MOST
 )
 EXPOSURE_CUSTOMER_REQUISITES = _setting(
     "exposure_customer_requisites",
-    10,
-    "Different requisites shown to one customer in an hour; more than 100 is no limit.",
+    5,
+    "Different requisites shown to one customer of a store in an hour; more than 100 is no limit.",
     1,
     1000,
 )
 EXPOSURE_CUSTOMER_UNPAID = _setting(
     "exposure_customer_unpaid",
-    10,
-    "Payins that one customer may leave unpaid in a row within an hour; more than 100 is no limit.",
+    5,
+    "Payins in a row, open ones too, that one customer of a store has not paid within an hour; more than 100 is no limit.",
     1,
     1000,
 )
 EXPOSURE_NETWORK_OPEN_ORDERS = _setting(
     "exposure_network_open_orders",
-    40,
-    "Open payins from one network (IPv4 /24, IPv6 /64) at once; more than 100 is no limit.",
+    20,
+    "Open payins of a store from one network (IPv4 /24, IPv6 /48) at once; more than 100 is no limit.",
     1,
     1000,
 )
 EXPOSURE_NETWORK_OPEN = _setting(
-    "exposure_network_open", 25_000, "What they may hold, in units of the settlement currency.", 10, _MOST
+    "exposure_network_open", 10_000, "What they may hold, in units of the settlement currency.", 10, _MOST
 )
 EXPOSURE_NETWORK_REQUISITES = _setting(
     "exposure_network_requisites",
-    40,
-    "Different requisites shown to one network in an hour; more than 100 is no limit.",
+    20,
+    "Different requisites shown for one store to one network in an hour; more than 100 is no limit.",
     1,
     1000,
 )
 EXPOSURE_NETWORK_UNPAID = _setting(
     "exposure_network_unpaid",
-    40,
-    "Payins that one network may leave unpaid in a row within an hour; more than 100 is no limit.",
+    20,
+    "Payins of a store in a row, open ones too, that one network has not paid within an hour; more than 100 is no limit.",
     1,
     1000,
 )
