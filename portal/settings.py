@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     # Encrypts backups: 32 characters or more, kept apart from them. None: given as a file each time.
     backup_key: SecretStr | None = None
     uploads_dir: Path = Path("var/uploads")
-    # Requests of one process that may wait until their file is read; each holds a thread, and two more do meanwhile.
+    # Requests of one process that may wait until their file is read; each holds a thread, and three more do meanwhile.
     uploads_waiting: int = Field(default=8, ge=0, le=100)
     # Heads of the audit log's chain are exported here; best on another machine's disk. None: not at all.
     audit_heads_dir: Path | None = None

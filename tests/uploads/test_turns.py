@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.core.uploads.turns import Turns, UploadsBusy, machine_turn
+from portal.core.uploads.turns import Turns, UploadsBusy, machine_turn, uploader_at
 
 
 class Crowd:
@@ -86,6 +86,35 @@ def crowd() -> Iterator[Crowd]:
 
 
 @pytest.mark.proves("tried S1")
+def test_who_works_here_gets_in_while_networks_hold_all_they_may(crowd: Crowd) -> None:
+    crowd.turns = Turns(running=3, waiting=4, waiting_of_each=1, patience_s=10)
+    networks = [uploader_at(f"192.0.2.{number}") for number in range(6)]
+    for network in networks:
+        crowd.come(network)
+    assert crowd.begun == networks[:2]
+    assert crowd.refused == networks[5:], "a place among those who wait is left as well"
+    crowd.come("trader:1")
+    crowd.until_begun(*networks[:2], "trader:1")
+    crowd.come("store:1")
+    crowd.go(networks[0])
+    crowd.until_begun(*networks[:3], "trader:1")
+    crowd.go("trader:1")
+    crowd.until_begun(*networks[:3], "trader:1", "store:1")
+
+
+@pytest.mark.proves("tried S1")
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False), ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True), ("2001:db8::1", "2001:db8:0:1::1", False), (None, "no address", True),
+    ],
+)  # fmt: skip
+def test_on_public_pages_a_network_is_one_uploader(one: str | None, other: str, is_same: bool) -> None:
+    assert (uploader_at(one) == uploader_at(other)) is is_same
+
+
+@pytest.mark.proves("tried S1")
 def test_one_who_sends_many_files_does_not_keep_others_waiting(crowd: Crowd) -> None:
     for _ in range(4):
         crowd.come("greedy")
@@ -157,9 +186,9 @@ def other_process(folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def busy(folder: Path, name: str) -> bool:
+def busy(folder: Path, name: str, places: int = 2) -> bool:
     try:
-        with machine_turn(folder, name, 2, 0.1):
+        with machine_turn(folder, name, places, 0.1):
             return False
     except UploadsBusy:
         return True
@@ -172,6 +201,14 @@ def test_the_processes_of_a_machine_share_the_bound(tmp_path: Path) -> None:
         with other_process(tmp_path, "b"):
             assert busy(tmp_path, "c")
     assert not busy(tmp_path, "c")
+
+
+@pytest.mark.proves("tried S1")
+def test_one_kind_never_holds_every_place_of_a_machine(tmp_path: Path) -> None:
+    with other_process(tmp_path, "network:1"):
+        assert busy(tmp_path, "network:2")
+        assert not busy(tmp_path, "network:2", 3)
+        assert not busy(tmp_path, "trader:1")
 
 
 def test_a_process_that_is_killed_holds_no_place(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class CleanFile:
 
 
 def check_upload(raw: bytes, max_bytes: int = MAX_BYTES, *, uploader: str) -> CleanFile:
-    """The file as it may be kept. `uploader` is whose turn it takes: an order, a store, a person.
+    """The file as it may be kept. `uploader` is whose turn it takes: a network, a store, a person.
 
     Raises PayloadTooLarge (413), UnsupportedMedia (415) for anything but JPEG, PNG, WebP and PDF, whatever
     it is called, ValidationFailed (422) for what is empty, damaged, protected or too costly to read, UploadsBusy

@@ -1,4 +1,7 @@
-"""Whose file is read now: a few at a time, one of each uploader, and nobody waits for long.
+"""Whose file is read now: a few at a time, one of each uploader, never all of one kind, and nobody waits for long.
+
+An uploader is `kind:name`. On pages that anybody may open it is the network that they come from (`uploader_at`):
+a link costs nothing, so twenty links of one network are one uploader.
 
 A request that waits holds a thread of its server, so few may wait and for a short time; then they are told to come
 back. Within a process that is a queue; for all processes of a machine it is locks on files beside the uploads, which
@@ -17,9 +20,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from portal.core.errors import Unavailable
+from portal.core.limits import network_of
 from portal.settings import get_settings
 
-RUNNING = 2
+RUNNING = 3
 WAITING_OF_EACH = 3
 PATIENCE_S = 3.0
 _LOOK_AGAIN_S = 0.05
@@ -37,8 +41,25 @@ class UploadsBusy(Unavailable):
         )
 
 
+def uploader_at(address: str | None) -> str:
+    """Who uploads where no sign-in is needed: the network of this address."""
+    return f"network:{network_of(address)}"
+
+
+def kind_of(uploader: str) -> str:
+    return uploader.partition(":")[0]
+
+
+def most_of_a_kind(places: int) -> int:
+    """One place is always left for the other kinds, so that flooded payment pages keep no trader from their work."""
+    return max(1, places - 1)
+
+
 class Turns:
-    """The queue of one process. A name runs once at a time; who came first goes first unless their name runs."""
+    """The queue of one process. A name runs once at a time; who came first goes first unless their name runs.
+
+    Of one kind `most_of_a_kind(running)` run, and three quarters of those who wait.
+    """
 
     def __init__(self, running: int, waiting: int, waiting_of_each: int, patience_s: float) -> None:
         self._limits = running, waiting, waiting_of_each
@@ -72,24 +93,38 @@ class Turns:
                 self._changed.notify_all()
 
     def _may(self, ticket: tuple[str, object], waiting: list[tuple[str, object]]) -> bool:
-        first = next((one for one in waiting if one[0] not in self._running), None)
-        return first is ticket and len(self._running) < self._limits[0]
+        return next((one for one in waiting if self._fits(one[0])), None) is ticket
+
+    def _fits(self, name: str) -> bool:
+        running = self._limits[0]
+        of_kind = sum(kind_of(one) == kind_of(name) for one in self._running)
+        is_free = len(self._running) < running and of_kind < most_of_a_kind(running)
+        return is_free and name not in self._running
 
     def _join(self, ticket: tuple[str, object]) -> None:
         _running, waiting, of_each = self._limits
-        if len(self._waiting) >= waiting or sum(one[0] == ticket[0] for one in self._waiting) >= of_each:
+        names = [name for name, _ in self._waiting]
+        of_kind = sum(kind_of(name) == kind_of(ticket[0]) for name in names)
+        is_full = len(names) >= waiting or of_kind >= waiting - waiting // 4
+        if is_full or names.count(ticket[0]) >= of_each:
             raise UploadsBusy()
         self._waiting.append(ticket)
 
 
 @contextmanager
 def machine_turn(folder: Path, name: str, places: int, patience_s: float) -> Iterator[None]:
-    """One of `places` on this machine, and the only one under this name. Raises UploadsBusy."""
+    """One of `places` on this machine, the only one under this name, never the last place for its kind.
+
+    Raises UploadsBusy.
+    """
     until = time.monotonic() + patience_s
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % _NUMBERS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as held:
         _lock_one([folder / f"uploader-{number}"], until, held)
+        _lock_one(
+            [folder / f"{kind_of(name)}-{place}" for place in range(most_of_a_kind(places))], until, held
+        )
         _lock_one([folder / f"place-{place}" for place in range(places)], until, held)
         yield
 

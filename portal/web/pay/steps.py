@@ -14,6 +14,7 @@ from portal.core.db import release, run_in_transaction
 from portal.core.errors import DomainError, InvalidTransition, ValidationFailed
 from portal.core.permissions import public
 from portal.core.uploads.check import CleanFile, check_upload
+from portal.core.uploads.turns import uploader_at
 from portal.merchants.queries import get_store
 from portal.orders.exposure import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
@@ -134,7 +135,7 @@ def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
     release()
     limit = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
     try:
-        return check_upload(part.stream.read(limit + 1), limit, uploader=f"payment:{token}")
+        return check_upload(part.stream.read(limit + 1), limit, uploader=uploader_at(request.remote_addr))
     except DomainError as refusal:
         if refusal.status == 503:
             raise

@@ -14,20 +14,29 @@ from flask import Flask
 from PIL import Image
 
 from portal.core.ids import public_id
-from portal.core.uploads import turns
+from portal.core.uploads import check, turns
+from portal.core.uploads.sandbox import Facts, Killed
 from portal.settings import get_settings
 from portal.web.pay import guard, steps
 from tests.sent_files import costly, quadratic, receipt_pdf
 from tests.web.pay.customer import Customer, make_scene
 
 
-@pytest.fixture
-def customers(committed_db: Flask) -> list[Customer]:
-    with committed_db.app_context():
+def customers_at(app: Flask, *addresses: str) -> list[Customer]:
+    """A payment link for each, opened from there."""
+    with app.app_context():
         scene = make_scene()
         scene.requisite(scene.trader())
-        orders = [scene.payin(1500_00 + number) for number in range(4)]
-    return [Customer(committed_db.test_client(), order) for order in orders]
+        orders = [scene.payin(1500_00 + number) for number in range(len(addresses))]
+    found = [Customer(app.test_client(), order) for order in orders]
+    for customer, address in zip(found, addresses, strict=True):
+        customer.client.environ_base["REMOTE_ADDR"] = address
+    return found
+
+
+@pytest.fixture
+def customers(committed_db: Flask) -> list[Customer]:
+    return customers_at(committed_db, *(f"192.0.2.{number}" for number in range(4)))
 
 
 def attach(customer: Customer, raw: bytes) -> tuple[int, str]:
@@ -48,11 +57,11 @@ class Attack:
         self.events: list[str] = []
         self.answers: list[tuple[int, str]] = []
         self._entered = threading.Semaphore(0)
-        check = steps.check_upload
+        read = steps.check_upload
 
         def entered(*args: object, **options: object) -> object:
             self._entered.release()
-            return check(*args, **options)  # type: ignore[arg-type]
+            return read(*args, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(steps, "check_upload", entered)
 
@@ -113,6 +122,62 @@ def test_the_costliest_pdf_spends_its_readers_time_and_nobody_elses(
     assert attack.events.index("read") > 5
     assert sorted(status for status, _ in attack.answers) in ([422, 422, 503, 503], [422, 422, 422, 503])
     assert theirs_after - theirs > 2 * (mine_after - mine), "the work was not done here"
+
+
+class HeldReader:
+    """In place of the sandbox: each file is read until it is let go, then it was too costly."""
+
+    def __init__(self) -> None:
+        self.begun: list[bytes] = []
+        self.let_go = threading.Event()
+
+    def read(self, _kind: object, raw: bytes) -> Facts:
+        self.begun.append(raw)
+        assert self.let_go.wait(60)
+        raise Killed("time")
+
+
+def until(what: Callable[[], bool]) -> None:
+    """For a state that must come and then stays."""
+    for _ in range(3000):
+        if what():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.proves("tried S1")
+def test_twelve_links_of_one_network_hold_one_turn_and_somebody_else_gets_the_next(
+    committed_db: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *links, person = customers_at(committed_db, *["192.0.2.1"] * 12, "198.51.100.1")
+    queue = turns.Turns(turns.RUNNING, 8, turns.WAITING_OF_EACH, patience_s=60)
+    reader, answers = HeldReader(), list[int]()
+    monkeypatch.setattr(turns, "_here", queue)
+    monkeypatch.setattr(turns, "PATIENCE_S", 60)
+    monkeypatch.setattr(check, "read_file", reader.read)
+    hostile, honest = receipt_pdf(b"hostile"), receipt_pdf(b"honest")
+
+    def send(customer: Customer, raw: bytes) -> None:
+        answers.append(attach(customer, raw)[0])
+
+    threads = [threading.Thread(target=send, args=(link, hostile)) for link in links]
+    try:
+        for thread in threads:
+            thread.start()
+        until(lambda: len(reader.begun) + len(queue._waiting) + len(answers) == 12)
+        assert reader.begun == [hostile]
+        assert answers == [503] * 8
+        threads.append(threading.Thread(target=send, args=(person, honest)))
+        threads[-1].start()
+        until(lambda: len(reader.begun) > 1)
+        assert reader.begun == [hostile, honest]
+    finally:
+        reader.let_go.set()
+        for thread in threads:
+            thread.join()
+    assert reader.begun == [hostile, honest, hostile, hostile, hostile]
+    assert sorted(answers) == [422] * 5 + [503] * 8
 
 
 def test_who_comes_when_many_wait_is_told_kindly_when_to_come_back(
