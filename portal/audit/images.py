@@ -105,7 +105,7 @@ WATCHED = (
         "receipt",
         "id",
         "order_id,kind,file_key,content_type,size_bytes,sha256,look,actor_kind,actor_id,"
-        "picture_key,width,height,pages,is_blank,created_at",
+        "picture_key,width,height,pages,is_blank,created_at,seen_sha256",
     ),
     Watched(
         "dispute",

@@ -15,7 +15,9 @@ SELECT EXISTS (
      AND CASE WHEN c.content_type = 'application/pdf' THEN c.pages >= 1
               ELSE c.width >= %(pixels)s AND c.height >= %(pixels)s END
      AND (c.created_at >= %(assigned_at)s OR NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = c.order_id))
-     AND NOT EXISTS (SELECT 1 FROM receipt d WHERE d.sha256 = c.sha256 AND d.order_id <> c.order_id)) AS found
+     AND NOT EXISTS (SELECT 1 FROM receipt d WHERE d.sha256 = c.sha256 AND d.order_id <> c.order_id)
+     AND NOT EXISTS (SELECT 1 FROM receipt d WHERE d.seen_sha256 = c.seen_sha256 AND d.order_id <> c.order_id)
+) AS found
 """
 
 
@@ -31,9 +33,9 @@ def refuse_poor_proof(upload: CleanFile) -> None:
 
 
 def has_good_proof(order: OrderRecord) -> bool:
-    """Whether a proof of the present trader shows something, is large enough, and is not another order's file.
+    """Whether a proof of the present trader shows something, is large enough, and is not seen in another order.
 
-    What was never measured does not count.
+    The same pixels count as the same file, whatever hangs on to them. What was never measured does not count.
     """
     pixels = config.get(config.PAYOUT_PROOF_MIN_PIXELS)
     params = {"id": order.id, "assigned_at": order.assigned_at, "pixels": pixels}

@@ -302,6 +302,7 @@ class Receipt(Model):
         UniqueConstraint("file_key"),
         Index("ix_receipt_order_id", "order_id"),
         Index("ix_receipt_sha256", "sha256"),
+        Index("ix_receipt_seen_sha256", "seen_sha256", postgresql_where=text("seen_sha256 IS NOT NULL")),
         Index("ix_receipt_look", "look", postgresql_where=text("look IS NOT NULL")),
     )
 
@@ -311,8 +312,10 @@ class Receipt(Model):
     file_key: Mapped[str] = mapped_column(Text)
     content_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    # SHA-256 of the bytes as uploaded; `look` is a 64-bit difference hash of what is seen.
+    # SHA-256 of the bytes as uploaded, and of the pixels that people see (None: kept before that was measured); `look`
+    # is a 64-bit difference hash of what is seen.
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    seen_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
     look: Mapped[int | None] = mapped_column(BigInteger)
     # What people are shown instead of a PDF; None where the file itself is the picture.
     picture_key: Mapped[str | None] = mapped_column(Text)

@@ -45,10 +45,11 @@ class TooManyReceipts(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRecord:
-    """One receipt. `sha256` is of the bytes as uploaded; `look` the difference hash of what is seen.
+    """One receipt. `sha256` is of the bytes as uploaded, `seen_sha256` of the pixels, `look` the difference hash of what
+    is seen.
 
     `picture_key` names what is shown of a PDF. `width` and `height` of the picture in pixels, `pages` of the
-    whole document, `is_blank` (there is nothing to be seen on it): None when it was kept before they were measured.
+    whole document, `is_blank` (there is nothing to be seen on it), `seen_sha256`: None when it was kept before they were measured.
     """
 
     id: uuid.UUID
@@ -58,6 +59,7 @@ class ReceiptRecord:
     content_type: str
     size_bytes: int
     sha256: bytes
+    seen_sha256: bytes | None
     look: int | None
     picture_key: str | None
     width: int | None
@@ -79,7 +81,7 @@ class ReceiptRecord:
 
 @dataclass(frozen=True, slots=True)
 class LookAlike:
-    """Another order with the same file (`is_same_file`) or a picture that looks the same: a hint, no verdict."""
+    """Another order with the same file or just the same pixels (`is_same_file`), or a picture that looks the same: a hint, no verdict."""
 
     receipt_id: uuid.UUID
     order_id: uuid.UUID
@@ -87,8 +89,8 @@ class LookAlike:
 
 
 _COLUMNS = (
-    "c.id, c.order_id, c.kind, c.file_key, c.content_type, c.size_bytes, c.sha256, c.look, c.picture_key,"
-    " c.width, c.height, c.pages, c.is_blank, c.actor_kind, c.created_at"
+    "c.id, c.order_id, c.kind, c.file_key, c.content_type, c.size_bytes, c.sha256, c.seen_sha256, c.look,"
+    " c.picture_key, c.width, c.height, c.pages, c.is_blank, c.actor_kind, c.created_at"
 )
 _OF_ORDERS = f"SELECT {_COLUMNS} FROM receipt c WHERE c.order_id = ANY(%(ids)s::uuid[]) ORDER BY c.id"  # noqa: S608
 _OF_ORDER = f"SELECT {_COLUMNS} FROM receipt c WHERE c.order_id = %(order_id)s AND c.id = %(id)s"  # noqa: S608
@@ -99,9 +101,9 @@ WITH bumped AS (
   INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id)
   SELECT %(order_id)s, 'receipt_added', status, status, %(actor_kind)s, %(actor_id)s::uuid FROM bumped
 )
-INSERT INTO receipt AS c (id, order_id, kind, file_key, content_type, size_bytes, sha256, look, picture_key,
-                     width, height, pages, is_blank, actor_kind, actor_id)
-VALUES (%(id)s, %(order_id)s, %(kind)s, %(file_key)s, %(content_type)s, %(size)s, %(sha256)s, %(look)s,
+INSERT INTO receipt AS c (id, order_id, kind, file_key, content_type, size_bytes, sha256, seen_sha256, look,
+                     picture_key, width, height, pages, is_blank, actor_kind, actor_id)
+VALUES (%(id)s, %(order_id)s, %(kind)s, %(file_key)s, %(content_type)s, %(size)s, %(sha256)s, %(seen)s, %(look)s,
         %(picture_key)s, %(width)s, %(height)s, %(pages)s, %(is_blank)s, %(actor_kind)s, %(actor_id)s)
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constants of this module
@@ -118,7 +120,7 @@ def add_receipt(order: OrderRecord, upload: CleanFile, kind: ReceiptKind, *, act
         raise ReceiptNotExpected()
     present = [receipt for receipt in list_receipts([order.id]) if receipt.kind == kind.value]
     for receipt in present:
-        if receipt.sha256 == upload.sha256:
+        if upload.is_same_as(receipt.sha256, receipt.seen_sha256):
             return receipt
     if kind is ReceiptKind.PAYOUT_PROOF:
         refuse_poor_proof(upload)
@@ -137,7 +139,7 @@ def _insert(
     values: dict[str, Any] = {
         "id": new_id(), "order_id": order.id, "kind": kind.value, "file_key": files.file_key,
         "content_type": upload.content_type, "size": len(upload.content), "sha256": upload.sha256,
-        "look": upload.look, "picture_key": files.picture_key, "width": upload.width, "height": upload.height,
+        "seen": upload.seen_sha256, "look": upload.look, "picture_key": files.picture_key, "width": upload.width, "height": upload.height,
         "pages": upload.pages, "is_blank": upload.is_blank, "actor_kind": actor.kind.value, "actor_id": actor.id,
     }  # fmt: skip
     return _record(hot(_INSERT, values)[0])
@@ -162,26 +164,30 @@ def get_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ReceiptRecord:
 
 
 def _record(row: dict[str, Any]) -> ReceiptRecord:
-    return ReceiptRecord(**(row | {"sha256": bytes(row["sha256"])}))
+    seen = row["seen_sha256"]
+    plain = {"sha256": bytes(row["sha256"]), "seen_sha256": None if seen is None else bytes(seen)}
+    return ReceiptRecord(**(row | plain))
 
 
-# Both halves are looked up in an index; the near hashes are spelled out (2,081 of them for two bits).
+# Each part is looked up in an index; the near hashes are spelled out (2,081 of them for two bits).
 _LOOK_ALIKE = """
-SELECT c.order_id, bool_or(c.sha256 = %(sha256)s) AS is_same_file
-  FROM (SELECT order_id, sha256 FROM receipt WHERE sha256 = %(sha256)s
+SELECT c.order_id, bool_or(c.is_same) AS is_same_file
+  FROM (SELECT order_id, true AS is_same FROM receipt WHERE sha256 = %(sha256)s
          UNION ALL
-        SELECT order_id, sha256 FROM receipt WHERE look = ANY(%(near)s::bigint[])) c
+        SELECT order_id, true FROM receipt WHERE seen_sha256 = %(seen)s
+         UNION ALL
+        SELECT order_id, false FROM receipt WHERE look = ANY(%(near)s::bigint[])) c
  WHERE c.order_id <> %(order_id)s
  GROUP BY c.order_id ORDER BY 2 DESC, 1 DESC LIMIT %(limit)s
 """
 
 
 def list_look_alikes(receipt: ReceiptRecord, limit: int = 20) -> list[LookAlike]:
-    """Other orders with this very file or a picture within LOOK_DISTANCE bits of it, same files first."""
+    """Other orders with this very file, the same pixels, or a picture within LOOK_DISTANCE bits of it, same files first."""
     rows = hot(
         _LOOK_ALIKE,
         {
-            "order_id": receipt.order_id, "sha256": receipt.sha256,
+            "order_id": receipt.order_id, "sha256": receipt.sha256, "seen": receipt.seen_sha256,
             "near": near_looks(receipt.look), "limit": limit,
         },
     )  # fmt: skip

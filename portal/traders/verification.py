@@ -44,7 +44,7 @@ def add_document(
     get_trader(trader_id, lock=True)
     present = list_documents(trader_id)
     for document in present:
-        if document.sha256 == upload.sha256:
+        if upload.is_same_as(document.sha256, document.seen_sha256):
             return document
     if len(present) >= MAX_DOCUMENTS:
         raise Conflict(f"This trader has {len(present)} documents already.", code="too_many_documents")
@@ -52,7 +52,7 @@ def add_document(
         document = TraderDocument(
             id=new_id(), trader_id=trader_id, kind=kind.value, file_key=files.file_key,
             picture_key=files.picture_key, content_type=upload.content_type, size_bytes=len(upload.content),
-            sha256=upload.sha256, pages=upload.pages, uploaded_by=actor.id,
+            sha256=upload.sha256, seen_sha256=upload.seen_sha256, pages=upload.pages, uploaded_by=actor.id,
         )  # fmt: skip
         db.session.add(document)
         db.session.flush()

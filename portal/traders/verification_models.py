@@ -41,7 +41,10 @@ class Outcome(StrEnum):
 
 
 class TraderDocument(Model):
-    """A file that shows who a trader is; only ever served as an attachment. `sha256` is of the bytes as they came."""
+    """A file that shows who a trader is; only ever served as an attachment.
+
+    `sha256` is of the bytes as they came, `seen_sha256` of the pixels that people see (None: kept before).
+    """
 
     __tablename__ = "trader_document"
     __table_args__ = (
@@ -60,6 +63,7 @@ class TraderDocument(Model):
     content_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    seen_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
     uploaded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[CreatedAt]
 

@@ -32,9 +32,10 @@ from portal.orders.service import (
 from portal.orders.service.claim import ProofMissing
 from portal.orders.service.decline import ProofAttached
 from portal.orders.verification import CHECKS as ORDER_CHECKS
+from portal.traders.service import switch_requisite
 from tests.orders.test_payin import FEE, A, events, locked, make_due
-from tests.orders.test_receipts import screenshot
 from tests.scene import USDT, Scene, as_trader, counters
+from tests.sent_files import receipt_pdf, screenshot
 
 FUNDS = 1000 * USDT
 
@@ -342,6 +343,26 @@ def test_a_proof_that_stands_in_another_order_as_well_is_none(funded: Scene) -> 
         make_due(order)
     act_on_due_orders(open_case=open_unconfirmed)
     assert [get_order(order.id).status for order in (first, second)] == ["disputed", "disputed"]
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize("raw", [screenshot(), receipt_pdf()])
+def test_a_proof_of_another_order_with_bytes_behind_its_end_is_none(funded: Scene, raw: bytes) -> None:
+    orders = []
+    for sent in (raw, raw + b"\0\0\0", screenshot(text="another")):
+        trader = funded.trader()
+        requisite = funded.requisite(trader)
+        order = funded.payout(1500_00)
+        upload = check_upload(sent, uploader="test")
+        with transaction():
+            accept_payout(trader.id, order.id, actor=as_trader(trader))
+            add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
+            claim_payout(locked(order), actor=as_trader(trader))
+            switch_requisite(requisite.id, payin_on=False, payout_on=False)
+        make_due(order)
+        orders.append(order)
+    act_on_due_orders(open_case=open_unconfirmed)
+    assert [get_order(order.id).status for order in orders] == ["disputed", "disputed", "completed"]
 
 
 @pytest.mark.proves("tried S4")

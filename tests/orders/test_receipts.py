@@ -133,6 +133,11 @@ def test_the_same_file_again_is_the_same_receipt(payin: OrderRecord) -> None:
     assert len(list_receipts([payin.id])) == 1
 
 
+@pytest.mark.proves("tried S4")
+def test_the_same_picture_with_something_behind_its_end_is_the_same_receipt(payin: OrderRecord) -> None:
+    assert attach(payin).id == attach(payin, screenshot() + b"\0").id
+
+
 @pytest.mark.proves("ASVS 21")
 def test_the_sixth_receipt_is_refused(payin: OrderRecord) -> None:
     for number in range(5):
@@ -167,6 +172,28 @@ def test_the_same_file_in_another_order_is_a_hint(scene: Scene, payin: OrderReco
     (hint,) = list_look_alikes(second)
     assert (hint.receipt_id, hint.order_id, hint.is_same_file) == (second.id, payin.id, True)
     assert [found.order_id for found in list_look_alikes(first)] == [other.id]
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize("raw", [screenshot(), receipt_pdf()])
+def test_another_orders_file_with_something_behind_its_end_is_that_file(
+    scene: Scene, payin: OrderRecord, raw: bytes
+) -> None:
+    other = scene.payin(1600_00)
+    attach(payin, raw)
+    (hint,) = list_look_alikes(attach(other, raw + b"\0\0"))
+    assert (hint.order_id, hint.is_same_file) == (payin.id, True)
+
+
+def test_what_was_kept_before_pixels_were_compared_is_compared_by_its_bytes(
+    scene: Scene, payin: OrderRecord
+) -> None:
+    other = scene.payin(1600_00)
+    attach(payin)
+    with transaction():
+        hot("UPDATE receipt SET seen_sha256 = NULL, look = NULL WHERE order_id = %(id)s", {"id": payin.id})
+    (hint,) = list_look_alikes(attach(other))
+    assert (hint.order_id, hint.is_same_file) == (payin.id, True)
 
 
 def test_the_same_picture_saved_anew_is_a_look_alike(scene: Scene, payin: OrderRecord) -> None:

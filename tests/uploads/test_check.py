@@ -7,7 +7,8 @@ import struct
 import zlib
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
+from pypdfium2 import PdfDocument
 
 from portal.core.errors import PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.uploads.check import CleanFile, check_upload
@@ -53,6 +54,69 @@ def test_pictures_are_written_anew_as_jpeg(kind: str) -> None:
     assert clean.content != raw
     with Image.open(io.BytesIO(clean.content)) as image:
         assert (image.format, image.size) == ("JPEG", (360, 640))
+
+
+def png_with_words() -> bytes:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Comment", "another receipt, promised")
+    return screenshot("PNG", pnginfo=about)
+
+
+def jpeg_with_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "another camera"
+    return screenshot("JPEG", exif=exif)
+
+
+def saved_anew(raw: bytes) -> bytes:
+    output = io.BytesIO()
+    PdfDocument(raw).save(output)
+    return output.getvalue()
+
+
+NULS = b"\0" * 7
+
+
+@pytest.mark.proves("tried S4")
+@pytest.mark.parametrize(
+    ("raw", "again"),
+    [
+        (screenshot("PNG"), screenshot("PNG") + NULS),
+        (screenshot("PNG"), png_with_words()),
+        (screenshot("JPEG"), screenshot("JPEG") + NULS),
+        (screenshot("JPEG"), jpeg_with_exif()),
+        (screenshot("WEBP"), screenshot("WEBP") + NULS),
+        (receipt_pdf(), receipt_pdf() + NULS),
+        (receipt_pdf(), receipt_pdf() + b"% another one\n"),
+        (receipt_pdf(), receipt_pdf().replace(b"/Root", b"/ID [<11> <22>] /Root")),
+        (receipt_pdf(), saved_anew(receipt_pdf())),
+        (receipt_pdf(pages=2), saved_anew(receipt_pdf(pages=2))),
+    ],
+)
+def test_what_looks_the_same_is_the_same_file_whatever_hangs_on_to_it(raw: bytes, again: bytes) -> None:
+    one, other = checked(raw), checked(again)
+    assert one.sha256 != other.sha256
+    assert one.seen_sha256 == other.seen_sha256 is not None
+
+
+@pytest.mark.proves("tried S4")
+def test_what_looks_different_is_another_file() -> None:
+    seen = [
+        checked(raw).seen_sha256
+        for raw in (
+            screenshot("PNG"), screenshot("PNG", text="1500.01"), screenshot("PNG", size=(361, 640)),
+            receipt_pdf(), receipt_pdf(b"Paid 1500.01 RUB"), receipt_pdf(pages=2),
+        )
+    ]  # fmt: skip
+    assert len({*seen}) == len(seen)
+
+
+def test_a_document_that_was_not_seen_to_its_end_is_the_same_by_its_bytes_alone() -> None:
+    for raw, is_same in ((receipt_pdf(), True), (receipt_pdf(pages=2), False)):
+        one, other = checked(raw), checked(raw + NULS)
+        assert other.is_same_as(one.sha256, one.seen_sha256) is is_same
+        assert one.is_same_as(one.sha256, None)
+        assert not other.is_same_as(one.sha256, None)
 
 
 @pytest.mark.proves("ASVS 38")

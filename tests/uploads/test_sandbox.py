@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -101,25 +102,26 @@ def test_a_reader_that_does_not_end_well_is_ended_and_counted(
     assert killed.value.reason == reason
 
 
+GOOD = {"look": 1, "seen": "0f" * 32, "width": 1, "height": 1, "pages": 1, "is_blank": True}
+
+
 @pytest.mark.parametrize(
-    "facts",
+    "wrong",
     [
-        '{"look": "1", "width": 1, "height": 1, "pages": 1, "is_blank": false}',
-        '{"look": null, "width": true, "height": 1, "pages": 1, "is_blank": false}',
-        '{"look": null, "width": 1, "height": 99999999999, "pages": 1, "is_blank": false}',
-        '{"look": 99999999999999999999, "width": 1, "height": 1, "pages": 1, "is_blank": false}',
-        '{"look": null, "width": 1, "height": 1, "pages": 1, "is_blank": 0}',
+        {"look": "1"}, {"look": 99999999999999999999}, {"width": True}, {"height": 99999999999}, {"is_blank": 0},
+        {"seen": None}, {"seen": 1}, {"seen": "0f" * 31}, {"seen": "0F" * 32}, {"seen": "0f" * 32 + "\n"},
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("picture", [r"\xff\xd8\xff\xe0", "<script>"])
 def test_what_a_conquered_reader_says_is_not_believed(
-    monkeypatch: pytest.MonkeyPatch, facts: str, picture: str
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, object], picture: str
 ) -> None:
+    facts = json.dumps(GOOD | wrong)
     said = f"import sys; sys.stdout.buffer.write({facts!r}.encode() + b'\\n{picture}')"
     reader_that(monkeypatch, said)
     with pytest.raises(Killed):
         read_file(Kind.IMAGE, b"x")
-    reader_that(monkeypatch, said.replace(facts, '{"look":1,"width":1,"height":1,"pages":1,"is_blank":true}'))
+    reader_that(monkeypatch, said.replace(repr(facts), repr(json.dumps(GOOD))))
     if picture.startswith("<"):
         with pytest.raises(Killed):
             read_file(Kind.IMAGE, b"x")

@@ -34,7 +34,8 @@ _DAMAGED = {
 
 @dataclass(frozen=True, slots=True)
 class CleanFile:
-    """A checked upload. `sha256` is of the bytes as they came; `look` is the difference hash of what is seen.
+    """A checked upload. `sha256` is of the bytes as they came, `seen_sha256` of the pixels that people see (of a PDF
+    those of its first pages), `look` the difference hash of what is seen.
 
     `picture` is the JPEG that is shown of a PDF; None where `content` is the picture. `width` and `height` in pixels
     of the (first page's) picture, `pages` of the whole document; `is_blank`: there is nothing to be seen.
@@ -43,12 +44,22 @@ class CleanFile:
     content: bytes
     content_type: str
     sha256: bytes
+    seen_sha256: bytes | None = None
     look: int | None = None
     picture: bytes | None = None
     width: int | None = None
     height: int | None = None
     pages: int | None = None
     is_blank: bool | None = None
+
+    def is_same_as(self, sha256: bytes, seen_sha256: bytes | None) -> bool:
+        """Whether a file that is kept is this one: the same bytes, or one page that shows the same.
+
+        Of more pages not all may have been looked at: those are the same by their bytes alone.
+        """
+        return sha256 == self.sha256 or (
+            self.pages == 1 and seen_sha256 is not None and seen_sha256 == self.seen_sha256
+        )
 
 
 def check_upload(raw: bytes, max_bytes: int = MAX_BYTES, *, uploader: str) -> CleanFile:
@@ -72,7 +83,7 @@ def check_upload(raw: bytes, max_bytes: int = MAX_BYTES, *, uploader: str) -> Cl
     is_picture = kind is Kind.IMAGE
     return CleanFile(
         facts.picture if is_picture else raw, _JPEG if is_picture else _PDF, hashlib.sha256(raw).digest(),
-        facts.look, None if is_picture else facts.picture, facts.width, facts.height, facts.pages, facts.is_blank,
+        facts.seen_sha256, facts.look, None if is_picture else facts.picture, facts.width, facts.height, facts.pages, facts.is_blank,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from PIL.Image import Image as Picture
 from pypdfium2 import PdfDocument, PdfiumError, PdfPage
 from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 
-from .pictures import difference_hash, is_blank, written
+from .pictures import difference_hash, is_blank, seen_digest, written
 
 SHOWN_PAGES = 3
 PAGE_PIXELS = 2_500_000  # 160 dots an inch of A4
@@ -22,7 +22,7 @@ _GAP = 8
 def read_document(raw: bytes) -> tuple[bytes, dict[str, object]]:
     """A JPEG of the first SHOWN_PAGES pages as far as they fit, and what is to be known of the document.
 
-    `look`, `width` and `height` are of the first page. Scripts, links and forms are not run: a page is painted as
+    `look`, `width` and `height` are of the first page, `seen` is of those shown. Scripts, links and forms are not run: a page is painted as
     it is printed. Raises ValueError with `encrypted_pdf` or `unreadable`.
     """
     try:
@@ -41,8 +41,8 @@ def read_document(raw: bytes) -> tuple[bytes, dict[str, object]]:
             break
         shown.append(page)
     return written(_below_each_other(shown)), {
-        "look": difference_hash(first), "is_blank": all(map(is_blank, shown)), "pages": count,
-        "width": first.width, "height": first.height,
+        "look": difference_hash(first), "seen": seen_digest(shown), "is_blank": all(map(is_blank, shown)),
+        "pages": count, "width": first.width, "height": first.height,
     }  # fmt: skip
 
 
