@@ -2,8 +2,9 @@
 
 One home for every way in: forms, queries, JSON, arguments of commands. Refused are control characters (NUL, ESC, C1),
 marks that turn the direction, characters of no width or that look like nothing, and halves of surrogate pairs. Line
-breaks and tabs are for texts of several lines. Joiners are part of words (Persian, Hindi) and of emoji: they stay
-between two characters that are not ASCII, and hide nowhere else. Passwords are no text: nobody is shown one.
+breaks and tabs are for texts of several lines. Of what has no width these alone are text, where they change what is
+seen: the emoji mark (U+FE0F) after an emoji, a joiner between two emoji, the non-joiner between Arabic letters, and
+both joiners at a virama of the Indic scripts. Passwords are no text: nobody is shown one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,31 @@ import re
 import unicodedata
 
 LINE_BREAKS = "\n\r\t"
-_JOINERS = "\u200c\u200d"
+_NON_JOINER, _JOINER, _EMOJI_MARK, _KEYCAP = "\u200c", "\u200d", "\ufe0f", "\u20e3"
 _HIDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Letters and marks by category, blank or without width by what they look like.
-_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Letters, marks and places for such by category, blank or without width by what they look like: Unicode's
+# Default_Ignorable_Code_Point beyond the categories above, and the blank of Braille.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U0001d159\U000e0000-\U000e0fff]"
+)
+# Unicode's Emoji property, without digits, # and *, which are emoji in a keycap alone.
+_EMOJI = re.compile(
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3"
+    "\u23f8-\u23fa\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2604\u260e\u2611\u2614\u2615\u2618\u261d"
+    "\u2620\u2622\u2623\u2626\u262a\u262e\u262f\u2638-\u263a\u2640\u2642\u2648-\u2653\u265f\u2660\u2663\u2665"
+    "\u2666\u2668\u267b\u267e\u267f\u2692-\u2697\u2699\u269b\u269c\u26a0\u26a1\u26a7\u26aa\u26ab\u26b0\u26b1"
+    "\u26bd\u26be\u26c4\u26c5\u26c8\u26ce\u26cf\u26d1\u26d3\u26d4\u26e9\u26ea\u26f0-\u26f5\u26f7-\u26fa\u26fd"
+    "\u2702\u2705\u2708-\u270d\u270f\u2712\u2714\u2716\u271d\u2721\u2728\u2733\u2734\u2744\u2747\u274c\u274e"
+    "\u2753-\u2755\u2757\u2763\u2764\u2795-\u2797\u27a1\u27b0\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50"
+    "\u2b55\u3030\u303d\u3297\u3299\U0001f004\U0001f02c-\U0001f02f\U0001f0cf\U0001f170\U0001f171\U0001f17e\U0001f17f"
+    "\U0001f18e\U0001f191-\U0001f19a\U0001f1e6-\U0001f1ff\U0001f201\U0001f202\U0001f21a\U0001f22f"
+    "\U0001f232-\U0001f23a\U0001f250\U0001f251\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f7e0-\U0001f7eb"
+    "\U0001f7f0\U0001f90c-\U0001f9ff\U0001fa70-\U0001faff]"
+)
+# Scripts whose letters take another shape when they do not join: Arabic, Syriac, Mandaic, N'Ko.
+_ARABIC = re.compile("[\u0620-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
+_VIRAMA = 9  # Unicode's combining class of the marks that bind consonants, from Devanagari to Khmer
 # What a terminal would obey, or show in another order than it is.
 _NOT_FOR_TERMINALS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -30,16 +52,30 @@ def is_clean(text: str, *, lines: bool = False) -> bool:
 
 
 def _hides(text: str, at: int, *, lines: bool) -> bool:
-    char = text[at]
-    if char in _JOINERS:
-        return not (_joins(text[at - 1 : at]) and _joins(text[at + 1 : at + 2]))
+    char, before, after = text[at], text[at - 1] if at else "", text[at + 1 : at + 2]
+    if char == _EMOJI_MARK:
+        return not (_EMOJI.match(before) or (before in "#*0123456789" and after == _KEYCAP and before))
+    if char in {_NON_JOINER, _JOINER}:
+        return not _joins(char, before, after)
     if lines and char in LINE_BREAKS:
         return False
-    return char in _BLANKS or unicodedata.category(char) in _HIDING
+    return _BLANK.match(char) is not None or unicodedata.category(char) in _HIDING
 
 
-def _joins(neighbour: str) -> bool:
-    return bool(neighbour) and not neighbour.isascii() and neighbour.isprintable() and not neighbour.isspace()
+def _joins(joiner: str, before: str, after: str) -> bool:
+    """Whether this joiner changes what is seen of its neighbours."""
+    if not before or not after:
+        return False
+    if joiner == _JOINER and _EMOJI.match(after):
+        return before == _EMOJI_MARK or _EMOJI.match(before) is not None
+    if joiner == _NON_JOINER and _ARABIC.match(before) and _ARABIC.match(after):
+        return True
+    return any(unicodedata.combining(one) == _VIRAMA for one in (before, after)) and _is_word(before + after)
+
+
+def _is_word(text: str) -> bool:
+    """Letters and marks, none of them ASCII."""
+    return all(not char.isascii() and unicodedata.category(char)[0] in "LM" for char in text)
 
 
 def escaped(text: str) -> str:
