@@ -1,4 +1,4 @@
-"""A merchant's live endpoint shows that it wants to be called: it gives back the challenge that it is sent.
+"""A merchant's endpoint, live or test, shows that it wants to be called: it gives back the challenge that it is sent.
 
 Until then its events are kept as deliveries that are not due, and become due with the right answer.
 """

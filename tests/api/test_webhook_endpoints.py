@@ -6,7 +6,9 @@ import pytest
 
 from portal.api.v1 import webhook_endpoints
 from portal.core.db import hot, transaction
+from portal.core.ids import parse_public_id
 from portal.events.relay import relay_events
+from portal.webhooks.challenge import note_answers
 from portal.webhooks.fanout import create_deliveries
 from tests.api.conftest import Shop, code_of, field_codes
 
@@ -65,10 +67,21 @@ def test_unknown_events_are_refused(shop: Shop) -> None:
     assert field_codes(answer) == {"event_types": "unknown_event_type"}
 
 
+@pytest.mark.proves("tried S17")
+def test_an_endpoint_of_test_mode_has_to_answer_its_challenge_too(shop: Shop) -> None:
+    endpoint = shop.post(PATH, {"url": "https://shop.example/hook"}).json or {}
+    assert endpoint["verified"] is False
+    refused = shop.post(f"{PATH}/{endpoint['id']}/test", idem=None)
+    assert (refused.status_code, code_of(refused)) == (409, "endpoint_unverified")
+    assert shop.post(f"{PATH}/{endpoint['id']}/verify", idem=None).status_code == 202
+
+
 def test_a_test_event_is_delivered_whatever_the_endpoint_listens_to(shop: Shop) -> None:
     endpoint = (
         shop.post(PATH, {"url": "https://shop.example/hook", "event_types": ["order.completed"]}).json or {}
     )
+    with transaction():
+        note_answers([(parse_public_id("whe", endpoint["id"]), endpoint["url"])])
     for _ in range(2):
         sent = shop.post(f"{PATH}/{endpoint['id']}/test", idem=None)
         assert sent.status_code == 202, sent.json
@@ -80,7 +93,9 @@ def test_a_test_event_is_delivered_whatever_the_endpoint_listens_to(shop: Shop) 
         SELECT v.type, d.state FROM webhook_delivery d JOIN event v ON v.id = d.event_id WHERE v.store_id = %(id)s
         """
         rows = hot(sql, {"id": shop.store_id})
-    assert [(row["type"], row["state"]) for row in rows] == [("endpoint.test", "pending")] * 2
+    assert sorted((row["type"], row["state"]) for row in rows) == [
+        ("endpoint.test", "pending"), ("endpoint.test", "pending"), ("endpoint.verification", "pending"),
+    ]  # fmt: skip
 
 
 def test_a_deleted_endpoint_is_gone_and_another_may_follow(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""An address that somebody names is not flooded: test calls are few, and live events wait until it has said yes."""
+"""An address that somebody names is not flooded: test calls are few, and events wait until it has said yes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ async def echo(running: Receiver, writer: asyncio.StreamWriter) -> None:
     await status(200, body=content["data"].get("challenge", "thanks").encode())(running, writer)
 
 
-def by_merchant(stage: Stage, url: str) -> WebhookEndpoint:
+def by_merchant(stage: Stage, url: str, mode: Mode = Mode.LIVE) -> WebhookEndpoint:
     store = stage.store()
-    endpoint, _ = stage.endpoint(url, store=store, mode=Mode.LIVE, actor=Actor(ActorKind.MERCHANT, store))
+    endpoint, _ = stage.endpoint(url, store=store, mode=mode, actor=Actor(ActorKind.MERCHANT, store))
     return endpoint
 
 
@@ -48,26 +48,27 @@ def types(running: Receiver) -> list[str]:
 
 
 @pytest.mark.proves("tried S17")
-def test_live_events_wait_until_the_endpoint_gives_its_challenge_back_and_none_is_lost(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", Mode)
+def test_events_wait_until_the_endpoint_gives_its_challenge_back_and_none_is_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     monkeypatch.setattr("portal.webhooks.reach.EgressPolicy.from_settings", _http_allowed())
     with receiver(status(200, body=b"no idea")) as third_party, sending(stage):
-        endpoint = by_merchant(stage, third_party.url)
-        stage.happen_and_relay(endpoint.store_id, 20, mode="live")
+        endpoint = by_merchant(stage, third_party.url, mode)
+        stage.happen_and_relay(endpoint.store_id, 20, mode=mode.value)
         wait_until(lambda: len(third_party.received) >= 1)
         wait_until(lambda: any(line.attempts for line in stage.deliveries(endpoint)))
         assert set(types(third_party)) == {"endpoint.verification"}
         assert stage.fresh(endpoint).verified_at is None
         with pytest.raises(EndpointUnverified), transaction():
-            send_test_event(get_endpoint(endpoint.store_id, Mode.LIVE, lock=True))
+            send_test_event(get_endpoint(endpoint.store_id, mode, lock=True))
         third_party.reply = echo
         with transaction():
-            ask_for_answer(get_endpoint(endpoint.store_id, Mode.LIVE, lock=True))
+            ask_for_answer(get_endpoint(endpoint.store_id, mode, lock=True))
         stage.relay()
         wait_until(lambda: types(third_party).count("order.completed") == 20)
         assert stage.fresh(endpoint).verified_at is not None
-        stage.happen_and_relay(endpoint.store_id, 1, mode="live")
+        stage.happen_and_relay(endpoint.store_id, 1, mode=mode.value)
         wait_until(lambda: types(third_party).count("order.completed") == 21)
 
 
@@ -134,12 +135,19 @@ def test_another_address_of_a_merchant_has_to_answer_for_itself(stage: Stage) ->
     assert {line.next_at.year for line in stage.deliveries(endpoint)} == {9999}
 
 
-@pytest.mark.parametrize("mode", [Mode.TEST, Mode.LIVE])
-def test_what_the_operator_names_and_test_mode_need_no_challenge(stage: Stage, mode: Mode) -> None:
-    store = stage.store()
-    actor = Actor(ActorKind.MERCHANT, store) if mode is Mode.TEST else Actor(ActorKind.OPS, uuid.uuid4())
-    endpoint, _ = stage.endpoint("https://shop.example/hook", store=store, mode=mode, actor=actor)
+@pytest.mark.parametrize("mode", Mode)
+def test_what_the_operator_names_needs_no_challenge(stage: Stage, mode: Mode) -> None:
+    actor = Actor(ActorKind.OPS, uuid.uuid4())
+    endpoint, _ = stage.endpoint("https://shop.example/hook", mode=mode, actor=actor)
     assert endpoint.verified_at is not None
+
+
+@pytest.mark.proves("tried S17")
+def test_a_hundred_orders_of_test_mode_put_one_call_on_a_third_party(stage: Stage) -> None:
+    endpoint = by_merchant(stage, "http://third-party.example/hook", Mode.TEST)
+    stage.happen_and_relay(endpoint.store_id, 100)
+    [question] = claim_all()
+    assert question.challenge is not None
 
 
 def verified_with_live_events(stage: Stage) -> WebhookEndpoint:

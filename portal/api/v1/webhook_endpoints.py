@@ -123,8 +123,8 @@ def _endpoint_of(caller: Caller, endpoint_id: str, *, lock: bool = False) -> Web
     summary="Create the webhook endpoint",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
-    description="A store has one in each mode. Keep the secret of the answer: it is not shown again. A live one is sent a "
-    "challenge at once, and events once it has given it back.",
+    description="A store has one in each mode. Keep the secret of the answer: it is not shown again. The "
+    "address is sent a challenge at once, and events once it has given it back.",
     body=CreateEndpoint,
     idempotency="optional",
     status=201,
