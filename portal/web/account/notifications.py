@@ -22,6 +22,7 @@ from portal.notifications.queries import (
     list_notifications,
 )
 from portal.notifications.service import choose, mark_read
+from portal.web.account.notification_words import told
 from portal.web.auth.visitor import background
 
 log = logging.getLogger(__name__)
@@ -107,4 +108,6 @@ def unread_notifications() -> int:
 
 def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
-    app.jinja_env.globals.update(unread_notifications=unread_notifications, unread_counted_to=COUNTED_TO)
+    app.jinja_env.globals.update(
+        unread_notifications=unread_notifications, unread_counted_to=COUNTED_TO, told=told
+    )

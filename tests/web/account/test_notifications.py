@@ -8,7 +8,7 @@ import uuid
 import pytest
 from flask import Flask
 
-from portal.core.db import transaction
+from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
 from portal.mail.kinds import SHAPES
 from portal.notifications.kinds import TELLINGS
@@ -75,6 +75,28 @@ def test_a_hundred_are_more_than_99(browser: Browser, anna: User) -> None:
     assert not set(re.findall(r'id="notification-[^"]+', first)) & set(
         re.findall(r'id="notification-[^"]+', second)
     )
+
+
+@pytest.mark.parametrize("kind", NotificationKind)
+def test_each_kind_is_told_in_a_sentence_with_what_it_is_about(
+    browser: Browser, anna: User, kind: NotificationKind
+) -> None:
+    names = SHAPES[TELLINGS[kind].mail].names - {"link"}
+    params = {name: "1500.00 RUB" if name == "amount" else f"the {name}" for name in names}
+    with transaction():
+        notify([anna.id], kind, params, "/account", about="one")
+    said = re.search(r'<p class="mb-0 fw-bold">(.+?)</p>', browser.get(LIST).text)
+    assert said is not None
+    untold = {"at", "order", "amount", "url", "what"}
+    assert {name for name in names - untold if f"the {name}" not in said[1]} == set()
+    assert len(said[1].split()) > 4
+
+
+def test_what_was_told_before_a_parameter_came_is_still_shown(browser: Browser, anna: User) -> None:
+    dispute(anna)
+    with transaction():
+        hot("UPDATE notification SET params = '{}' WHERE user_id = %(id)s", {"id": anna.id})
+    assert "A dispute is open over order" in browser.get(LIST).text
 
 
 def test_the_list_says_what_happened_and_escapes_it(browser: Browser, anna: User) -> None:
