@@ -53,6 +53,9 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code("request_timeout", 408, "The request did not arrive in time. Send it again."),
     _code("conflict", 409, "The current state does not allow this."),
     _code("invalid_transition", 409, "The order has moved on; `order_status` says where it is."),
+    _code(
+        "payment_reported", 409, "The receiver says that money came: the customer is asked on `payment_url`."
+    ),
     _code("duplicate_external_id", 409, "`order_id` is the order that has this external_id already."),
     _code("idempotency_in_progress", 409, "The same call is still running. Repeat it after `Retry-After`."),
     _code("insufficient_funds", 409, "The balance does not cover the amount and the fee."),

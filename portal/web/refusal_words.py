@@ -53,6 +53,10 @@ WORDS = {
         "Something you wrote holds characters that can't be seen, such as marks that turn the direction. Go back and"
         " type it again."
     ),
+    "payment_reported": _l(
+        "The receiver says that another amount came, and the customer is asked whether they sent it. Wait for the answer,"
+        " or open a dispute."
+    ),
     "invalid_transition": _l("This is not possible any more: the order has moved on."),
     "last_admin": _l("This is the last administrator. Let another one in first."),
     "maintenance": _l("Nostro is being maintained. Try again in a while; what runs goes on."),

@@ -103,6 +103,18 @@ def test_another_amount_is_settled_as_received(served: Shop) -> None:
     assert available(served) == 9_700_000
 
 
+@pytest.mark.proves("tried S3")
+def test_a_shop_that_cancels_while_the_customer_is_asked_reads_why_it_cannot(served: Shop) -> None:
+    order = served.order()
+    served.drive(order, "confirm", amount_received="950.00")
+    refused = served.post(f"/api/v1/orders/{order['id']}/cancel", {})
+    assert (refused.status_code, code_of(refused)) == (409, "payment_reported")
+    said = refused.json or {}
+    assert said["order_status"] == "awaiting_confirmation"
+    assert "the customer is asked whether they sent it" in said["detail"]
+    assert "open a dispute" in said["detail"]
+
+
 def test_the_number_is_shown_only_while_it_is_to_be_paid_to(served: Shop) -> None:
     order = served.order()
     full = order["requisite"]["number"]

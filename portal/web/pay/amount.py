@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import request
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
@@ -26,6 +28,8 @@ from portal.web.pay.steps import checked_form, with_locked_order
 
 _PUBLIC = "the token in the address is the authority, the form's own token is checked for every change"
 _CORRECTED = _l("The receiver has corrected the amount meanwhile. Look at it again: nothing was changed.")
+# For support, in the words of the case, which are not the page's.
+_NOTHING_SENT = "The customer says that they sent nothing."
 _MOVED_ON = _l("The payment has moved on meanwhile. This is where it stands.")
 
 
@@ -49,13 +53,22 @@ def agree(token: str) -> Response:
 @bp.post("/<token>/disagreement")
 @public(_PUBLIC)
 def disagree(token: str) -> Response:
+    """Another amount, with what helps to find it, or nothing at all: that takes one press and no words."""
+    if request.form.get("sent") == "nothing":
+        return _answered(token, _deny)
     form = DisagreementForm(request.form)
     upload = checked_form(token, form, get_payment_session(token))
     if form.errors:
         return render_now(token, status=422, form=form)
     seen = _seen()
+    return _answered(token, lambda order: _disagree(order, seen, form, upload), form)
+
+
+def _answered(
+    token: str, work: Callable[[OrderRecord], None], form: DisagreementForm | None = None
+) -> Response:
     try:
-        with_locked_order(token, lambda order: _disagree(order, seen, form, upload))
+        with_locked_order(token, work)
     except AmountCorrected:
         return render_now(token, status=409, form=form, notice=_CORRECTED)
     except InvalidTransition:
@@ -76,6 +89,14 @@ def _disagree(order: OrderRecord, seen: int, form: DisagreementForm, upload: Cle
     if upload is not None:
         add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
     _to_the_desk(order, seen, form.words.data)
+
+
+def _deny(order: OrderRecord) -> None:
+    """Whatever amount is reported by now: of money that was never sent each is wrong."""
+    if order.status == Status.DISPUTED:
+        return
+    check_agreed(order, order.amount_reported_minor or 0)
+    open_dispute(order, DisputeReason.OTHER, _NOTHING_SENT, None, actor=CUSTOMER)
 
 
 def _to_the_desk(order: OrderRecord, seen: int, words: str | None) -> None:

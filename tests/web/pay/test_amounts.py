@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from portal.core.actors import SYSTEM
@@ -65,6 +68,51 @@ def test_disagreeing_is_a_dispute_with_the_receipt_and_the_words_once(asked: Cus
     assert len(asked.receipts()) == 1
     assert asked.post("/agreement", {"amount_minor": "50000"}).status_code == 409
     assert asked.now().status == "disputed"
+
+
+def form_of(page: str, button: str) -> tuple[str, dict[str, str]]:
+    """What a browser sends when this button is pressed and nothing is typed: the form's address and its fields."""
+    (form,) = [one for one in re.findall(r"<form.*?</form>", page, re.DOTALL) if button in one]
+    assert "required" not in form
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    return re.findall(r'action="([^"]+)"', form)[0], fields
+
+
+@pytest.mark.parametrize(
+    ("language", "button"), [("en", "No, I have sent nothing"), ("ru", "Нет, перевода не было")]
+)
+def test_who_claimed_nothing_says_with_one_press_that_they_sent_nothing(
+    asked: Customer, language: str, button: str
+) -> None:
+    assert "claimed" not in asked.events()
+    before = asked.now()
+    path, fields = form_of(asked.get(f"?lang={language}").text, button)
+    for _ in range(2):
+        assert asked.client.post(html.unescape(path), data=fields).status_code == 303
+    case, after = asked.dispute(), asked.now()
+    assert case is not None
+    assert (case["reason"], case["claimed_minor"], case["opened_by_kind"]) == ("other", None, "customer")
+    assert "sent nothing" in case["words"]
+    assert (after.status, after.hold_minor, after.amount_received_minor) == (
+        "disputed",
+        before.hold_minor,
+        None,
+    )
+    assert asked.post("/agreement", {"amount_minor": "50000"}).status_code == 409
+
+
+def test_that_nothing_was_sent_is_said_of_a_corrected_amount_too(asked: Customer) -> None:
+    page = asked.get("?lang=en").text
+    asked.drive(confirm_payin, 400_00, actor=SYSTEM)
+    path, fields = form_of(page, "No, I have sent nothing")
+    assert asked.client.post(html.unescape(path), data=fields).status_code == 303
+    assert asked.now().status == "disputed"
+
+
+def test_nobody_denies_what_nobody_reports(customer: Customer) -> None:
+    assert customer.post("/disagreement", {"sent": "nothing"}).status_code == 409
+    assert customer.dispute() is None
+    assert customer.now().status == "awaiting_payment"
 
 
 def test_more_than_the_deposit_covers_goes_to_the_desk(customer: Customer) -> None:
