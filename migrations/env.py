@@ -9,12 +9,20 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, text
 
+from portal.audit.chain_statements import begin_in_new_database
 from portal.core.database_rights import Roles, give_rights
+from portal.core.db import release, transaction
 from portal.core.owner_engine import owner_engine
 from portal.table_rights import writer_rights
 
 target = current_app.extensions["migrate"].db
 settings = current_app.extensions["nostro_settings"]
+
+
+_HAS_TABLES = """
+SELECT EXISTS (SELECT 1 FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> 'alembic_version'
+                  AND relnamespace = 'public'::regnamespace)
+"""
 
 
 def include_object(_obj: object, _name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
@@ -29,6 +37,8 @@ def run() -> None:
         connection.commit()
         # Changing a large table takes its time.
         connection.connection.dbapi_connection.answer_within_s = None
+        is_new = not connection.execute(text(_HAS_TABLES)).scalar_one()
+        connection.commit()
         context.configure(
             connection=connection,
             target_metadata=target.metadata,
@@ -41,6 +51,13 @@ def run() -> None:
         # Also when there was nothing to migrate: the roles may be new. What only asks changes nothing.
         if "destination_rev" in context.get_context().opts:
             hand_out(connection)
+            if is_new and sorted(context.get_context().get_current_heads()) == sorted(
+                context.script.get_heads()
+            ):
+                # Nothing can be hidden in tables that were made this moment; later an operator begins the chains.
+                with transaction():
+                    begin_in_new_database()
+                release()
 
 
 def hand_out(connection: Connection) -> None:

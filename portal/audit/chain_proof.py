@@ -7,42 +7,43 @@ that is REPEATABLE READ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from portal.audit.chain_sealing import mac_of
+from portal.audit.chain_links import Link, links_of
+from portal.audit.chain_sealing import why_stopped
+from portal.audit.chain_silences import LATE_S
 from portal.audit.chains import DIGEST, FIRST, Chain
 from portal.audit.findings import Finding
 from portal.audit.heads import Head
 from portal.audit.images import WATCHED, Watched, digest_sql, key_sql
-from portal.core.crypto import UnknownChainKey
 from portal.core.db import hot
 
-_PAGE = 500
 EXAMPLES = 5
+_NUMBER = "^[0-9]{1,18}$"
+_UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 WATCHED_TITLE = (
     "every row that decides about access, money's way or settings is as it was last changed through the house"
 )
-_LINKS = """
-SELECT l.sequence, l.previous_mac, l.mac, l.key_id, sha256(convert_to(coalesce(l.uuids::text, l.ids::text), 'UTF8')
-         || (SELECT string_agg(d, ''::bytea ORDER BY n) FROM unnest(l.digests) WITH ORDINALITY u (d, n))) AS rows
-  FROM chain_link l WHERE l.chain = %(chain)s AND l.sequence > %(after)s ORDER BY l.sequence LIMIT %(limit)s
-"""
 
 
 def _rows_sql(chain: Chain) -> str:
     """Every row that differs from what its link holds, that is gone, or that the sealer has passed by."""
-    low = "low::uuid" if chain.is_uuid else "low::bigint"
+    # A mark that is no id is nobody's: a cast of it would end the proof.
+    low = f"CASE WHEN low ~ '{_UUID if chain.is_uuid else _NUMBER}' THEN low::{'uuid' if chain.is_uuid else 'bigint'} END"
     return f"""
     WITH sealed AS (
       SELECT l.sequence, u.id, u.digest FROM chain_link l, unnest(l.{chain.column}, l.digests) AS u (id, digest)
        WHERE l.chain = '{chain.name}'
     ), standing AS (
-      SELECT r.id, r.image IS NULL AS is_forgotten, {DIGEST.format(image="r.image")} AS digest FROM ({chain.rows}) r
-    ), passed AS (SELECT {low} AS low FROM chain_mark WHERE chain = '{chain.name}'),
+      SELECT r.id, r.at, r.image IS NULL AS is_forgotten, {DIGEST.format(image="r.image")} AS digest FROM ({chain.rows}) r
+    ), passed AS (
+      SELECT (SELECT {low} FROM chain_mark WHERE chain = '{chain.name}') AS low,
+             (SELECT sealed_at FROM chain_link WHERE chain = '{chain.name}' AND mac_version <> 1 AND reached_end
+               ORDER BY sequence DESC LIMIT 1) - make_interval(secs => {LATE_S}) AS at
+    ),
     broken AS (
       SELECT s.sequence, coalesce(s.id, t.id) AS id, t.id IS NULL AS is_gone FROM sealed s
         FULL JOIN standing t ON t.id = s.id LEFT JOIN passed ON true
-       WHERE t.id IS NULL OR (s.id IS NULL AND t.id <= passed.low) OR (s.digest <> t.digest AND NOT t.is_forgotten)
+       WHERE t.id IS NULL OR (s.id IS NULL AND (t.id <= passed.low OR t.at < passed.at)) OR (s.digest <> t.digest AND NOT t.is_forgotten)
     )
     SELECT count(*) OVER () AS n, CASE WHEN sequence IS NULL THEN format('{chain.name} %s: never sealed', id)
              WHEN is_gone THEN format('{chain.name} %s: sealed in link %s and gone', id, sequence)
@@ -64,37 +65,27 @@ def prove_chain(chain: Chain, exported: Sequence[Head] = ()) -> Finding | None:
 
 def _broken_links(chain: Chain, exported: Sequence[Head]) -> Iterator[str]:
     known = {head.sequence: head.hash for head in exported if head.chain == chain.name}
-    previous, due = FIRST, 1
-    for link in _links(chain):
-        sequence, mac = int(link["sequence"]), bytes(link["mac"])
-        if sequence != due or bytes(link["previous_mac"]) != previous:
-            yield f"{chain.name}: link {sequence} does not continue the one before it"
-        elif problem := _forged(chain, link):
+    before: Link | None = None
+    for link in links_of(chain):
+        previous, due = (before.mac, before.sequence + 1) if before else (FIRST, 1)
+        if link.sequence != due or link.previous != previous:
+            yield f"{chain.name}: link {link.sequence} does not continue the one before it"
+        elif problem := link.problem:
             yield problem
-        remembered = known.pop(sequence, None)
-        if remembered is not None and remembered != mac:
-            yield f"{chain.name}: link {sequence} is not the one that was exported"
-        previous, due = mac, sequence + 1
+        elif _lacks_beginning(link, before):
+            yield f"{chain.name}: link {link.sequence} begins the chain, and nobody has said so"
+        remembered = known.pop(link.sequence, None)
+        if remembered is not None and remembered != link.mac:
+            yield f"{chain.name}: link {link.sequence} is not the one that was exported"
+        before = link
+    if before is None or before.version == 1:
+        yield str(why_stopped(chain, before))
     for sequence in sorted(known):
         yield f"{chain.name}: link {sequence} was exported and is gone"
 
 
-def _forged(chain: Chain, link: dict[str, Any]) -> str | None:
-    sequence, key_id = int(link["sequence"]), str(link["key_id"])
-    try:
-        mac = mac_of(chain.name, sequence, bytes(link["previous_mac"]), bytes(link["rows"]), key_id)
-    except UnknownChainKey:
-        return f"{chain.name}: link {sequence} was sealed with the key {key_id!r}, which is not in CHAIN_KEYS"
-    if mac != bytes(link["mac"]):
-        return f"{chain.name}: link {sequence} was not sealed by who has the key"
-    return None
-
-
-def _links(chain: Chain) -> Iterator[dict[str, Any]]:
-    after = 0
-    while page := hot(_LINKS, {"chain": chain.name, "after": after, "limit": _PAGE}):
-        yield from page
-        after = int(page[-1]["sequence"])
+def _lacks_beginning(link: Link, before: Link | None) -> bool:
+    return link.version != 1 and (before is None or before.version == 1) and "begun" not in link.told
 
 
 def _watched_sql(watched: Watched) -> str:

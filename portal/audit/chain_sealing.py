@@ -6,21 +6,23 @@ each time, and the mark follows once no transaction can be running that took an 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.audit.chains import CHAINS, DIGEST, FIRST, Chain
-from portal.core.crypto import chain_mac, newest_chain_key_id
+from portal.audit.chain_links import Link, find_head, key_text, write_link
+from portal.audit.chains import CHAINS, DIGEST, Chain
+from portal.core.crypto import UnknownChainKey
 from portal.core.db import hot, take_time, transaction
 
 LOCK = 0x6E6F7374_6368616E  # "nostchan", and on: held by the sealer of each chain until its commit
 # Rows of one link, and links of one go.
 WINDOW = 2000
 LINKS_AT_ONCE = 5
+# With nothing new a chain gets a link without rows: so a gap between two links tells that nobody was sealing, or that
+# links were cut off and the chain was sealed anew from there (portal.audit.chain_silences).
+STILL_EVERY_S = 1200
 # Nobody holds a transaction open for so long (DB_IDLE_IN_TRANSACTION_TIMEOUT_S and DB_STATEMENT_TIMEOUT_MS).
 SETTLES_AFTER_S = 15.0
 # Ids that programs give out tell the time of their machine: so far may that be behind.
@@ -34,11 +36,6 @@ SELECT m.*, clock_timestamp() - m.seen_at > make_interval(secs => %(settles)s)
        m.seen_before > pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS is_of_another_server
   FROM chain_mark m WHERE chain = %(chain)s
 """
-_HEAD = "SELECT sequence, mac FROM chain_link WHERE chain = %(chain)s ORDER BY sequence DESC LIMIT 1"
-_LINK = """
-INSERT INTO chain_link (chain, sequence, {column}, digests, low_key, high_key, previous_mac, mac, key_id)
-VALUES (%(chain)s, %(sequence)s, %(ids)s::{type}[], %(digests)s::bytea[], %(low)s, %(high)s, %(previous)s, %(mac)s, %(key)s)
-"""
 _KEEP = """
 INSERT INTO chain_mark (chain, low, final, seen, seen_before, seen_at)
 VALUES (%(chain)s, %(low)s, %(final)s, %(seen)s, %(seen_before)s, coalesce(%(seen_at)s::timestamptz, clock_timestamp()))
@@ -51,27 +48,8 @@ _NUMBER = "SELECT pg_current_xact_id()::text::bigint AS number"
 _AGO = "SELECT (extract(epoch FROM clock_timestamp() - make_interval(secs => %(s)s)) * 1000)::bigint AS ms"
 
 
-def key_text(key: Any) -> str:
-    """An id so that ids compare as texts."""
-    return str(key) if isinstance(key, uuid.UUID) else f"{int(key):020d}"
-
-
-def rows_hash(keys: Sequence[Any], digests: Sequence[bytes]) -> bytes:
-    """SHA-256 over a link's ids and digests."""
-    listed = f"{{{','.join(str(key) for key in keys)}}}"
-    return hashlib.sha256(listed.encode() + b"".join(bytes(digest) for digest in digests)).digest()
-
-
-def mac_of(chain: str, sequence: int, previous: bytes, rows: bytes, key_id: str) -> bytes:
-    """HMAC-SHA256 over the canonical JSON of a link. Raises UnknownChainKey."""
-    link = {
-        "chain": chain,
-        "sequence": sequence,
-        "previous": previous.hex(),
-        "rows": rows.hex(),
-        "key": key_id,
-    }
-    return chain_mac(key_id, json.dumps(link, sort_keys=True, separators=(",", ":")).encode())
+class ChainsStopped(Exception):
+    """Chains that the sealer does not go on with, a sentence each, with what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +63,20 @@ class Sealed:
 def seal_chains(chains: Sequence[Chain] = CHAINS) -> Sealed:
     """Chain what is new, a transaction for each link. A chain that another sealer is at is left to it.
 
-    Not inside transaction().
+    Not inside transaction(). Raises ChainsStopped when all others are done: a chain is begun by an operator alone, for
+    whoever has the database could delete its links, change rows, and have them sealed anew.
     """
-    sealed, is_full = 0, False
+    sealed, is_full, stopped = 0, False, []
     for chain in chains:
-        for _ in range(LINKS_AT_ONCE):
-            with transaction():
-                count, is_more = _seal(chain)
-            sealed += count
-            if not is_more:
-                break
+        try:
+            count, is_more = _seal_some(chain)
+        except ChainsStopped as refusal:
+            stopped.append(str(refusal))
+            continue
+        sealed += count
         is_full = is_full or is_more
+    if stopped:
+        raise ChainsStopped("; ".join(stopped))
     return Sealed(sealed, is_full)
 
 
@@ -109,11 +90,48 @@ def seal_all() -> int:
     return rows
 
 
+def try_to_hold(chain: Chain) -> bool:
+    """Be the chain's only writer until the transaction ends; False when somebody else is. Needs transaction()."""
+    return bool(hot(_LOCK, {"key": LOCK + CHAINS.index(chain)})[0]["is_ours"])
+
+
+def why_stopped(chain: Chain, head: Link | None) -> str | None:
+    """Why the sealer does not continue from `head`; None when it does.
+
+    A key that is missing here stops nothing: what is new is sealed all the same, and the proof names it.
+    """
+    if head is None:
+        return f"{chain.name}: there is no link: links were deleted, or the chain was never begun"
+    if head.version == 1:
+        return f"{chain.name}: link {head.sequence} is of a release before beginnings: the chain is to be begun again behind it"
+    try:
+        is_ours = head.computed_mac() == head.mac
+    except UnknownChainKey:
+        return None
+    return None if is_ours else head.problem
+
+
+def _seal_some(chain: Chain) -> tuple[int, bool]:
+    """LINKS_AT_ONCE at most. Raises ChainsStopped."""
+    sealed, is_more = 0, False
+    for _ in range(LINKS_AT_ONCE):
+        with transaction():
+            count, is_more = _seal(chain)
+        sealed += count
+        if not is_more:
+            break
+    return sealed, is_more
+
+
 def _seal(chain: Chain) -> tuple[int, bool]:
-    """One link at most; how many rows, and whether more is known to wait."""
-    if not hot(_LOCK, {"key": LOCK + CHAINS.index(chain)})[0]["is_ours"]:
+    """One link at most; how many rows, and whether more is known to wait. Raises ChainsStopped."""
+    if not try_to_hold(chain):
         return 0, False
     take_time()
+    head = find_head(chain)
+    if refusal := why_stopped(chain, head):
+        raise ChainsStopped(f'{refusal} (docs/operating.md, "Chain keys, heads")')
+    assert head is not None
     found = hot(_MARK, {"chain": chain.name, "settles": SETTLES_AFTER_S})
     mark: dict[str, Any] = dict(found[0]) if found else _fresh(chain)
     before = dict(mark)
@@ -121,15 +139,12 @@ def _seal(chain: Chain) -> tuple[int, bool]:
         _look_at_the_end(chain, mark)
     upper = _window_end(chain, mark)
     rows = _waiting(chain, mark, upper)
-    head = hot(_HEAD, {"chain": chain.name})
-    sequence, previous = (int(head[0]["sequence"]), bytes(head[0]["mac"])) if head else (0, FIRST)
-    if rows:
-        sequence += 1
-        _write(chain, sequence, previous, rows)
     is_full = upper is not None or len(rows) == WINDOW
+    if rows or (not is_full and head.age_s >= STILL_EVERY_S):
+        write_link(chain, head, rows, reached_end=not is_full)
     _advance(chain, mark, upper, rows, is_full=is_full)
     if mark != before or not found:
-        hot(_KEEP, {name: mark[name] for name in ("chain", "low", "final", "seen", "seen_before", "seen_at")})
+        _keep(mark)
     return len(rows), is_full
 
 
@@ -142,6 +157,15 @@ def _look_at_the_end(chain: Chain, mark: dict[str, Any]) -> None:
     end = str(hot(_END, {"sequence": chain.sequence})[0]["last"])
     if end != mark["seen"] or mark["is_of_another_server"]:
         mark |= {"seen": end, "seen_before": hot(_NUMBER)[0]["number"], "seen_at": None}
+
+
+def begin_mark(chain: Chain) -> None:
+    """Look at all rows of the chain's table from now on: no link holds any. Needs transaction() and the chain's lock."""
+    _keep(_fresh(chain))
+
+
+def _keep(mark: dict[str, Any]) -> None:
+    hot(_KEEP, {name: mark[name] for name in ("chain", "low", "final", "seen", "seen_before", "seen_at")})
 
 
 def _fresh(chain: Chain) -> dict[str, Any]:
@@ -176,19 +200,6 @@ def _waiting(chain: Chain, mark: dict[str, Any], upper: int | None) -> list[dict
         "chain": chain.name, "low": low, "low_key": key_text(low), "upper": upper, "upper_key": upper_key,
     }  # fmt: skip
     return sorted(hot(sql, params), key=lambda row: key_text(row["id"]))
-
-
-def _write(chain: Chain, sequence: int, previous: bytes, rows: list[dict[str, Any]]) -> None:
-    ids, digests = [row["id"] for row in rows], [bytes(row["digest"]) for row in rows]
-    key_id = newest_chain_key_id()
-    hot(
-        _LINK.format(column=chain.column, type="uuid" if chain.is_uuid else "bigint"),
-        {
-            "chain": chain.name, "sequence": sequence, "ids": ids, "digests": digests, "low": key_text(ids[0]),
-            "high": key_text(ids[-1]), "previous": previous, "key": key_id,
-            "mac": mac_of(chain.name, sequence, previous, rows_hash(ids, digests), key_id),
-        },
-    )  # fmt: skip
 
 
 def _advance(

@@ -5,7 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -95,7 +105,9 @@ class ChainLink(Model):
     """One link of a keyed chain: some rows with the SHA-256 of each, and an HMAC over them and the link before.
 
     The rows are in `ids` or, where a table's key is one, in `uuids`; `digests` in the same order. `low_key` and
-    `high_key` are the least and the greatest of them, written so that they compare as text.
+    `high_key` are the least and the greatest of them, written so that they compare as text. A link without rows says that
+    the sealer was there, or what an operator said (`statement`). The HMAC of the first form (`mac_version` 1) covers rows
+    alone, the present one all of the link.
     """
 
     __tablename__ = "chain_link"
@@ -104,6 +116,7 @@ class ChainLink(Model):
         CheckConstraint("octet_length(mac) = 32 AND octet_length(previous_mac) = 32", name="macs"),
         CheckConstraint("coalesce(cardinality(ids), cardinality(uuids)) = cardinality(digests)", name="rows"),
         CheckConstraint("num_nonnulls(ids, uuids) = 1", name="one_kind"),
+        CheckConstraint("mac_version IN (1, 2)", name="mac_version"),
         Index("ix_chain_link_high_key", "chain", "high_key"),
     )
 
@@ -118,6 +131,9 @@ class ChainLink(Model):
     mac: Mapped[bytes] = mapped_column(LargeBinary)
     key_id: Mapped[str] = mapped_column(Text)
     sealed_at: Mapped[CreatedAt]
+    mac_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    reached_end: Mapped[bool] = mapped_column(server_default=false())
+    statement: Mapped[str | None] = mapped_column(Text)
 
 
 class ChainMark(Model):

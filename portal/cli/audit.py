@@ -14,7 +14,8 @@ import click
 from flask.cli import AppGroup
 
 from portal.audit.chain_proof import prove_chains, prove_watched
-from portal.audit.chain_sealing import seal_all
+from portal.audit.chain_sealing import ChainsStopped, seal_all
+from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import POWER
 from portal.audit.findings import Finding
 from portal.audit.heads import FILE, Head, UnreadableHeads, export_heads, find_heads, read_heads
@@ -67,8 +68,8 @@ def verify(heads: Path | None, as_json: bool) -> None:
 
 def _with(verdict: Verdict, exported: Sequence[Head]) -> Verdict:
     """The verdict on the log, and what the keyed chains say."""
-    watched = prove_watched()
-    findings = prove_chains(POWER, exported) + ([watched] if watched else [])
+    others = (prove_timeliness(POWER), prove_watched())
+    findings = prove_chains(POWER, exported) + [found for found in others if found]
     return replace(
         verdict, findings=(*verdict.findings, *(line for found in findings for line in _lines(found)))
     )
@@ -117,7 +118,10 @@ def seal() -> None:
         done += count
         if not count:
             break
-    echo(f"{done} entries sealed, {seal_all()} rows chained.")
+    try:
+        echo(f"{done} entries sealed, {seal_all()} rows chained.")
+    except ChainsStopped as stopped:
+        raise click.ClickException(str(stopped)) from None
 
 
 @audit.command("export-head")

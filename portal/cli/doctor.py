@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from portal.audit.chain_silences import LATE_S
+from portal.audit.chain_states import list_chain_states
 from portal.audit.heads import FILE, UnreadableHeads, find_heads, read_heads
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
@@ -20,6 +22,10 @@ from portal.reference.rate_ages import Age, list_rate_ages
 from portal.settings import Settings, get_settings
 
 _SAMPLE = 5
+_BEGIN_CURE = (
+    "After an upgrade from a release without beginnings: flask chains begin. Otherwise somebody deleted links: find out"
+    " who, before anything else (docs/operating.md)."
+)
 # The clock exports once an hour.
 _OLD_EXPORT = timedelta(hours=3)
 _MARKS = {Grade.OK: "ok      ", Grade.WARNING: "WARNING ", Grade.FAILURE: "FAILURE "}
@@ -75,8 +81,13 @@ def _chains(settings: Settings) -> Iterator[tuple[Grade, str, str]]:
             f"Links were sealed with the key {key_id}.",
             "Add it to CHAIN_KEYS, behind the newest.",
         )
+    yield from _sealing()
     if settings.audit_heads_dir is None:
-        yield Grade.OK, f"{len(used)} keys of chains; no heads are exported", ""
+        yield (
+            Grade.FAILURE if settings.environment == "production" else Grade.WARNING,
+            "No heads are exported: whoever has the database could set the whole of it back, and nothing would show it.",
+            "Set AUDIT_HEADS_DIR to a folder of another machine, to which the database's administrators do not come.",
+        )
         return
     try:
         exported = read_heads(settings.audit_heads_dir / FILE)
@@ -95,6 +106,22 @@ def _chains(settings: Settings) -> Iterator[tuple[Grade, str, str]]:
         )
     else:
         yield Grade.OK, f"{len(known)} exported heads, {len(used)} keys of chains", ""
+
+
+def _sealing() -> Iterator[tuple[Grade, str, str]]:
+    """Every chain goes on, and somebody is sealing."""
+    with transaction():
+        states = list_chain_states()
+    for state in states:
+        if state.stopped:
+            yield Grade.FAILURE, f"{state.stopped}. Nothing of it is sealed.", _BEGIN_CURE
+        elif state.silent_s > LATE_S:
+            yield (
+                Grade.WARNING,
+                f"{state.chain}: nothing was sealed for {state.silent_s / 3600:.1f} h.",
+                "Is the clock running? What is made until then is sealed late, and to be explained.",
+            )
+    yield Grade.OK, f"{sum(not state.stopped for state in states)} of {len(states)} chains go on", ""
 
 
 def _rates(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:

@@ -74,10 +74,6 @@ def _configuration(settings: Settings) -> Found:
         return
     worries = {
         "Mail waits and is never sent.": (settings.smtp_host is None, "Set SMTP_HOST."),
-        "The audit log's heads are not exported: an end that was cut off would not show.": (
-            settings.audit_heads_dir is None,
-            "Set AUDIT_HEADS_DIR, best to a disk of another machine.",
-        ),
         "There is no key for backups.": (settings.backup_key is None, "Set BACKUP_KEY, or give --key-file."),
         "No proxy in front is trusted: all visitors may seem to come from its address.": (
             settings.trusted_proxies == 0,

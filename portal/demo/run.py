@@ -147,6 +147,7 @@ def _environment(launch: LaunchSettings, addresses: Addresses) -> dict[str, str]
         "STREAMS_PORT": str(launch.port + 3),
         "UPLOADS_DIR": str(place.UPLOADS),
         "METRICS_DIR": str(place.METRICS),
+        "AUDIT_HEADS_DIR": str(place.HEADS),
         "DB_POOL_SIZE": "8",
         # The demo's people are invented: their letters stay in the mailbox page.
         "SMTP_HOST": "",

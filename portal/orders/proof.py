@@ -10,6 +10,8 @@ from contextlib import suppress
 from psycopg.errors import LockNotAvailable
 
 from portal.audit.chain_proof import WATCHED_TITLE, prove_chains, prove_watched
+from portal.audit.chain_silences import TITLE as TIMELY_TITLE
+from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import CHAINS
 from portal.audit.findings import Finding
 from portal.audit.heads import Head, exported_heads
@@ -38,6 +40,7 @@ CATALOGUE_TITLE = "the database's tables, rules, triggers, functions and rights 
 TITLES = (
     *(check.name for check in CHECKS),
     *(chain.title for chain in CHAINS),
+    TIMELY_TITLE,
     WATCHED_TITLE,
     CATALOGUE_TITLE,
 )
@@ -60,8 +63,8 @@ def verify_everything(exported: Sequence[Head] | None = None) -> list[Finding]:
 
 def _findings(exported: Sequence[Head]) -> list[Finding]:
     chained = prove_chains(CHAINS, exported)
-    watched = prove_watched()
-    return run_checks(CHECKS) + chained + [found for found in (watched, prove_catalogue()) if found]
+    others = (prove_timeliness(CHAINS), prove_watched(), prove_catalogue())
+    return run_checks(CHECKS) + chained + [found for found in others if found]
 
 
 def prove_catalogue() -> Finding | None:

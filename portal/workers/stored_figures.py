@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import redis
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from portal.audit.chain_states import list_chain_states
 from portal.core.hints import queue_on
 from portal.core.queues import HINTED
 from portal.error_reports.queries import latest_proof
@@ -95,6 +96,21 @@ def _ledger() -> Iterator[Metric]:
         )
 
 
+def _chains() -> Iterator[Metric]:
+    silent = GaugeMetricFamily(
+        "nostro_chain_silent_seconds", "Time since the chain was sealed last.", labels=["chain"]
+    )
+    stopped = GaugeMetricFamily(
+        "nostro_chain_stopped", "1 while the sealer does not go on with it.", labels=["chain"]
+    )
+    for state in list_chain_states():
+        stopped.add_metric([state.chain], float(state.stopped is not None))
+        if not state.stopped:
+            silent.add_metric([state.chain], state.silent_s)
+    yield silent
+    yield stopped
+
+
 def _queue() -> Iterator[Metric]:
     settings = get_settings()
     with redis.Redis.from_url(
@@ -168,6 +184,7 @@ READERS: dict[str, Callable[[], Iterable[Metric]]] = {
     "mail": _mail,
     "clock": _clock,
     "ledger": _ledger,
+    "chains": _chains,
     "queue": _queue,
     "queues": _queues,
     "rates": _rates,

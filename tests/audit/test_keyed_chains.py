@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 
 from portal.audit import chain_sealing
+from portal.audit.chain_links import key_text
 from portal.audit.chain_proof import prove_chain, prove_watched
-from portal.audit.chain_sealing import LOCK, key_text, seal_all, seal_chains
+from portal.audit.chain_sealing import LOCK, seal_all, seal_chains
 from portal.audit.chains import AUDIT, CHAINS
 from portal.audit.heads import find_heads
 from portal.audit.images import WATCHED

@@ -12,6 +12,7 @@ import pytest
 from portal.audit import images
 from portal.audit.chain_proof import prove_chains, prove_watched
 from portal.audit.chain_sealing import seal_all
+from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import CHAINS
 from portal.audit.heads import Head, find_heads
 from portal.audit.images import digest_sql
@@ -102,11 +103,9 @@ def found(heads: Sequence[Head] = ()) -> str:
     """Everything that `flask ledger verify` and `flask audit verify` say, as one text."""
     with transaction():
         findings = run_checks(CHECKS) + prove_chains(CHAINS, heads)
-        watched = prove_watched()
+        others = [one for one in (prove_timeliness(CHAINS), prove_watched()) if one]
         log = verify_chain(heads).findings
-    lines = [
-        f"{one.check}: {'; '.join(one.examples)}" for one in [*findings, *([watched] if watched else [])]
-    ]
+    lines = [f"{one.check}: {'; '.join(one.examples)}" for one in [*findings, *others]]
     return "\n".join([*lines, *log])
 
 
@@ -252,7 +251,7 @@ LIST: dict[str, tuple[tuple[str, ...], str]] = {
     "a link computed anew without the key": (
         (
             "UPDATE ledger_entry SET reason = 'other' WHERE id = (SELECT min(id) FROM ledger_entry)",
-            "UPDATE chain_link SET digests[1] = sha256('x'), mac = sha256('y') WHERE chain = 'ledger' AND sequence = 1",
+            "UPDATE chain_link SET digests[1] = sha256('x'), mac = sha256('y') WHERE chain = 'ledger' AND sequence = 2",
         ), "was not sealed by who has the key",
     ),
     "a link that is gone": (("DELETE FROM chain_link WHERE chain = 'timeline' AND sequence = 1",), "timeline"),

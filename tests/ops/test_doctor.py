@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from portal.audit.chain_sealing import seal_all
+from portal.audit.chains import CHAINS
 from portal.audit.heads import export_heads
 from portal.audit.service import record_audit
 from portal.cli.doctor import ALL_EXAMINATIONS, DATABASE_ROLE
@@ -99,6 +101,39 @@ def test_heads_that_nobody_takes_away_and_a_missing_chain_key_are_told(app: Flas
     (tmp_path / "audit-heads.jsonl").unlink()
     others = get_settings().model_copy(update={"chain_keys": ("other:" + "x" * 40,)})
     assert "sealed with the key dev" in bad("chains", others)[0].found
+
+
+@pytest.mark.proves("tried C11")
+@pytest.mark.parametrize(("environment", "grade"), [("test", Grade.WARNING), ("production", Grade.FAILURE)])
+def test_heads_that_are_exported_nowhere_are_told_and_in_production_fail(
+    app: Flask, environment: str, grade: Grade
+) -> None:
+    (one,) = bad("chains", get_settings().model_copy(update={"environment": environment}))
+    assert one.grade is grade
+    assert "No heads are exported" in one.found
+    assert "Set AUDIT_HEADS_DIR" in one.cure
+
+
+@pytest.mark.proves("tried C11")
+def test_chains_that_are_not_sealed_are_told(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal_all()
+    with transaction():
+        export_heads(tmp_path)
+    ours = get_settings().model_copy(update={"audit_heads_dir": tmp_path})
+    assert bad("chains", ours) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("portal.audit.chain_links.clock", lambda: datetime.now(UTC) + timedelta(hours=2))
+        silent = [one for one in bad("chains", ours) if "nothing was sealed for 2.0 h" in one.found]
+    assert [one.grade for one in silent] == [Grade.WARNING] * len(CHAINS)
+    with transaction():
+        db.session.execute(text("SET LOCAL session_replication_role = replica"))
+        db.session.execute(text("DELETE FROM chain_link WHERE chain = 'ledger'"))
+        db.session.execute(text("SET LOCAL session_replication_role = origin"))
+    (stopped,) = bad("chains", ours)
+    assert stopped.grade is Grade.FAILURE
+    assert "ledger: there is no link" in stopped.found
 
 
 @pytest.mark.parametrize(

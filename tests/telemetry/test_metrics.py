@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from flask.testing import FlaskClient
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from portal.audit.chain_sealing import seal_all
 from portal.core import metrics
-from portal.core.db import transaction
+from portal.core.db import hot, transaction
 from portal.error_reports.service import record_proof
 from portal.events.relay import relay_events
 from portal.settings import child_environment, is_flask_command
@@ -30,7 +32,7 @@ from tests.scene import Scene, build_scene
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each label, and what bounds it: rules of the router, enumerations of ours, rows of the reference data.
-BOUNDED = {"queue", "pair",
+BOUNDED = {"queue", "pair", "chain",
     "method", "route", "status", "code", "type", "mode", "direction", "currency", "reason", "result", "job", "limit",
     "duty", "role", "state", "kind", "reader", "le", "version", "release", "python",
 }  # fmt: skip
@@ -131,6 +133,21 @@ def test_the_ledgers_proof_shows_its_age_and_result(committed_db: Flask) -> None
     assert value_of(text, "nostro_ledger_verification_broken_checks") == 2
     assert value_of(text, "nostro_ledger_verification_duration_seconds") == 1.5
     assert value_of(text, "nostro_ledger_verification_timestamp_seconds") is not None
+
+
+@pytest.mark.proves("tried C11")
+def test_a_chain_that_is_not_sealed_shows(committed_db: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal_all()
+    assert value_of(served(committed_db), "nostro_chain_stopped", chain="ledger") == 0
+    monkeypatch.setattr("portal.audit.chain_links.clock", lambda: datetime.now(UTC) + timedelta(hours=2))
+    silent_s = value_of(served(committed_db), "nostro_chain_silent_seconds", chain="ledger")
+    assert silent_s is not None
+    assert silent_s >= 7200
+    with transaction():
+        hot("SET LOCAL session_replication_role = replica")
+        hot("DELETE FROM chain_link WHERE chain = 'ledger'")
+    assert value_of(served(committed_db), "nostro_chain_stopped", chain="ledger") == 1
+    assert value_of(served(committed_db), "nostro_chain_silent_seconds", chain="ledger") is None
 
 
 def test_what_cant_be_read_is_missing_and_the_rest_is_served(

@@ -15,6 +15,8 @@ ACTIONS = {
     "api_key.rotated": _l("API key rotated"),
     "audit.exported": _l("Audit log taken out as a file"),
     "audit.verified": _l("Audit log verified"),
+    "chains.begun": _l("Chains begun"),
+    "chains.explained": _l("Late sealing explained"),
     "error.handled": _l("Error marked as handled"),
     "field_keys.rotated": _l("Stored numbers encrypted with a new key"),
     "invitation.accepted": _l("Invitation accepted"),
