@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
 from portal.settings import Settings
@@ -41,6 +42,17 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.errors._WaitTimeout:  # noqa: SLF001 - the driver has no other name for it
             self.pgconn.finish()
             raise psycopg.OperationalError("the database did not answer in time") from None
+
+    # Both are asked for around every single statement, where nothing is open: then there is nobody to wait for.
+    def set_autocommit(self, value: bool) -> None:
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._autocommit = value
+        else:
+            super().set_autocommit(value)
+
+    def rollback(self) -> None:
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
 
 
 def bound_answers(engine: Engine, seconds: float) -> None:
