@@ -171,8 +171,8 @@ def make_floor(connection: psycopg.Connection[Any]) -> None:
     connection.execute("CREATE SCHEMA floor")
     connection.execute("SET search_path = floor, public")
     connection.execute((ROOT / "bench/floor.sql").read_bytes())
-    for name in ("0001_ledger_rules.sql", "0005_posting_order.sql", "0012_index_plans.sql"):
-        connection.execute((ROOT / "migrations/sql" / name).read_bytes())
+    for name in ("0001_ledger_rules", "0005_posting_order", "0012_index_plans", "0041_steady_plans"):
+        connection.execute((ROOT / "migrations/sql" / f"{name}.sql").read_bytes())
     connection.execute(_FLOOR_WORLD)
     connection.execute(
         "INSERT INTO requisite (id, trader_id, available_id, held_id, fiat_id, lead_id, number, ring,"
