@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from portal import create_app
 from portal.core.actors import SYSTEM
-from portal.core.db import db, transaction
+from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.demo.seed import seed_demo
@@ -25,6 +25,8 @@ from portal.reference import setting_changes
 from portal.settings import get_settings
 from portal.webhooks.service import check_endpoint_url, set_endpoint
 
+# An hour in the demo: payins leave while a soak of some minutes goes on.
+WINDOW_S = 300
 # Short, so that a lease (twice this and ten seconds) runs out within a test.
 WEBHOOK_TIMEOUT_S = 2
 
@@ -44,6 +46,7 @@ def prepare(shop_url: str) -> dict[str, Any]:
             ):
                 setting_changes.set_value(limit.key, 1_000_000, SYSTEM)
             setting_changes.set_value(config.EXPOSURE_STORE_SHARE_PERCENT.key, 100, SYSTEM)
+            hot("UPDATE requisite SET window_s = %(s)s WHERE window_s = 3600", {"s": WINDOW_S})
             store_id = db.session.scalars(select(Store.id).where(Store.name == "Simulated shop")).one()
             _, secret = set_endpoint(store_id, Mode.LIVE, hook)
         return world | {"simulated_store_id": public_id("st", store_id), "hook_secret": secret}
