@@ -20,15 +20,18 @@ from portal.core.db import hot
 # Links of the first release (1) hold neither time nor statement.
 OF_TODAY = 2
 _PAGE = 500
-_COLUMNS = """l.sequence, l.previous_mac, l.mac, l.key_id, l.mac_version, l.sealed_at, l.reached_end, l.statement,
+# A time that no program can read must not end the proof; the MAC tells of it.
+IS_TIME = "sealed_at BETWEEN '2000-01-01' AND '3000-01-01'"
+SEALED_AT = f"CASE WHEN l.{IS_TIME} THEN l.sealed_at ELSE 'epoch' END AS sealed_at"
+_COLUMNS = f"""l.sequence, l.previous_mac, l.mac, l.key_id, l.mac_version, {SEALED_AT}, l.reached_end, l.statement,
        sha256(convert_to(coalesce(l.uuids::text, l.ids::text), 'UTF8') || coalesce(
-         (SELECT string_agg(d, ''::bytea ORDER BY n) FROM unnest(l.digests) WITH ORDINALITY u (d, n)), ''::bytea)) AS rows"""
+         (SELECT string_agg(d, ''::bytea ORDER BY n) FROM unnest(l.digests) WITH ORDINALITY u (d, n)), ''::bytea)) AS rows"""  # noqa: S608 - our own columns
 _HEAD = f"SELECT {_COLUMNS} FROM chain_link l WHERE l.chain = %(chain)s ORDER BY l.sequence DESC LIMIT 1"  # noqa: S608 - our own columns
 _AFTER = f"""
 SELECT {_COLUMNS} FROM chain_link l WHERE l.chain = %(chain)s AND l.sequence > %(after)s ORDER BY l.sequence LIMIT %(limit)s
 """  # noqa: S608 - our own columns
 _SAID = f"""
-SELECT {_COLUMNS} FROM chain_link l WHERE l.chain = %(chain)s AND l.statement IS NOT NULL ORDER BY l.sequence DESC
+SELECT {_COLUMNS} FROM chain_link l WHERE l.chain = %(chain)s AND l.statement IS NOT NULL ORDER BY l.sequence
 """  # noqa: S608 - our own columns
 _WRITE = """
 INSERT INTO chain_link (chain, sequence, {column}, digests, low_key, high_key, previous_mac, mac, key_id, sealed_at,
@@ -90,17 +93,12 @@ class Link:
 
     @property
     def told(self) -> dict[str, Any]:
-        """The statement, read. Of a link of the first release nothing: no key covers it there."""
-        return {} if self.version == 1 else read_statement(self.statement)
-
-
-def read_statement(statement: str | None) -> dict[str, Any]:
-    """What an operator said; nothing where somebody has put another text there, which the link's MAC tells."""
-    try:
-        said = json.loads(statement or "{}")
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+        """The statement, read. Nothing in a link of the first release, where no key covers it, or of another text."""
+        try:
+            said = json.loads(self.statement or "{}") if self.version != 1 else {}
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
 
 def find_head(chain: Chain) -> Link | None:
@@ -109,11 +107,15 @@ def find_head(chain: Chain) -> Link | None:
     return _link(chain, rows[0]) if rows else None
 
 
+def find_statements(chain: Chain) -> list[Link]:
+    """The links in which somebody who has the key has said something, from the first on."""
+    links = (_link(chain, row) for row in hot(_SAID, {"chain": chain.name}))
+    return [link for link in links if link.told and link.problem is None]
+
+
 def find_beginning(chain: Chain) -> Link | None:
-    """The newest link in which an operator, or the making of the database, has begun the chain; None without one of ours."""
-    rows = hot(_SAID, {"chain": chain.name})
-    links = (_link(chain, row) for row in rows)
-    return next((link for link in links if "begun" in link.told and link.problem is None), None)
+    """The newest link in which an operator, or the making of the database, has begun the chain; None without one."""
+    return next((link for link in reversed(find_statements(chain)) if "begun" in link.told), None)
 
 
 def links_of(chain: Chain) -> Iterator[Link]:

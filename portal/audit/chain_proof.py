@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from portal.audit.chain_links import Link, links_of
+from portal.audit.chain_links import IS_TIME, Link, links_of
 from portal.audit.chain_sealing import why_stopped
 from portal.audit.chain_silences import LATE_S
 from portal.audit.chains import DIGEST, FIRST, Chain
@@ -37,7 +37,7 @@ def _rows_sql(chain: Chain) -> str:
       SELECT r.id, r.at, r.image IS NULL AS is_forgotten, {DIGEST.format(image="r.image")} AS digest FROM ({chain.rows}) r
     ), passed AS (
       SELECT (SELECT {low} FROM chain_mark WHERE chain = '{chain.name}') AS low,
-             (SELECT sealed_at FROM chain_link WHERE chain = '{chain.name}' AND mac_version <> 1 AND reached_end
+             (SELECT sealed_at FROM chain_link WHERE chain = '{chain.name}' AND mac_version <> 1 AND reached_end AND {IS_TIME}
                ORDER BY sequence DESC LIMIT 1) - make_interval(secs => {LATE_S}) AS at
     ),
     broken AS (

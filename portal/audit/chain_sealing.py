@@ -6,6 +6,7 @@ each time, and the mark follows once no transaction can be running that took an 
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ SETTLES_AFTER_S = 15.0
 # Ids that programs give out tell the time of their machine: so far may that be behind.
 CLOCKS_DIFFER_S = 600
 _ZERO = uuid.UUID(int=0)
+_IS_ID = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(key)s) AS is_ours"
 _MARK = """
@@ -133,7 +135,7 @@ def _seal(chain: Chain) -> tuple[int, bool]:
         raise ChainsStopped(f'{refusal} (docs/operating.md, "Chain keys, heads")')
     assert head is not None
     found = hot(_MARK, {"chain": chain.name, "settles": SETTLES_AFTER_S})
-    mark: dict[str, Any] = dict(found[0]) if found else _fresh(chain)
+    mark: dict[str, Any] = dict(found[0]) if found and _is_readable(chain, found[0]) else _fresh(chain)
     before = dict(mark)
     if not chain.is_uuid:
         _look_at_the_end(chain, mark)
@@ -157,6 +159,17 @@ def _look_at_the_end(chain: Chain, mark: dict[str, Any]) -> None:
     end = str(hot(_END, {"sequence": chain.sequence})[0]["last"])
     if end != mark["seen"] or mark["is_of_another_server"]:
         mark |= {"seen": end, "seen_before": hot(_NUMBER)[0]["number"], "seen_at": None}
+
+
+def _is_readable(chain: Chain, mark: dict[str, Any]) -> bool:
+    """Whatever else stands there, the sealer looks at all rows anew instead."""
+    ids = [str(mark[name]) for name in ("low", "final", "seen")]
+    if not chain.is_uuid:
+        return all(_IS_ID.fullmatch(one) for one in ids)
+    try:
+        return all(str(uuid.UUID(one)) == one for one in ids)
+    except ValueError:
+        return False
 
 
 def begin_mark(chain: Chain) -> None:

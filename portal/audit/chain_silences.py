@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portal.audit.chain_links import read_statement
+from portal.audit.chain_links import IS_TIME, Link, find_statements
 from portal.audit.chains import Chain
 from portal.audit.findings import Finding
 from portal.core.db import hot
@@ -24,15 +24,12 @@ _AWAY_S = 1500
 TITLE = "every row was sealed when it was made, and no chain was cut off and sealed anew"
 _EXAMPLES = 20
 
-_GAPS = """
+_GAPS = f"""
 SELECT sequence, before, sealed_at FROM (
   SELECT sequence, sealed_at, lag(sealed_at) OVER (ORDER BY sequence) AS before
-    FROM chain_link WHERE chain = %(chain)s AND mac_version <> 1) l
+    FROM chain_link WHERE chain = %(chain)s AND mac_version <> 1 AND {IS_TIME}) l
  WHERE sealed_at - before > make_interval(secs => %(late)s) ORDER BY sequence
-"""
-_SAID = """
-SELECT sequence, statement FROM chain_link WHERE chain = %(chain)s AND mac_version <> 1 AND statement IS NOT NULL ORDER BY sequence
-"""
+"""  # noqa: S608 - our own condition
 # From a link on to the first that reached the end: what was waiting there, and came meanwhile.
 _REACHED = """
 SELECT s.sequence, coalesce(
@@ -59,8 +56,7 @@ class Silence:
 
 def find_silences(chain: Chain) -> list[Silence]:
     """What is late in one chain, link by link. Reads all of it."""
-    said = hot(_SAID, {"chain": chain.name})
-    explained = _explained([(int(row["sequence"]), row["statement"]) for row in said])
+    explained = _explained(find_statements(chain))
     gaps = hot(_GAPS, {"chain": chain.name, "late": LATE_S})
     starts = [int(gap["sequence"]) for gap in gaps]
     found = [
@@ -79,14 +75,13 @@ def prove_timeliness(chains: Sequence[Chain]) -> Finding | None:
     return Finding(TITLE, len(found), tuple(one.told for one in found[:_EXAMPLES])) if found else None
 
 
-def _explained(said: Sequence[tuple[int, str | None]]) -> set[int]:
+def _explained(said: Sequence[Link]) -> set[int]:
     """Links that an operator has begun a chain with, or has explained behind them."""
-    links: set[int] = set()
-    for sequence, statement in said:
-        told = read_statement(statement)
-        if "begun" in told:
-            links.add(sequence)
-        links |= {int(link) for link in told.get("explained", {}).get("links", ()) if int(link) < sequence}
+    links = {link.sequence for link in said if "begun" in link.told}
+    for link in said:
+        links |= {
+            number for number in link.told.get("explained", {}).get("links", ()) if number < link.sequence
+        }
     return links
 
 
@@ -115,10 +110,10 @@ def _of_gap(chain: Chain, link: int, since: datetime, until: datetime) -> str:
 
 def _late_rows(chain: Chain, excused: Sequence[tuple[int, int]]) -> Iterator[Silence]:
     sql = f"""
-    SELECT k.sequence, k.sealed_at, count(*) AS n, min(t.at) AS first
+    SELECT k.sequence, k.sealed_at, count(*) AS n, min(t.at)::text AS first
       FROM chain_link k CROSS JOIN LATERAL unnest(k.{chain.column}) AS u (id)
       JOIN (SELECT r.id, r.at FROM ({chain.rows}) r) t ON t.id = u.id
-     WHERE k.chain = %(chain)s AND k.mac_version <> 1 AND t.at < k.sealed_at - make_interval(secs => %(late)s)
+     WHERE k.chain = %(chain)s AND k.mac_version <> 1 AND k.{IS_TIME} AND t.at < k.sealed_at - make_interval(secs => %(late)s)
        AND NOT EXISTS (SELECT FROM unnest(%(from)s::bigint[], %(to)s::bigint[]) AS e (a, b) WHERE k.sequence BETWEEN e.a AND e.b)
      GROUP BY k.sequence, k.sealed_at ORDER BY k.sequence
     """  # noqa: S608 - constants of portal.audit.chains
@@ -130,7 +125,7 @@ def _late_rows(chain: Chain, excused: Sequence[tuple[int, int]]) -> Iterator[Sil
     }
     for row in hot(sql, params):
         told = (
-            f"{chain.name}: {row['n']} rows of link {row['sequence']} were made from {_time(row['first'])} on and sealed"
+            f"{chain.name}: {row['n']} rows of link {row['sequence']} were made from {row['first']} on and sealed"
             f" at {_time(row['sealed_at'])}: nobody was sealing, or they were changed and sealed anew"
         )
         yield Silence(chain, int(row["sequence"]), told)
