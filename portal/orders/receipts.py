@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -153,6 +154,17 @@ def _nudge(order: OrderRecord) -> None:
 def list_receipts(order_ids: Sequence[uuid.UUID]) -> list[ReceiptRecord]:
     """The receipts of these orders, oldest first, in one query. The caller has checked whose orders they are."""
     return [_record(row) for row in hot(_OF_ORDERS, {"ids": list(order_ids)})]
+
+
+_IS_ATTACHED = """
+SELECT EXISTS (SELECT 1 FROM receipt WHERE order_id = %(id)s AND kind = %(kind)s AND sha256 = %(sha256)s) AS found
+"""
+
+
+def is_attached(order_id: uuid.UUID, kind: ReceiptKind, raw: bytes) -> bool:
+    """Whether these very bytes are a receipt of the order already: nobody needs to read them again."""
+    values = {"id": order_id, "kind": kind.value, "sha256": hashlib.sha256(raw).digest()}
+    return bool(hot(_IS_ATTACHED, values)[0]["found"])
 
 
 def get_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ReceiptRecord:

@@ -14,17 +14,16 @@ from portal.core.db import release, run_in_transaction
 from portal.core.errors import DomainError, InvalidTransition, ValidationFailed
 from portal.core.permissions import public
 from portal.core.uploads.check import CleanFile, check_upload
-from portal.core.uploads.turns import uploader_at
+from portal.core.uploads.turns import UploadsBusy, uploader_at
 from portal.merchants.queries import get_store
 from portal.orders.exposure import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.payment_session import (
     PaymentSession,
     get_payment_session,
-    get_session_status,
     lock_payment_order,
 )
-from portal.orders.receipts import add_receipt
+from portal.orders.receipts import add_receipt, is_attached
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
 from portal.orders.service.claim import PayerDetails, ProofMissing
@@ -126,16 +125,24 @@ def asks_for_receipt(order: OrderRecord) -> bool:
 def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
     """The form's file, checked, or None; what is wrong with it becomes an error of its field.
 
-    Raises NotFound for a token of nothing: nobody's file is not even looked at.
+    None as well for a file that is attached already: who presses twice is answered as for the first time, also when
+    the turn of the second never came. Raises NotFound for a token of nothing: nobody's file is not even looked at.
     """
     part = uploaded(request.files)
     if part is None:
         return None
-    get_session_status(token)
-    release()
+    order = get_payment_session(token).order
     limit = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
+    raw = part.stream.read(limit + 1)
+    if is_attached(order.id, ReceiptKind.PAYMENT, raw):
+        return None
+    release()
     try:
-        return check_upload(part.stream.read(limit + 1), limit, uploader=uploader_at(request.remote_addr))
+        return check_upload(raw, limit, uploader=uploader_at(request.remote_addr))
+    except UploadsBusy:
+        if is_attached(order.id, ReceiptKind.PAYMENT, raw):
+            return None
+        raise
     except DomainError as refusal:
         if refusal.status == 503:
             raise
@@ -164,11 +171,14 @@ def receipt_message(refusal: DomainError) -> str:
 def attach(token: str) -> Response:
     form = ClaimForm()
     upload = checked_upload(token, form)
-    if upload is None and not form.receipt.errors:
+    if uploaded(request.files) is None:
         form.receipt.errors = [_l("Choose a file first.")]
-    if upload is None:
+    if form.receipt.errors:
         return render_now(token, status=422, form=form)
-    with_locked_order(token, lambda order: add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER))
+    if upload is not None:
+        with_locked_order(
+            token, lambda order: add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
+        )
     return back_to_page(token)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from io import BytesIO
 from typing import Any
 
@@ -22,7 +21,7 @@ from portal.orders.service import cancel_order, claim_payin, confirm_payin
 from portal.traders.models import Requisite
 from portal.web.pay import guard
 from tests.scene import Scene, counters
-from tests.web.pay.customer import Customer, make_scene, picture
+from tests.web.pay.customer import Customer, picture
 
 CHANGES = (
     "/method", "/claim", "/receipts", "/cancellation", "/problem/other_amount", "/problem/paid_late",
@@ -268,37 +267,6 @@ def test_a_claim_after_the_time_is_over_leads_to_the_late_road(customer: Custome
     assert answer.status_code == 409
     assert "I did pay" in answer.text
     assert customer.now().status == "expired"
-
-
-@pytest.mark.races
-def test_two_clicks_at_once_claim_once(committed_customer: Customer) -> None:
-    customer = committed_customer
-    start = threading.Barrier(4)
-    codes: list[int] = []
-
-    def click() -> None:
-        client = customer.client.application.test_client()
-        start.wait()
-        data = {"csrf_token": guard.csrf_token(customer.token), "receipt": (BytesIO(picture()), "a.png")}
-        codes.append(client.post(f"/pay/{customer.token}/claim", data=data).status_code)
-
-    threads = [threading.Thread(target=click) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    # Four files of one person: on a slow machine the last ones are told to come back.
-    assert set(codes) <= {303, 503}
-    assert 303 in codes
-    assert customer.events().count("claimed") == 1
-    assert len(customer.receipts()) == 1
-
-
-@pytest.fixture
-def committed_customer(committed_db: Flask) -> Customer:
-    scene = make_scene()
-    scene.requisite(scene.trader())
-    return Customer(committed_db.test_client(), scene.payin())
 
 
 # --- receipts -----------------------------------------------------------------------------------
