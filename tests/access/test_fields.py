@@ -115,16 +115,18 @@ def test_a_key_that_only_reads_gets_nothing_that_acts(desk: Desk) -> None:
 
 
 @pytest.mark.proves("tried S8")
-def test_neither_the_raw_view_nor_the_command_hands_out_the_payment_link(desk: Desk) -> None:
+def test_neither_the_raw_view_nor_the_command_hands_out_the_payment_link_or_the_number(desk: Desk) -> None:
     order = desk.payin()
     link = derived_token("payment", order.id)
     with transaction():
-        raw = raw_of(get_order(order.id))
+        raw, number = raw_of(get_order(order.id)), requisite_number_of(get_order(order.id))
+    assert number is not None
     printed = desk.app.test_cli_runner().invoke(args=["orders", "show", public_id("ord", order.id)])
     assert printed.exit_code == 0
     for text in (raw, printed.output):
         assert public_id("ord", order.id) in text
         assert link not in text
+        assert number not in text
 
 
 @pytest.mark.proves("attack 65")

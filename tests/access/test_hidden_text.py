@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
 import pytest
 from flask import Flask
 from pydantic import BaseModel
@@ -204,6 +205,27 @@ def test_neither_the_account_nor_an_order_takes_what_hides(desk: Desk, name: str
     listed = desk.app.test_client().get("/api/v1/orders", query_string={"external_id": text}, headers=headers)
     assert listed.status_code == 422
     assert browser.client.get("/sign-in", query_string={"next": text}).status_code == 400
+
+
+def leaves(commands: Mapping[str, click.Command], *path: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command.commands, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+@pytest.mark.proves("tried S14")
+def test_every_command_of_ours_refuses_an_argument_that_hides_before_it_does_anything(app: Flask) -> None:
+    ours = {name: one for name, one in app.cli.commands.items() if name not in {"run", "shell", "routes"}}
+    walked = 0
+    for path, command in leaves(ours):
+        assert command.callback is not None, path
+        for given in (HIDDEN["ESC"], ("fine", HIDDEN["a right-to-left override"])):
+            with pytest.raises(click.BadParameter, match="can't be seen"):
+                command.callback(something=given)
+        walked += 1
+    assert walked > 40
 
 
 @pytest.mark.proves("tried S14")

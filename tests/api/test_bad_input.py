@@ -284,6 +284,15 @@ def test_every_problem_of_a_body_is_named_at_once(shop: Shop) -> None:
 
 
 @pytest.mark.proves("tried S18")
+def test_a_payin_with_a_method_is_within_the_bounds_of_that_method(shop: Shop) -> None:
+    before = shop.state()
+    for amount, code in (("0.01", "too_small"), ("99.99", "too_small"), ("700000.00", "too_large")):
+        assert field_codes(shop.create(method="card", amount=amount)) == {"amount": code}
+    assert shop.state() == before
+    assert shop.create(method="card", amount="100.00").status_code == 201
+
+
+@pytest.mark.proves("tried S18")
 def test_a_payin_whose_method_is_open_is_within_the_bounds_of_its_currency(shop: Shop) -> None:
     before = shop.state()
     for amount, code in (("0.01", "too_small"), ("99.99", "too_small"), ("3000000.01", "too_large")):

@@ -10,10 +10,14 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext
 
 from portal.core.actors import CUSTOMER, SYSTEM
-from portal.core.db import transaction
+from portal.core.db import hot, transaction
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.orders.service import cancel_order, claim_payin, confirm_payin
+from portal.reference.snapshot import forget_all
+from portal.risk import rule_changes
+from portal.risk.models import RiskAction, RuleMode
+from portal.web.pay.view import Screen
 from tests.web.pay.customer import Customer, make_scene
 
 PHONE = {"width": 320, "height": 640}
@@ -46,6 +50,22 @@ def open_stand(app: Flask, chromium: Browser, site: str) -> Stand:
     return Stand(app, site, chromium, new_order)
 
 
+def in_review(stand: Stand, amount_minor: int) -> Customer:
+    """An order that a rule has set aside; the rule is gone again."""
+    conditions = [{"fact": "amount", "op": "gt", "value": "1.00"}]
+    with transaction():
+        rule_changes.add_rule("watch this one", conditions, RiskAction.REVIEW, SYSTEM)
+        rule_changes.set_mode("watch this one", RuleMode.ON, SYSTEM)
+    forget_all()
+    try:
+        return stand.new_order(amount_minor, locale="en")
+    finally:
+        with transaction():
+            rule_changes.set_mode("watch this one", RuleMode.OFF, SYSTEM)
+            hot("DELETE FROM risk_rule WHERE name = 'watch this one'")
+        forget_all()
+
+
 def states(stand: Stand) -> dict[str, str]:
     """One order in each state a customer can meet, by address."""
     amounts = iter(range(2000_00, 3000_00, 100))
@@ -69,7 +89,9 @@ def states(stand: Stand) -> dict[str, str]:
         "agree": made(confirm_payin, 1000_00, actor=SYSTEM),
         "cancelled": made(cancel_order, None, actor=CUSTOMER),
         "disputed": made(open_dispute, DisputeReason.OTHER, None, None, actor=CUSTOMER),
+        "review": in_review(stand, next(amounts)),
     }  # fmt: skip
+    assert set(customers) >= set(Screen)
     found = {name: stand.url(customer) for name, customer in customers.items()}
     found |= {
         f"problem{path}": stand.url(pay, f"/problem{path}")

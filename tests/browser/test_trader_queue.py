@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from portal.orders.models import Status
+from portal.workers import streams
 from tests.browser import looking
 from tests.browser.looking import complaints_of, problems
 from tests.web.desk import Desk, picture
@@ -38,6 +40,24 @@ def test_a_new_card_appears_by_itself_and_one_key_confirms_it(
     assert tara.now(order).status == Status.COMPLETED
     expect(page).not_to_have_title(re.compile(r"^\("))
     assert complaints == []
+
+
+@pytest.mark.proves("tried S2")
+@pytest.mark.parametrize("streams_are", ["full", "away"])
+def test_without_a_stream_the_queue_looks_by_itself_and_says_so(
+    chromium: Browser, site: str, tara: Desk, monkeypatch: pytest.MonkeyPatch, streams_are: str
+) -> None:
+    page = looking.sign_in(chromium, site, tara.user, "/account")
+    if streams_are == "full":
+        monkeypatch.setattr(streams, "MOST", 0)
+    else:
+        page.route("**/streams/*", lambda route: route.abort())
+    page.goto(f"{site}/trader/queue")
+    expect(page.locator("#connection")).to_contain_text("looks every 15 seconds")
+    expect(page.locator("#payins-empty")).to_be_visible()
+    order = tara.payin(claimed=True)
+    expect(page.locator(card(order))).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
 
 
 def test_a_key_never_takes_a_payin_nobody_has_paid(chromium: Browser, site: str, tara: Desk) -> None:

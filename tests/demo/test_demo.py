@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -196,7 +197,7 @@ def pids_of_servers(settings: dict[str, str], missing: set[int] = frozenset()) -
         return set(missing)
 
 
-@pytest.mark.proves("tried C10")
+@pytest.mark.proves("tried C10", "tried S21")
 @pytest.mark.timeout(900)
 def test_servers_that_die_are_started_again_and_the_first_requests_after_that_are_answered(
     demo: Demo,
@@ -205,6 +206,7 @@ def test_servers_that_die_are_started_again_and_the_first_requests_after_that_ar
     process, facts = demo.start()
     lines = (demo.var / "demo" / "environment").read_text(encoding="utf-8").splitlines()
     settings = {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
+    assert urlsplit(settings["DATABASE_URL"]).username == "nostro_writer"
     address = f"{facts['base_url'].replace('localhost', '127.0.0.1')}/api/v1/orders"
     key = {"Authorization": f"Bearer {facts['api_keys']['live']}"}
 

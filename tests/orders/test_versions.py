@@ -10,7 +10,10 @@ import pytest
 from portal.core.actors import CUSTOMER
 from portal.core.db import db, hot, transaction
 from portal.core.errors import InvalidTransition
+from portal.core.uploads.check import check_upload
+from portal.orders.models import ReceiptKind
 from portal.orders.queries import get_order
+from portal.orders.receipts import add_receipt
 from portal.orders.record import FIELDS
 from portal.orders.service import (
     choose_method,
@@ -21,6 +24,7 @@ from portal.orders.service import (
 from portal.orders.service import confirm as confirming
 from portal.orders.service.silences import beat
 from tests.scene import Scene, as_trader
+from tests.web.desk import picture
 
 pytestmark = pytest.mark.proves("tried N5")
 # What a change of gives another version: all that an order is, but what the search for a trader keeps for itself.
@@ -101,19 +105,23 @@ def test_every_verb_raises_it_by_one_and_its_event_carries_it(scene: Scene) -> N
     hot("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
     beat(30)
     note()
+    upload = check_upload(picture(), uploader="test")
     with transaction():
-        claim_payin(get_order(order.id, lock=True), None, actor=CUSTOMER)
+        locked = get_order(order.id, lock=True)
+        add_receipt(locked, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
+        note()
+        claim_payin(locked, None, actor=CUSTOMER)
     note()
     with transaction():
         confirm_payin(get_order(order.id, lock=True), 1499_00, actor=as_trader(trader))
     note()
-    assert versions == [1, 2, 3, 4, 5, 6]
+    assert versions == [1, 2, 3, 4, 5, 6, 7]
     told = hot(
         "SELECT type, version, sequence, data ->> 'version' AS shown FROM event WHERE subject_id = %(id)s ORDER BY version, sequence",
         {"id": order.id},
     )
     assert [(row["type"], row["version"], row["sequence"]) for row in told] == [
-        ("order.matched", 3, 0), ("order.claimed", 5, 0), ("order.amount_changed", 6, 0), ("order.completed", 6, 1),
+        ("order.matched", 3, 0), ("order.claimed", 6, 0), ("order.amount_changed", 7, 0), ("order.completed", 7, 1),
     ]  # fmt: skip
     assert [int(row["shown"]) for row in told] == [row["version"] for row in told]
 

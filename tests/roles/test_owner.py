@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import yaml
 from psycopg import sql
 
 from portal.core.postgres_programs import conninfo_of
@@ -72,6 +75,27 @@ def test_the_owner_migrates_and_the_writer_serves(worker: Any, prefix: str, is_n
             " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
         ).fetchall()
     assert owners == [(f"{prefix}_owner",)]
+
+
+def users_in(environment: dict[str, str]) -> dict[str, str | None]:
+    """Whom each database address of these settings connects as; nothing for an empty one."""
+    names = ("DATABASE_URL", "DATABASE_OWNER_URL")
+    plain = {name: re.sub(r"\$\{[^}]*\}", "password", environment.get(name, "")) for name in names}
+    return {name: urlsplit(url).username for name, url in plain.items() if url}
+
+
+@pytest.mark.proves("tried S21")
+def test_what_ships_serves_as_the_writer_and_only_migrates_as_the_owner() -> None:
+    compose = yaml.safe_load((running.ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    ours = {name: one for name, one in compose["services"].items() if one.get("image") == "nostro"}
+    writer, owner = {"DATABASE_URL": "nostro_writer"}, {"DATABASE_OWNER_URL": "nostro_owner"}
+    migrating = {name for name, one in ours.items() if "upgrade" in str(one.get("command"))}
+    assert len(migrating) == 1
+    for name, one in ours.items():
+        assert users_in(one["environment"]) == writer | (owner if name in migrating else {}), name
+    example = (running.ROOT / ".env.example").read_text(encoding="utf-8")
+    values = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
+    assert users_in(values) == writer
 
 
 @pytest.mark.proves("tried S21")

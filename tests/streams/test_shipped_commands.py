@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -126,9 +128,35 @@ def test_sixty_four_pages_of_one_person_leave_sign_in_and_health_to_everybody_el
             page.close()
 
 
+def one_of(running: Running, *words: str) -> int:
+    """A process of this house whose command line has all these words: the one that was started last."""
+    found = []
+    for pid in descendants(running.process.pid):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if set(words) <= set(command):
+            found.append(pid)
+    return max(found)
+
+
 @pytest.mark.proves("tried N11")
-@pytest.mark.proves("tried N11")
-def test_every_line_of_every_process_is_json_the_web_servers_own_too(run_all: Running) -> None:
+def test_every_line_from_start_to_end_is_json_those_of_the_web_server_and_of_deaths_too(
+    run_all: Running,
+) -> None:
+    assert run_all.browser().get("/sign-in").status_code == 200
+    assert run_all.browser().get("/nothing").status_code == 404
+    # What no application ever sees: the web server itself answers.
+    with socket.create_connection(("127.0.0.1", urlsplit(run_all.base_url).port), timeout=HANGS_S) as raw:
+        raw.sendall(b"\x16\x03\x01 no request\r\n\r\n")
+        assert b"400" in raw.recv(1000)
+    for words, said in ((("gunicorn",), "SIGKILL"), (("relay",), "relay has stopped")):
+        os.kill(one_of(run_all, *words), signal.SIGKILL)
+        ends_at = time.monotonic() + HANGS_S
+        while said not in run_all.log.read_text():
+            assert time.monotonic() < ends_at, said
+            time.sleep(0.2)
     run_all.process.send_signal(signal.SIGTERM)
     run_all.process.wait(120)
     lines = run_all.log.read_text().splitlines()
@@ -146,14 +174,14 @@ def test_all_processes_are_renewed_while_every_request_is_answered(run_all: Runn
     before = set(descendants(run_all.process.pid))
     stop, answers = Event(), []
 
-    def ask() -> None:
+    def ask(path: str) -> None:
         while not stop.is_set():
             # A connection of its own each time: one that was kept would not notice a closed door.
-            answers.append(httpx.get(f"{run_all.base_url}/healthz", timeout=HANGS_S).status_code)
+            answers.append(httpx.get(f"{run_all.base_url}{path}", timeout=HANGS_S).status_code)
             time.sleep(0.01)
 
     with ThreadPoolExecutor(2) as crowd:
-        asking = [crowd.submit(ask) for _ in range(2)]
+        asking = [crowd.submit(ask, path) for path in ("/healthz", "/sign-in")]
         run_all.process.send_signal(signal.SIGHUP)
         ends_at = time.monotonic() + HANGS_S
         while "All processes are new." not in run_all.log.read_text():

@@ -13,13 +13,14 @@ import pytest
 import redis as redis_client
 from flask import Flask
 
-from portal.core.db import transaction
+from portal.core.db import hot, transaction
 from portal.core.live import nudge
 from portal.core.permissions import Permission
 from portal.identity.access_changes import AccessChange
 from portal.identity.grants import change_access
 from portal.identity.models import Role
 from portal.settings import get_settings
+from portal.traders.queries import traders
 from portal.workers import fan_out, stream_gate, streams
 from tests.access.people import acting, person
 from tests.streams.conftest import House, cookie_of
@@ -85,6 +86,7 @@ def test_one_persons_ninth_tab_polls_and_the_place_of_a_closed_one_is_free_again
         _until(lambda: _status(house, desk.browser) == 200)
 
 
+@pytest.mark.proves("tried S2")
 def test_a_full_process_lets_pages_poll(
     house: House, desk: Desk, signed_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +121,18 @@ def test_a_stream_ends_when_its_person_may_no_longer_see_the_queue(
         assert bell.next() == "bell"
 
 
+@pytest.mark.proves("tried S2")
+def test_a_stream_ends_when_what_its_person_may_hear_is_no_longer_what_it_hears(
+    house: House, desk: Desk, ask_often: None
+) -> None:
+    with house.page(QUEUE, desk.browser) as page:
+        assert page.next() == "bell"
+        with transaction():
+            hot("UPDATE trader SET mode = 'test' WHERE id = %(id)s", {"id": desk.trader.id})
+        traders.forget()
+        assert page.next() == "(end)"
+
+
 def test_while_the_web_does_not_answer_nobody_is_let_in(app: Flask, desk: Desk) -> None:
     with web_of(app) as web:
         pass
@@ -138,6 +152,20 @@ def test_a_web_that_goes_away_ends_no_stream_and_one_that_comes_back_is_asked_ag
         time.sleep(0.6)
         nudge(f"user:{desk.user.id}")
         assert page.next() == "bell"
+
+
+@pytest.mark.proves("tried S2")
+def test_a_stream_that_nobody_could_vouch_for_any_more_ends(
+    app: Flask, desk: Desk, ask_often: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who signs out while the web is away does not listen for ever."""
+    monkeypatch.setattr(streams, "UNASKED_AT_MOST_S", 0.5)
+    with ExitStack() as last:
+        with web_of(app) as web:
+            port = last.enter_context(streams_beside(web, get_settings()))
+            page = last.enter_context(Page(port, BELL, cookie_of(desk.browser)))
+            assert page.next() == "bell"
+        assert page.next() == "(end)"
 
 
 def test_the_stop_of_the_process_ends_all_streams_at_once(app: Flask, desk: Desk) -> None:

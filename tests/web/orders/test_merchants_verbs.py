@@ -126,8 +126,15 @@ def test_it_takes_a_reason_and_a_fresh_proof(world: Desk) -> None:
 
 
 @pytest.mark.proves("tried S4")
-def test_a_merchant_objects_to_a_payout_that_did_not_arrive_once(world: Desk) -> None:
+def test_a_merchant_objects_to_a_payout_that_did_not_arrive_once_and_no_other_merchant(
+    world: Desk, in_context: Flask
+) -> None:
     mia, order = member_of(world), paid_payout(world)
+    other = member_of(open_desk(in_context))
+    said = {"reason": SAID, "about": "payout_not_received", "version": str(world.now(order).version)}
+    assert other.get(path_of(order, "dispute")).status_code == 404
+    assert other.post(path_of(order, "dispute"), said, htmx=False).status_code == 404
+    assert world.now(order).status == Status.AWAITING_CONFIRMATION
     assert "open a dispute" in mia.get(path_of(order)).text
     form = seen(mia.get(path_of(order, "dispute")).text) | {"reason": SAID, "about": "payout_not_received"}
     for _ in range(2):
