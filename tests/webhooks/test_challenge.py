@@ -102,6 +102,30 @@ def test_six_hundred_calls_for_a_test_event_put_a_few_on_a_third_party(stage: St
 
 
 @pytest.mark.proves("tried S17")
+def test_a_store_that_asks_for_many_addresses_is_bounded_by_itself(stage: Stage) -> None:
+    """Five in a minute and fifty in a day, whatever hosts they go to."""
+    (endpoint, _), (other, _) = (stage.endpoint("https://shop.example/hook") for _ in range(2))
+
+    def ask(of: WebhookEndpoint) -> None:
+        with transaction():
+            send_test_event(get_endpoint(of.store_id, Mode.TEST, lock=True))
+
+    for _ in range(5):
+        ask(endpoint)
+    with pytest.raises(TooManyProbes, match="minute"):
+        ask(endpoint)
+    with transaction():
+        sql = """
+        INSERT INTO webhook_probe (store_id, host, at)
+        SELECT %(store)s, n || '.example', now() - interval '2 hours' FROM generate_series(1, 45) AS n"""
+        hot(sql, {"store": endpoint.store_id})
+        hot("UPDATE webhook_probe SET at = at - interval '2 minutes'")
+    with pytest.raises(TooManyProbes, match="day"):
+        ask(endpoint)
+    ask(other)
+
+
+@pytest.mark.proves("tried S17")
 def test_an_endpoint_made_again_and_again_does_not_challenge_without_end(stage: Stage) -> None:
     store, made = stage.store(), 0
     for _ in range(30):
