@@ -30,14 +30,9 @@ from portal.core.presence import tell
 from portal.core.queues import QueueName, is_paused
 from portal.core.trace import traced
 from portal.webhooks.attempt import attempt
-from portal.webhooks.delivery import (
-    Claim,
-    Outcome,
-    claim_deliveries,
-    record_outcomes,
-    release_deliveries,
-)
+from portal.webhooks.leases import Claim, claim_deliveries, release_deliveries
 from portal.webhooks.models import DeliveryState
+from portal.webhooks.outcomes import Outcome, record_outcomes
 from portal.webhooks.reach import policy_for
 
 log = logging.getLogger(__name__)

@@ -25,9 +25,10 @@ from portal.orders.service import (
     decline_payin,
 )
 from portal.traders.models import Trader
-from portal.webhooks.delivery import Outcome, claim_deliveries, record_outcomes
 from portal.webhooks.fanout import create_deliveries
+from portal.webhooks.leases import claim_deliveries
 from portal.webhooks.models import DeliveryState
+from portal.webhooks.outcomes import Outcome, record_outcomes
 from portal.webhooks.schedule import delay_after
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.scene import Scene, as_trader, build_scene

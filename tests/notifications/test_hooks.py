@@ -29,8 +29,9 @@ from portal.notifications.approvals import change_access_and_tell
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import list_notifications
 from portal.webhooks.attempt import judge
-from portal.webhooks.delivery import claim_deliveries, record_outcomes
 from portal.webhooks.fanout import create_deliveries
+from portal.webhooks.leases import claim_deliveries
+from portal.webhooks.outcomes import record_outcomes
 from portal.webhooks.queries import get_endpoint
 from portal.webhooks.service import EndpointUrl, enable_endpoint, set_endpoint
 from tests.scene import Scene, build_scene

@@ -19,8 +19,8 @@ from portal.orders.proof import verify_everything
 from portal.orders.queries import get_order
 from portal.orders.service import accept_payout, claim_payin, claim_payout, confirm_payin, confirm_payout
 from portal.table_rights import HISTORY, KEPT, ONE_COLUMN, PASSING, READ, TABLES
-from portal.webhooks.delivery import claim_deliveries, release_deliveries
 from portal.webhooks.fanout import create_deliveries
+from portal.webhooks.leases import claim_deliveries, release_deliveries
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from portal.workers import clock
 from tests.orders.test_payout import attach_proof

@@ -17,8 +17,9 @@ from portal.webhooks import service
 from portal.webhooks.attempt import judge
 from portal.webhooks.backlog import after_clock_set_back
 from portal.webhooks.challenge import EndpointUnverified, ask_for_answer
-from portal.webhooks.delivery import Claim, claim_deliveries, record_outcomes
+from portal.webhooks.leases import Claim, claim_deliveries
 from portal.webhooks.models import WebhookEndpoint
+from portal.webhooks.outcomes import record_outcomes
 from portal.webhooks.probes import TooManyProbes
 from portal.webhooks.queries import get_endpoint
 from portal.webhooks.test_event import send_test_event

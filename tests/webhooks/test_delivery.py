@@ -13,14 +13,9 @@ from portal.core.egress import Answer
 from portal.core.modes import Mode
 from portal.webhooks import queries, service
 from portal.webhooks.attempt import judge
-from portal.webhooks.delivery import (
-    Claim,
-    claim_deliveries,
-    lease_s,
-    record_outcomes,
-    release_deliveries,
-)
+from portal.webhooks.leases import Claim, claim_deliveries, lease_s, release_deliveries
 from portal.webhooks.models import WebhookEndpoint
+from portal.webhooks.outcomes import record_outcomes
 from portal.webhooks.schedule import DELAYS_S, MAX_ATTEMPTS
 from tests.webhooks.conftest import LEASE_S, Stage
 

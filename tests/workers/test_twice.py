@@ -25,7 +25,8 @@ from portal.identity.service import create_user
 from portal.mail.rendering import Letter
 from portal.reference import rate_feed, setting_changes
 from portal.webhooks.attempt import judge
-from portal.webhooks.delivery import claim_deliveries, record_outcomes
+from portal.webhooks.leases import claim_deliveries
+from portal.webhooks.outcomes import record_outcomes
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from portal.workers import clock, jobs
 from portal.workers.postman import _post

@@ -27,8 +27,8 @@ from portal.orders.service.silences import beat
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.webhooks.attempt import sign_now
-from portal.webhooks.delivery import claim_deliveries
 from portal.webhooks.fanout import create_deliveries
+from portal.webhooks.leases import claim_deliveries
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from portal.workers import clock
 from tests.faults.single.conftest import Site
