@@ -70,6 +70,15 @@ def test_partials_and_macros_are_short(path: Path) -> None:
     assert len(text.splitlines()) <= (80 if "{% macro" in text else 45)
 
 
+WIDEST = 120
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_no_line_is_wider_than_a_reader_sees_at_once(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > WIDEST] == []
+
+
 @pytest.fixture
 def rendered(app: Flask) -> dict[str, str]:
     """Every portal page as somebody sees it, with something in it."""
