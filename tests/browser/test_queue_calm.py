@@ -71,9 +71,19 @@ def by_letter(page: Page, _order: OrderRecord, pause: int) -> None:
     page.keyboard.press("c")
 
 
+def by_letter_on_what_is_chosen(page: Page, _order: OrderRecord, _pause: int) -> None:
+    """The second press leads to the next card, and the third would take it."""
+    page.keyboard.press("c")
+    expect(page.locator("#notice")).to_contain_text("Confirmed: ")
+    for _ in range(3):
+        page.keyboard.press("c")
+        page.wait_for_timeout(100)
+
+
 WAYS: dict[str, tuple[Callable[[Page, OrderRecord, int], None], dict[str, Any]]] = {
     "mouse": (by_mouse, WIDE),
     "C": (by_letter, WIDE | {"reduced_motion": "reduce"}),
+    "C again and again": (by_letter_on_what_is_chosen, WIDE),
     "without a script": (by_mouse_on_what_came, NARROW | {"java_script_enabled": False}),
     "without a script or motion": (
         by_mouse_on_what_came,
@@ -171,7 +181,8 @@ def test_enter_twice_does_not_agree_to_an_amount_that_nobody_read(
     page.keyboard.press("Enter")
     page.keyboard.press("c")
     page.wait_for_timeout(600)
-    assert tara.now(order).status == Status.AWAITING_CONFIRMATION
+    now = tara.now(order)
+    assert (now.status, now.amount_reported_minor) == (Status.AWAITING_CONFIRMATION, None)
     page.wait_for_timeout(1500)
     page.keyboard.press("Enter")
     expect(page.locator("#notice")).to_contain_text("Noted: 14.00 RUB.")

@@ -60,6 +60,7 @@ def test_without_a_stream_the_queue_looks_by_itself_and_says_so(
     expect(page).to_have_title(re.compile(r"^\(1\) "))
 
 
+@pytest.mark.proves("tried U1")
 def test_a_key_never_takes_a_payin_nobody_has_paid(chromium: Browser, site: str, tara: Desk) -> None:
     order = tara.payin()
     page = sign_in(chromium, site, tara)
