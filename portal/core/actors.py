@@ -41,7 +41,8 @@ class Actor:
 
     @property
     def is_staff(self) -> bool:
-        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS, ActorKind.SYSTEM}
+        """A person of the operator's, or their console; not the system by itself."""
+        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS}
 
 
 SYSTEM = Actor(ActorKind.SYSTEM)

@@ -60,6 +60,18 @@ exposure_refusals = Counter(
     ("limit",),
     registry=registry,
 )
+shortfalls = Counter(
+    "nostro_shortfalls_accepted_total",
+    "Payins completed below their amount on the trader's word alone, within the store's tolerance.",
+    ("mode",),
+    registry=registry,
+)
+shortfalls_minor = Counter(
+    "nostro_shortfalls_accepted_minor_units_total",
+    "What they were short of, in minor units of the settlement currency.",
+    ("mode", "currency"),
+    registry=registry,
+)
 webhook_attempts = Histogram(
     "nostro_webhook_attempt_duration_seconds",
     "Time of one attempt to deliver a webhook.",

@@ -83,8 +83,8 @@ class Store(Model):
     payout_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     receipt_required: Mapped[bool] = mapped_column(server_default=text("false"))
     # How far what came may be from an order's amount without the customer's word; both hold (portal.merchants.tolerance).
-    tolerance_bps: Mapped[int] = mapped_column(SmallInteger, server_default="100")
-    tolerance_minor: Mapped[Minor] = mapped_column(server_default="5000000")
+    tolerance_bps: Mapped[int] = mapped_column(SmallInteger, server_default="10")
+    tolerance_minor: Mapped[Minor] = mapped_column(server_default="1000000")
     created_at: Mapped[CreatedAt]
 
 

@@ -118,6 +118,13 @@ IDEMPOTENCY_RETENTION_H = _setting(
 MAX_OPEN_ORDERS_DEFAULT = _setting(
     "max_open_orders_default", 5, "Open orders a new requisite may have at once.", 1, 1000
 )
+TOLERANCE_TRADER_DAY = _setting(
+    "tolerance_trader_day",
+    5,
+    "Payins below their amount that one trader may complete within 24 hours without the customer's word.",
+    0,
+    1000,
+)
 RECEIPTS_MAX_PER_ORDER = _setting(
     "receipts_max_per_order", 5, "Receipts that can be attached to one order by each side.", 1, 20
 )

@@ -31,7 +31,7 @@ def lived_in(committed_db: Flask) -> Scene:
     scene.payout(1800_00)
     with transaction():
         order = claim_payin(get_order(paid.id, lock=True), None, actor=CUSTOMER)
-        confirm_payin(order, 1490_00, actor=as_trader(trader))
+        confirm_payin(order, 1499_00, actor=as_trader(trader))
         cancel_order(get_order(cancelled.id, lock=True), None, actor=CUSTOMER)
     return scene
 

@@ -22,9 +22,9 @@ def scene(committed_db: Flask) -> Scene:
 @pytest.mark.proves("tried S3")
 def test_a_tolerance_is_told_and_set_with_a_reason(committed_db: Flask, scene: Scene) -> None:
     name, run = public_id("st", scene.store_id), committed_db.test_cli_runner().invoke
-    assert run(args=["stores", "tolerance", name]).output == "100 bps and 5.000000 USDT\n"
+    assert run(args=["stores", "tolerance", name]).output == "10 bps and 1.000000 USDT\n"
     done = run(args=["stores", "tolerance", name, "--bps", "50", "--amount", "2", "--reason", "agreed"])
-    assert done.output == "50 bps and 2.000000 USDT; it was 100 bps and 5.000000 USDT\n"
+    assert done.output == "50 bps and 2.000000 USDT; it was 10 bps and 1.000000 USDT\n"
     with transaction():
         assert tolerance_of(scene.store_id) == Tolerance(50, 2 * USDT)
 
@@ -48,7 +48,7 @@ def test_what_makes_no_sense_changes_nothing(
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     with transaction():
-        assert tolerance_of(scene.store_id) == Tolerance(100, 5 * USDT)
+        assert tolerance_of(scene.store_id) == Tolerance(10, 1 * USDT)
 
 
 def test_an_unknown_store_is_said_to_be_none(committed_db: Flask) -> None:

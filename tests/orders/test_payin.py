@@ -102,7 +102,7 @@ def test_confirming_again_changes_nothing_and_another_amount_then_is_refused(sce
     assert scene.store_balance() == A - FEE
 
 
-@pytest.mark.parametrize("received", [1485_00, 1515_00])
+@pytest.mark.parametrize("received", [1498_50, 1501_50])
 def test_another_amount_is_priced_anew_at_the_orders_rate(scene: Scene, received: int) -> None:
     trader = scene.trader()
     scene.requisite(trader)

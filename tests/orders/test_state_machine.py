@@ -297,8 +297,8 @@ class Orders(RuleBasedStateMachine):
     def nobody_was_paid_beyond_the_tolerance_on_one_persons_word(self) -> None:
         rows = hot(
             """SELECT o.id FROM orders o WHERE o.status = 'completed' AND o.direction = 'payin'
-                  AND (o.amount_received_minor > o.amount_minor * 1.01
-                       OR o.amount_received_minor < o.amount_minor * 0.99)
+                  AND (o.amount_received_minor > o.amount_minor * 1.001
+                       OR o.amount_received_minor < o.amount_minor * 0.999)
                   AND NOT EXISTS (SELECT 1 FROM order_event v WHERE v.order_id = o.id AND (v.event = 'amount_agreed'
                     OR v.event = 'decided_completed' AND o.amount_received_minor < o.amount_minor))"""
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from copy import copy
 from datetime import timedelta
 
-from portal.core.actors import Actor
+from portal.core import metrics
+from portal.core.actors import Actor, ActorKind
+from portal.core.db import after_commit, hot
 from portal.core.errors import Conflict, InvalidTransition
 from portal.core.money import format_amount, settlement_minor
 from portal.merchants.tolerance import tolerance_of
@@ -34,11 +36,53 @@ def is_within_tolerance(order: OrderRecord, received_minor: int) -> bool:
     if received_minor == order.amount_minor:
         return True
     difference = abs(received_minor - order.amount_minor)
-    worth = settlement_minor(
-        difference, get_currency(order.currency).exponent, get_currency(order.settlement_currency).exponent,
-        order.rate_micros,
+    return tolerance_of(order.store_id).holds(order.amount_minor, difference, _worth(order, difference))
+
+
+def is_enough_alone(order: OrderRecord, received_minor: int, *, actor: Actor) -> bool:
+    """Whether a receiver's word is enough to complete a locked payin with this amount.
+
+    It is within the tolerance, and a trader has not used up their day's shortfalls yet: small ones, taken from every
+    payin, would add up. Locks the trader's shortfalls until the end of the transaction.
+    """
+    if not is_within_tolerance(order, received_minor):
+        return False
+    if received_minor >= order.amount_minor or actor.kind is not ActorKind.TRADER:
+        return True
+    hot(_LOCK_SHORTFALLS, {"trader": order.trader_id})
+    most = config.get(config.TOLERANCE_TRADER_DAY)
+    values = {"trader": order.trader_id, "now": order.read_at, "most": most}
+    return most > int(hot(_COUNT_SHORTFALLS, values)[0]["n"])
+
+
+_LOCK_SHORTFALLS = "SELECT pg_advisory_xact_lock(hashtextextended(%(trader)s::text, 34))"
+# Along ix_orders_trader_ended_at.
+_COUNT_SHORTFALLS = """
+SELECT count(*) AS n FROM (
+  SELECT 1 FROM orders o
+   WHERE o.trader_id = %(trader)s AND o.ended_at > %(now)s - interval '24 hours' AND o.direction = 'payin'
+     AND o.status = 'completed' AND o.amount_received_minor < o.amount_minor
+     AND EXISTS (SELECT 1 FROM order_event e
+                  WHERE e.order_id = o.id AND e.to_status = 'completed' AND e.actor_kind = 'trader')
+   LIMIT %(most)s) s
+"""
+
+
+def count_shortfall(order: OrderRecord, received_minor: int) -> None:
+    """Count what a payin, completed on the trader's word alone, was short of, once that is committed."""
+    missing = order.amount_minor - received_minor
+    if missing > 0:
+        mode, currency, worth = order.mode, order.settlement_currency, _worth(order, missing)
+        after_commit(lambda: metrics.shortfalls.labels(mode).inc())
+        after_commit(lambda: metrics.shortfalls_minor.labels(mode, currency).inc(worth))
+
+
+def _worth(order: OrderRecord, difference_minor: int) -> int:
+    """Settlement minor units of a part of the order's amount, at its rate."""
+    return settlement_minor(
+        difference_minor, get_currency(order.currency).exponent,
+        get_currency(order.settlement_currency).exponent, order.rate_micros,
     )  # fmt: skip
-    return tolerance_of(order.store_id).holds(order.amount_minor, difference, worth)
 
 
 def refuse_above_tolerance(order: OrderRecord, received_minor: int | None) -> None:

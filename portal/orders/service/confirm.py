@@ -17,7 +17,8 @@ from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import (
     OutsideTolerance,
     check_agreed,
-    is_within_tolerance,
+    count_shortfall,
+    is_enough_alone,
     refuse_above_tolerance,
     report_amount,
 )
@@ -44,8 +45,8 @@ def confirm_payin(
     """Complete a locked payin with what was received (fiat minor units; None: the order's amount).
 
     From `expired` it is a late completion: the hold is taken anew, if the deposit covers it. The same
-    confirmation again changes nothing. Outside the store's tolerance a trader's word settles nothing: the customer
-    is asked (the order comes back in awaiting_confirmation with `amount_reported_minor`). Raises InvalidTransition,
+    confirmation again changes nothing. Outside the store's tolerance, and below the amount beyond a trader's number of
+    a day, a trader's word settles nothing: the customer is asked (the order comes back in awaiting_confirmation with `amount_reported_minor`). Raises InvalidTransition,
     InsufficientFunds, TooLate, OutsideTolerance (late), NeedsSecondPerson (staff, above), ValidationFailed for an
     amount.
     """
@@ -58,14 +59,16 @@ def confirm_payin(
     row = find_transition(order.direction, order.status, step, actor)
     if step is Step.CONFIRMED_LATE:
         check_not_too_late(order, config.LATE_COMPLETION_WINDOW_S, actor)
-    if actor.is_staff and actor.kind is not ActorKind.SYSTEM:
+    if actor.is_staff:
         refuse_above_tolerance(order, received)
-    elif received is not None and not is_within_tolerance(order, received):
-        if step is Step.CONFIRMED_LATE:
-            raise OutsideTolerance(
-                "The order's time was up: open a dispute, and support decides about this amount."
-            )
-        return report_amount(order, received, actor=actor)
+    elif received is not None and received != order.amount_minor:
+        if not is_enough_alone(order, received, actor=actor):
+            if step is Step.CONFIRMED_LATE:
+                raise OutsideTolerance(
+                    "The order's time was up: open a dispute, and an administrator decides about this amount."
+                )
+            return report_amount(order, received, actor=actor)
+        count_shortfall(order, received)
     return settle(order, row, received, actor=actor, reason=reason)
 
 
@@ -113,7 +116,7 @@ def check_not_too_late(order: OrderRecord, window: Setting[int], actor: Actor) -
     allowed = config.REOPENING_BY_STAFF_WINDOW_S if actor.is_staff else window
     limit = timedelta(seconds=config.get(allowed))
     if order.ended_at is not None and order.read_at - order.ended_at > limit:
-        said = "" if actor.is_staff else " Support may still be able to help."
+        said = "" if actor.is_staff else " An administrator may still be able to help."
         raise TooLate(f"This order expired too long ago.{said}")
 
 

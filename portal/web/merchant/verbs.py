@@ -66,7 +66,7 @@ VERBS = (
     Verb(
         "dispute", "order_dispute", Permission.ORDER_CREATE, frozenset({Step.DISPUTED}), _object,
         _l("Something is wrong: open a dispute"),
-        _l("The order's clock stops and money stays where it is until support decides. An objection to a payout is heard until it is completed."),
+        _l("The order's clock stops and money stays where it is until an administrator decides. An objection to a payout is heard until it is completed."),
         _l("The dispute is open."),
         form=DisputeForm,
         moves_money=False,

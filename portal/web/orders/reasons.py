@@ -21,7 +21,7 @@ BEFORE_CLAIM: dict[str, LazyString] = {
     "not_available": _l("I can't look after it now"),
     "other": _l("Something else"),
 }
-# The customer says that they paid: support decides.
+# The customer says that they paid: an administrator decides.
 AFTER_CLAIM: dict[str, LazyString] = {
     "not_received": _l("The money did not come"),
     "paid_another_amount": _l("Another amount came, and I need help with it"),

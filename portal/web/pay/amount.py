@@ -45,7 +45,7 @@ def agree(token: str) -> Response:
     except InvalidTransition:
         return render_now(token, status=409, notice=_MOVED_ON)
     except InsufficientFunds:
-        # More came than the trader's deposit covers: support decides what is to be done about it.
+        # More came than the trader's deposit covers: an administrator decides what is to be done about it.
         with_locked_order(token, lambda order: _to_the_desk(order, seen, "the deposit does not cover it"))
     return back_to_page(token)
 
