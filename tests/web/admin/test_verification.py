@@ -10,6 +10,7 @@ import pytest
 
 from portal.core.db import hot, transaction
 from portal.traders.verification import expire_verifications
+from tests.sent_files import receipt_pdf
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof
 from tests.web.desk import Desk, picture
@@ -69,6 +70,18 @@ def test_a_document_comes_back_as_an_attachment_and_its_opening_is_written_down(
     assert "trader_document.opened" in [action for action, _ in office.audited(desk.trader.id)]
     assert office.browser.get(f"/admin/traders/{stranger.trader.id}/documents/{found[0]}").status_code == 404
     assert desk.browser.get(f"{path}/documents/{found[0]}").status_code == 403
+
+
+def test_a_document_with_something_behind_its_end_is_the_same_unless_it_has_pages_that_nobody_saw(
+    office: Office, desk: Desk
+) -> None:
+    path = unverified(desk)
+    for content in (picture(1), picture(1) + b"\0", receipt_pdf(), receipt_pdf() + b"\0"):
+        show(office, path, content)
+    assert len(column(KEPT, id=desk.trader.id)) == 2
+    for content in (receipt_pdf(pages=4), receipt_pdf(pages=4) + b"\0"):
+        show(office, path, content)
+    assert len(column(KEPT, id=desk.trader.id)) == 4
 
 
 def test_what_is_no_document_is_refused(office: Office, desk: Desk) -> None:
