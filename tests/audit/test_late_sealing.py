@@ -161,6 +161,7 @@ def test_what_a_link_says_of_itself_is_sealed_with_it(app: Flask, what: str) -> 
 
 @pytest.mark.parametrize("low", ["-", "9" * 30, "01"])
 def test_a_mark_that_somebody_has_spoilt_keeps_the_sealer_from_nothing(app: Flask, low: str) -> None:
+    seal_all()
     as_superuser(f"UPDATE chain_mark SET low = '{low}'")
     write()
     assert seal_all() > 0
