@@ -302,6 +302,15 @@ def told(kind: str) -> Callable[[World], int]:
     return lambda world: one(text, kind=kind, admin=world.kept["admin"])
 
 
+def told_of_store(world: World) -> int:
+    """What other tests of this module left open is near the limit as well."""
+    text = (
+        "SELECT count(*) FROM notification WHERE kind = 'exposure_high' AND user_id = %(admin)s"
+        " AND starts_with(about, %(store)s)"
+    )
+    return one(text, admin=world.kept["admin"], store=str(world.scene.store_id))
+
+
 def ageing_rate(world: World) -> None:
     administrator(world)
     sql("UPDATE rate_pair SET is_active = (base, quote) = ('USDT', 'RUB')")
@@ -329,7 +338,7 @@ def no_limit_near(_world: World) -> None:
 
 CASES: dict[str, Case] = {
     "duty: ageing rates": Case(ageing_rate, duty("ageing rates"), told("rate_ageing"), fresh_rates),
-    "duty: exposure": Case(store_near_a_limit, duty("exposure"), told("exposure_high"), no_limit_near),
+    "duty: exposure": Case(store_near_a_limit, duty("exposure"), told_of_store, no_limit_near),
     "duty: beat": Case(silence, duty("beat"), moved, end_order),
     "duty: due orders": Case(overdue, duty("due orders"), steps("expired"), end_order),
     "duty: waiting payins": Case(waiting_order, duty("waiting payins"), MATCHED, end_order),
