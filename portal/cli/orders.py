@@ -25,7 +25,7 @@ from portal.matching.queries import count_reasons
 from portal.matching.service import Wanted, match
 from portal.merchants.queries import get_store
 from portal.orders.pricing import settlement_of
-from portal.orders.queries import get_order, list_steps
+from portal.orders.queries import get_match_trace, get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service import cancel_order, confirm_payin, confirm_payout
@@ -109,14 +109,15 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
             order.amount_minor, order.settlement_minor, traffic,
         )  # fmt: skip
         now = _count(wanted)
+    trace = get_match_trace(order.id)
     if as_json:
-        echo_json({"status": order.status, "search": order.match_trace, "now": now})
+        echo_json({"status": order.status, "search": trace or None, "now": now})
         return
     echo(f"{public_id('ord', order.id)} is {order.status}: {_money(order.amount_minor, order.currency)}")
     if now is None:
         echo("Its method is open: it is matched when the customer chooses one.")
         return
-    _print_trace(order.match_trace or {})
+    _print_trace(trace)
     _print_reasons(now)
 
 

@@ -20,7 +20,7 @@ from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from portal.core.bounded_connection import BoundedConnection, answer_within_s
 from portal.core.errors import Unavailable
@@ -226,11 +226,16 @@ def run_in_one_statement(work: Callable[[], T]) -> T:
 
     It is durable once hot() has returned. Raises RuntimeError on a second statement, and within transaction().
     """
-    if _state().get("depth", 0):
+    session = db.session()
+    if session.info.get("depth", 0):
         raise RuntimeError("run_in_one_statement() can't be part of a transaction()")
-    if not isinstance(db.session.get_bind(), Engine):
+    return _run_alone(session, work)
+
+
+def _run_alone(session: Session, work: Callable[[], T]) -> T:
+    if not isinstance(session.get_bind(), Engine):
         return run_in_transaction(work)  # a test's session lives on one connection, inside a transaction
-    if db.session().in_transaction():
+    if session.in_transaction():
         release()  # what was only read holds a connection, and the pool has no second one for this thread
 
     def once() -> T:
@@ -334,8 +339,9 @@ def look(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, An
     """hot() for one reading statement: outside a transaction it is one of its own, without the round trips
     of BEGIN and ROLLBACK, and keeps no connection afterwards.
     """
-    is_alone = not _state().get("depth", 0) and _single.get() is None and not db.session().in_transaction()
-    return run_in_one_statement(lambda: hot(sql, params)) if is_alone else hot(sql, params)
+    session = db.session()
+    is_alone = not session.info.get("depth", 0) and _single.get() is None and not session.in_transaction()
+    return _run_alone(session, lambda: hot(sql, params)) if is_alone else hot(sql, params)
 
 
 def look_aside(sql: str) -> list[dict[str, Any]]:

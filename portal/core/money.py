@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
-from babel.numbers import format_decimal
+from babel import Locale
+from babel.numbers import NumberPattern, parse_pattern
 
 MAX_MINOR = 10**15
 _SHAPE = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,18}))?", re.ASCII)
@@ -58,12 +60,28 @@ def format_rate(micros: int) -> str:
     return format_amount(micros, 6)
 
 
+def grouped(value: Decimal, locale: str, least: int, most: int) -> str:
+    """Grouped digits as who reads this language writes them, with `least` to `most` decimals; no spaces that break."""
+    text: str = _pattern(least, most).apply(value, _locale(locale))
+    return text.replace(" ", "\u00a0")
+
+
+# What format_decimal() of Babel does anew for each number, which is half of its time.
+@lru_cache(maxsize=256)
+def _pattern(least: int, most: int) -> NumberPattern:
+    return parse_pattern(f"#,##0.{'0' * least}{'#' * (most - least)}" if most else "#,##0")
+
+
+@lru_cache(maxsize=16)
+def _locale(name: str) -> Locale:
+    return Locale.parse(name)
+
+
 def read_in(locale: str, told: str) -> str:
     """An amount as events carry it, for somebody who reads this language: "1500.00 RUB" -> "1 500,00 RUB"."""
     digits, _space, currency = told.partition(" ")
     decimals = len(digits.partition(".")[2])
-    pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
-    return f"{format_decimal(Decimal(digits), pattern, locale=locale)} {currency}".replace(" ", "\u00a0")
+    return f"{grouped(Decimal(digits), locale, decimals, decimals)}\u00a0{currency}"
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -45,6 +45,14 @@ def get_order_for_trader(trader_id: uuid.UUID, order_id: uuid.UUID, *, lock: boo
     return _one(_FOR_TRADER, {"id": order_id, "trader_id": trader_id}, lock=lock)
 
 
+_TRACE = "SELECT match_trace FROM orders WHERE id = %(id)s"
+
+
+def get_match_trace(order_id: uuid.UUID) -> dict[str, Any]:
+    """How the last search for a requisite went; empty while there was none."""
+    return look(_TRACE, {"id": order_id})[0]["match_trace"] or {}
+
+
 _NUMBER = "SELECT number_encrypted FROM requisite WHERE id = %(id)s"
 
 

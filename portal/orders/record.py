@@ -67,7 +67,6 @@ class OrderRecord:
     due_at: datetime | None
     retry_at: datetime | None
     status_before_dispute: str | None
-    match_trace: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
     claimed_at: datetime | None

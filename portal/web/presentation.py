@@ -12,7 +12,7 @@ from flask import Flask, request
 from flask_babel import gettext as _
 
 from portal.core.ids import public_id
-from portal.core.money import format_amount, format_rate, read_in
+from portal.core.money import format_amount, format_rate, grouped, read_in
 from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
@@ -28,9 +28,7 @@ def amount_text(minor: int, currency: str, *, least_decimals: int | None = None)
     """
     exponent = get_currency(currency).exponent
     least = exponent if least_decimals is None else min(least_decimals, exponent)
-    pattern = f"#,##0.{'0' * least}{'#' * (exponent - least)}" if exponent else "#,##0"
-    value = Decimal(format_amount(minor, exponent))
-    return format_decimal(value, pattern, locale=current_language()).replace(" ", "\u00a0")
+    return grouped(Decimal(format_amount(minor, exponent)), current_language(), least, exponent)
 
 
 def told_amount_text(told: str) -> str:
@@ -44,13 +42,12 @@ def short_amount_text(minor: int, currency: str) -> str:
     if exponent <= _AT_A_GLANCE:
         return amount_text(minor, currency)
     value = Decimal(format_amount(minor, exponent)).quantize(Decimal(1).scaleb(-_AT_A_GLANCE), ROUND_DOWN)
-    return format_decimal(value, "#,##0.00", locale=current_language()).replace(" ", "\u00a0")
+    return grouped(value, current_language(), _AT_A_GLANCE, _AT_A_GLANCE)
 
 
 def rate_text(micros: int) -> str:
     """A rate in millionths as people read it, with two decimals at least: 95000000 -> "95.00"."""
-    value = Decimal(format_rate(micros))
-    return format_decimal(value, "#,##0.00####", locale=current_language()).replace(" ", "\u00a0")
+    return grouped(Decimal(format_rate(micros)), current_language(), 2, 6)
 
 
 def plain_amount(minor: int, currency: str) -> str:

@@ -6,6 +6,7 @@ import re
 
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import URLSafeTimedSerializer
 
 from portal.api.problems import PATHS as API_PATHS
 from portal.api.request_id import HEADER as REQUEST_ID
@@ -66,6 +67,14 @@ def half_session_cookie() -> str:
 
 class FormSessions(SecureCookieSessionInterface):
     """Flask's signed cookie for pages; the API and the payment page have no cookies, and open none."""
+
+    _serializer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """One for all requests: its keys stay as long as the process."""
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         return None if request.path.startswith(_WITHOUT_COOKIES) else super().open_session(app, request)

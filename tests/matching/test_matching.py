@@ -11,7 +11,7 @@ from portal.matching.ring import RING, RingCursors
 from portal.matching.service import preferred_trader
 from portal.merchants.queries import TrafficTerms
 from portal.merchants.service import set_traffic_rule
-from portal.orders.queries import get_order
+from portal.orders.queries import get_match_trace, get_order
 from portal.orders.service import confirm_payin, match_waiting_orders
 from portal.orders.service.deadlines import free_limits
 from portal.reference import configuration as config
@@ -89,8 +89,7 @@ def test_a_deposit_that_does_not_cover_the_hold_is_passed_over(scene: Scene) -> 
     scene.requisite(scene.trader(deposit_minor=15 * USDT))
     order = scene.payin()
     assert order.status == "matching"
-    assert order.match_trace is not None
-    assert order.match_trace["fell"]["deposit"] >= 1
+    assert get_match_trace(order.id)["fell"]["deposit"] >= 1
 
 
 def test_two_open_orders_of_one_amount_never_share_a_requisite(scene: Scene) -> None:
@@ -98,8 +97,7 @@ def test_two_open_orders_of_one_amount_never_share_a_requisite(scene: Scene) -> 
     scene.requisite(trader)
     first, second = scene.payin(), scene.payin()
     assert (first.status, second.status) == ("awaiting_payment", "matching")
-    assert second.match_trace is not None
-    assert "same_amount" in second.match_trace["fell"]
+    assert "same_amount" in get_match_trace(second.id)["fell"]
     with transaction():
         confirm_payin(get_order(first.id, lock=True), None, actor=as_trader(trader))
     hot("UPDATE orders SET retry_at = now() WHERE id = %(id)s", {"id": second.id})
@@ -129,8 +127,7 @@ def test_whoever_sits_far_round_the_ring_is_still_found(scene: Scene) -> None:
     only = scene.requisite(trader)
     order = scene.payin()
     assert order.requisite_id == only.id
-    assert order.match_trace is not None
-    assert order.match_trace["fell"].keys() <= {"amount"}
+    assert get_match_trace(order.id)["fell"].keys() <= {"amount"}
 
 
 def test_shares_are_in_proportion_to_weight_within_the_stated_bound(scene: Scene) -> None:

@@ -29,8 +29,7 @@ from tests.web.desk import picture
 pytestmark = pytest.mark.proves("tried N5")
 # What a change of gives another version: all that an order is, but what the search for a trader keeps for itself.
 SEEN = sorted(
-    {"metadata" if name == "order_metadata" else name for name in FIELDS}
-    - {"version", "retry_at", "match_trace", "read_at"}
+    {"metadata" if name == "order_metadata" else name for name in FIELDS} - {"version", "retry_at", "read_at"}
 )
 # What an order is made with and keeps (the database refuses to change it), and what moves only with other columns.
 FROZEN = {
