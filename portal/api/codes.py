@@ -99,7 +99,7 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code(
         "network_limit_reached",
         429,
-        "As customer_limit_reached, for all customers of one network (IPv4 /24, IPv6 /64).",
+        "As customer_limit_reached, for all customers of one network (IPv4 /24, IPv6 /48).",
     ),
     _code("rate_limited", 429, "Go on after `Retry-After` seconds."),
     _code("too_many_tests", 429, "Too many test events or challenges for this store or this host."),

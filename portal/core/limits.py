@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 WINDOW_S = 60
 SYNC_S = 0.2
 SYNC_AGAIN_AFTER_FAILURE_S = 2.0
+# How many bits of an IPv6 address name one household or machine, and one customer of a provider, who gets
+# 65,536 of those (customer_network() in SQL counts by it, too).
+HOUSEHOLD, SITE = 64, 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +150,8 @@ class RequestCounter:
 
 
 @lru_cache(maxsize=4096)
-def counted_network(address: str | None) -> str | None:
-    """The network an address is counted as: itself for IPv4, its /64 for IPv6, which is one household or machine.
+def counted_network(address: str | None, ipv6_prefix: int = HOUSEHOLD) -> str | None:
+    """The network an address is counted as: itself for IPv4, for IPv6 the first `ipv6_prefix` bits of it.
 
     As text that PostgreSQL reads as inet. None for what is no address.
     """
@@ -160,9 +163,10 @@ def counted_network(address: str | None) -> str | None:
         return str(parsed)
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+    rest = 128 - ipv6_prefix
+    return str(IPv6Network((int(parsed) >> rest << rest, ipv6_prefix)))
 
 
-def network_of(address: str | None) -> str:
+def network_of(address: str | None, ipv6_prefix: int = HOUSEHOLD) -> str:
     """As counted_network, for counters in memory: everything that is no address is counted as one."""
-    return counted_network(address) or "unknown"
+    return counted_network(address, ipv6_prefix) or "unknown"

@@ -107,7 +107,8 @@ def test_who_works_here_gets_in_while_networks_hold_all_they_may(crowd: Crowd) -
     ("one", "other", "is_same"),
     [
         ("192.0.2.1", "192.0.2.2", False), ("192.0.2.1", "::ffff:192.0.2.1", True),
-        ("2001:db8::1", "2001:db8::ffff:2", True), ("2001:db8::1", "2001:db8:0:1::1", False), (None, "no address", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True), ("2001:db8::1", "2001:db8:0:ffff::1", True),
+        ("2001:db8::1", "2001:db8:1::1", False), (None, "no address", True),
     ],
 )  # fmt: skip
 def test_on_public_pages_a_network_is_one_uploader(one: str | None, other: str, is_same: bool) -> None:

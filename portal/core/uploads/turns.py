@@ -1,7 +1,7 @@
 """Whose file is read now: a few at a time, one of each uploader, never all of one kind, and nobody waits for long.
 
 An uploader is `kind:name`. On pages that anybody may open it is the network that they come from (`uploader_at`):
-a link costs nothing, so twenty links of one network are one uploader.
+a link costs nothing, so twenty links of one network are one uploader, and so are all addresses of an IPv6 /48.
 
 A request that waits holds a thread of its server, so few may wait and for a short time; then they are told to come
 back. Within a process that is a queue; for all processes of a machine it is locks on files beside the uploads, which
@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from portal.core.errors import Unavailable
-from portal.core.limits import network_of
+from portal.core.limits import SITE, network_of
 from portal.settings import get_settings
 
 RUNNING = 3
@@ -42,8 +42,8 @@ class UploadsBusy(Unavailable):
 
 
 def uploader_at(address: str | None) -> str:
-    """Who uploads where no sign-in is needed: the network of this address."""
-    return f"network:{network_of(address)}"
+    """Who uploads where no sign-in is needed: the IPv4 address, or the /48 of an IPv6 address."""
+    return f"network:{network_of(address, SITE)}"
 
 
 def kind_of(uploader: str) -> str:
