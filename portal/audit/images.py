@@ -101,6 +101,8 @@ WATCHED = (
         "id",
         "account_id,currency,mode,amount_minor,reference,actor_kind,actor_id,created_at",
     ),
+    # Whose money it is. Accounts are opened seldom and never change; what moves their balance is not watched.
+    Watched("ledger_account", "id", "owner_kind,owner_id,kind,currency,mode,floor,keeps_balance,created_at"),
     Watched(
         "receipt",
         "id",
@@ -135,6 +137,7 @@ EXCUSED: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("can_take_payin", "amounts"), _SWITCHED),
     },
+    "ledger_account": {"balance": "moved by each posting; the proof sums it up from them"},
     "webhook_endpoint": {
         "failing_since": "written by deliveries that fail or arrive; decides nothing but a notice"
     },

@@ -194,6 +194,7 @@ class RateHistory(Model):
         ),
         CheckConstraint("accepted = (refusal IS NULL)", name="refusal"),
         Index("ix_rate_history_base_quote_id", "base", "quote", "id"),
+        Index("ix_rate_history_base_quote_observed_at", "base", "quote", "observed_at"),
     )
 
     id: Mapped[BigKey]

@@ -92,7 +92,13 @@ def world(settled: Settled) -> World:
             "UPDATE chain_mark SET low = pg_sequence_last_value('order_event_id_seq'::regclass)::text WHERE chain = 'timeline'"
         )
         heads = find_heads()
-    ids = settled.ids | {
+        whose = hot(
+            "SELECT (SELECT id FROM ledger_account WHERE owner_kind = 'lead') AS lead,"
+            " (SELECT id FROM ledger_account WHERE owner_id = %(first)s AND kind = 'fiat') AS first,"
+            " (SELECT id FROM ledger_account WHERE owner_id = %(second)s AND kind = 'fiat') AS second",
+            {name: settled.ids[name] for name in ("first", "second")},
+        )[0]
+    ids = settled.ids | {f"{name}_account": found for name, found in whose.items()} | {
         "cancelled": cancelled.id, "person": person.id, "key": key.id, "endpoint": endpoint.id, "pending": pending.id,
         "mine": mine[0]["id"], "disputed": disputed.id,
     }  # fmt: skip
@@ -139,6 +145,23 @@ LIST: dict[str, tuple[tuple[str, ...], str]] = {
         (f"UPDATE ledger_entry SET created_at = created_at - interval '1 day' WHERE id = {ENTRY}",), NOT_SEALED,
     ),
     "a lowered floor": (("UPDATE ledger_account SET floor = -100 WHERE owner_id = '{first}' AND kind = 'held'",), "has the floor"),
+    "a lead's account given to another": (
+        ("UPDATE ledger_account SET owner_id = gen_random_uuid() WHERE id = {lead_account}",),
+        f"ledger_account {{lead_account}}: changed {WATCHED}",
+    ),
+    "two accounts whose owners were swapped": (
+        (
+            "UPDATE ledger_account SET owner_id = '{store}' WHERE id = {first_account}",
+            "UPDATE ledger_account SET owner_id = '{first}' WHERE id = {second_account}",
+            "UPDATE ledger_account SET owner_id = '{second}' WHERE id = {first_account}",
+        ), f"ledger_account {{second_account}}: changed {WATCHED}",
+    ),
+    "an account made past the house": (
+        (
+            ("INSERT INTO ledger_account (owner_kind, owner_id, kind, currency, mode, floor, keeps_balance)"
+            " VALUES ('lead', '{first}', 'available', 'USDT', 'live', 0, true)"),
+        ), f": made {WATCHED}",
+    ),
     "an order's rate with matching postings": (REPRICED, NOT_SEALED),
     "an order's settlement": (("UPDATE orders SET settlement_minor = settlement_minor + 1 WHERE id = '{payin}'",), NOT_SEALED),
     "an order's fee": (("UPDATE orders SET fee_minor = fee_minor + 1 WHERE id = '{payin}'",), NOT_SEALED),

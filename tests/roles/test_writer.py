@@ -7,13 +7,15 @@ import pytest
 from flask import Flask
 
 from portal.audit.chain_sealing import seal_all
-from portal.core.actors import CUSTOMER
+from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import transaction
+from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import open_dispute, resolve_dispute
 from portal.events.relay import relay_events
 from portal.identity.models import Role
+from portal.ledger.service import deposit
 from portal.orders.models import Status
 from portal.orders.proof import verify_everything
 from portal.orders.queries import get_order
@@ -149,6 +151,27 @@ def test_a_balance_moves_by_postings_alone(writer_app: Flask, database: RolesDat
     with database.connect(database.roles.writer) as connection, pytest.raises(DENIED, match="refused"):
         connection.execute("UPDATE ledger_account SET balance = balance + 1 WHERE owner_id = %s", [trader.id])
     assert world.trader_balance(trader) == 5_000_000
+
+
+@pytest.mark.proves("tried C11")
+def test_an_account_is_noted_when_it_is_opened_and_not_when_it_moves(
+    writer_app: Flask, database: RolesDatabase
+) -> None:
+    world = scene()
+    trader = world.trader(deposit_minor=5_000_000)
+    notes = (
+        "SELECT i.at, a.created_at FROM ledger_account a"
+        " JOIN change_image i ON i.table_name = 'ledger_account' AND i.row_key = a.id::text"
+        " WHERE a.owner_id = %s AND a.kind = 'available' AND a.balance = %s"
+    )
+    with database.connect(database.roles.reader) as connection:
+        opened = connection.execute(notes, [trader.id, 5_000_000]).fetchall()
+        assert len(opened) == 1
+        with transaction():
+            deposit(
+                trader.id, 1_000_000, "USDT", Mode.LIVE, subject_id=new_id(), reference="test", actor=SYSTEM
+            )
+        assert connection.execute(notes, [trader.id, 6_000_000]).fetchall() == opened
 
 
 @pytest.mark.proves("tried S21")
