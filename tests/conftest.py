@@ -276,6 +276,7 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
 def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
     from portal.core.redis_patience import ask_again
+    from portal.core.uploads.turns import costly
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all
     from portal.web.limits import forget as forget_requests
@@ -285,3 +286,4 @@ def forget_what_is_held() -> None:
     forget_all()
     # Each test has the minute's requests to itself.
     forget_requests()
+    costly.forget()

@@ -73,6 +73,7 @@ class RequestCounter:
     def __init__(self, namespace: str) -> None:
         self._prefix = f"nostro:limit:{namespace}"
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._window = 0
         self._counts: dict[str, _Count] = {}
         self._sync_at = 0.0
@@ -86,6 +87,19 @@ class RequestCounter:
     def count(self, subject: str, weight: int = 1) -> int:
         """Add `weight` requests and give how many there were in this minute, as far as this process knows."""
         return self._used(subject, weight, time.time())
+
+    def everywhere(self, subject: str, weight: int = 0) -> int:
+        """Add `weight` and give how many there were in this minute, in all processes: for what is rare.
+
+        A round trip each time; without Redis as many as this process knows of.
+        """
+        with self._lock:
+            self._turn(time.time())
+            count = self._counts.setdefault(subject, _Count())
+            count.unsent += weight
+        with self._syncing:
+            self._sync(subject)
+        return count.everywhere + count.unsent
 
     def _used(self, subject: str, weight: int, now: float) -> int:
         with self._lock:
@@ -102,7 +116,8 @@ class RequestCounter:
             if is_due:
                 self._sync_at = since_start + SYNC_S
         if is_due:
-            self._sync()
+            with self._syncing:
+                self._sync()
         return count.everywhere + count.unsent
 
     def _turn(self, now: float) -> None:
@@ -110,10 +125,14 @@ class RequestCounter:
         if window != self._window:
             self._window, self._counts = window, {}
 
-    def _sync(self) -> None:
+    def _sync(self, asked: str | None = None) -> None:
         with self._lock:
             window = self._window
-            sent = [(subject, count, count.unsent) for subject, count in self._counts.items() if count.unsent]
+            sent = [
+                (subject, count, count.unsent)
+                for subject, count in self._counts.items()
+                if count.unsent or subject == asked
+            ]
         try:
             with asking():
                 totals = self._add(window, [(subject, unsent) for subject, _, unsent in sent])

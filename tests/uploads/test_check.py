@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import uuid
 import zlib
 
 import pytest
@@ -25,7 +26,7 @@ from tests.sent_files import (
 
 
 def checked(raw: bytes) -> CleanFile:
-    return check_upload(raw, uploader="test")
+    return check_upload(raw, uploader=f"test:{uuid.uuid4()}")
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import redis
 
-from portal.core.uploads.turns import Turns, UploadsBusy, machine_turn, uploader_at
+from portal.core import limits
+from portal.core.redis_patience import ask_again
+from portal.core.uploads import turns
+from portal.core.uploads.sandbox import Killed
+from portal.core.uploads.turns import Turns, UploadsBusy, costly, machine_turn, turn_of, uploader_at
 
 
 class Crowd:
@@ -95,11 +102,34 @@ def test_who_works_here_gets_in_while_networks_hold_all_they_may(crowd: Crowd) -
     assert crowd.refused == networks[5:], "a place among those who wait is left as well"
     crowd.come("trader:1")
     crowd.until_begun(*networks[:2], "trader:1")
-    crowd.come("store:1")
+    crowd.come("person:1")
     crowd.go(networks[0])
     crowd.until_begun(*networks[:3], "trader:1")
     crowd.go("trader:1")
-    crowd.until_begun(*networks[:3], "trader:1", "store:1")
+    crowd.until_begun(*networks[:3], "trader:1", "person:1")
+
+
+@pytest.mark.proves("tried S1")
+@pytest.mark.parametrize("signed_in", ["trader:1", "person:1"])
+def test_networks_and_stores_keys_together_leave_a_place_to_who_is_signed_in(
+    crowd: Crowd, signed_in: str
+) -> None:
+    """Two addresses and a store's key held all three places."""
+    crowd.turns = Turns(running=3, waiting=4, waiting_of_each=1, patience_s=10)
+    outside = ["network:1", "network:2", "store:1", "store:2", "network:3", "store:3"]
+    for name in outside:
+        crowd.come(name)
+    assert (crowd.begun, crowd.refused) == (outside[:2], outside[5:])
+    crowd.come(signed_in)
+    crowd.until_begun(*outside[:2], signed_in)
+    crowd.come(f"{signed_in}00")
+    assert crowd.refused == outside[5:], "a place among those who wait is left as well"
+
+
+def test_who_is_signed_in_leaves_a_place_to_customers_too(crowd: Crowd) -> None:
+    for name in ("trader:1", "trader:2", "network:1"):
+        crowd.come(name)
+    crowd.until_begun("trader:1", "network:1")
 
 
 @pytest.mark.proves("tried S1")
@@ -205,10 +235,11 @@ def test_the_processes_of_a_machine_share_the_bound(tmp_path: Path) -> None:
 
 
 @pytest.mark.proves("tried S1")
-def test_one_kind_never_holds_every_place_of_a_machine(tmp_path: Path) -> None:
+def test_networks_and_stores_never_hold_every_place_of_a_machine(tmp_path: Path) -> None:
     with other_process(tmp_path, "network:1"):
         assert busy(tmp_path, "network:2")
-        assert not busy(tmp_path, "network:2", 3)
+        assert busy(tmp_path, "store:1")
+        assert not busy(tmp_path, "store:1", 3)
         assert not busy(tmp_path, "trader:1")
 
 
@@ -217,3 +248,83 @@ def test_a_process_that_is_killed_holds_no_place(tmp_path: Path) -> None:
         one.kill()
         one.wait()
         assert not busy(tmp_path, "c")
+
+
+# --- whose file had to be killed ------------------------------------------------------------------
+
+
+def read(uploader: str, *, is_costly: bool = False) -> str:
+    try:
+        with turn_of(uploader):
+            if is_costly:
+                raise Killed("time")
+    except UploadsBusy as busy:
+        return "refused" if busy.retry_after_s in range(1, 61) else "refused without saying for how long"
+    except Killed:
+        return "killed"
+    return "read"
+
+
+@pytest.fixture
+def minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Nobody's file was costly yet; what it gives lets a minute pass."""
+    now = [time.time()]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda: now[0], monotonic=time.monotonic))
+    costly.forget()
+    yield lambda: now.append(now.pop() + 60)
+    costly.forget()
+
+
+@pytest.mark.proves("tried S1")
+@pytest.mark.parametrize("uploader", ["network:192.0.2.1", "store:1", "trader:1"])
+def test_who_sent_a_file_that_was_killed_is_read_again_in_the_next_minute_alone(
+    minute: Callable[[], None], uploader: str
+) -> None:
+    assert [read(uploader, is_costly=True), read(uploader), read("network:192.0.2.2")] == [
+        "killed",
+        "refused",
+        "read",
+    ]
+    minute()
+    assert read(uploader) == "read"
+
+
+@pytest.mark.proves("tried S1")
+def test_who_waited_while_their_file_before_was_killed_is_refused_too(
+    minute: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, queue = "network:192.0.2.1", Turns(running=3, waiting=4, waiting_of_each=3, patience_s=10)
+    monkeypatch.setattr(turns, "_here", queue)
+    outcomes: list[str] = []
+    waits = [threading.Thread(target=lambda: outcomes.append(read(place, is_costly=True))) for _ in range(3)]
+
+    def first() -> None:
+        with turn_of(place):
+            for thread in waits:
+                thread.start()
+            while len(queue._waiting) < len(waits):
+                time.sleep(0.005)
+            raise Killed("memory")
+
+    with pytest.raises(Killed):
+        first()
+    for thread in waits:
+        thread.join()
+    assert outcomes == ["refused"] * 3
+
+
+@pytest.mark.proves("tried S1")
+def test_a_kill_of_another_process_counts_and_without_redis_ones_own(
+    minute: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits.RequestCounter("uploads:costly").everywhere("store:1", 1)
+    assert [read("store:1"), read("store:2")] == ["refused", "read"]
+    dead = redis.Redis(unix_socket_path="/nonexistent/redis.sock")
+    with monkeypatch.context() as without:
+        without.setattr(limits, "_redis", lambda: dead)
+        assert [read("store:2", is_costly=True), read("store:2"), read("store:3")] == [
+            "killed",
+            "refused",
+            "read",
+        ]
+    ask_again()

@@ -1,7 +1,9 @@
-"""Whose file is read now: a few at a time, one of each uploader, never all of one kind, and nobody waits for long.
+"""Whose file is read now: a few at a time, one of each uploader, never all of one group, and nobody waits for long.
 
 An uploader is `kind:name`. On pages that anybody may open it is the network that they come from (`uploader_at`):
-a link costs nothing, so twenty links of one network are one uploader, and so are all addresses of an IPv6 /48.
+a link costs nothing, so twenty links of one network are one uploader, and so are all addresses of an IPv6 /48. Who is
+not signed in, by address or by a store's key, is of one group: names of that kind can be had for little. Whose file
+had to be killed is not read again in that minute.
 
 A request that waits holds a thread of its server, so few may wait and for a short time; then they are told to come
 back. Within a process that is a queue; for all processes of a machine it is locks on files beside the uploads, which
@@ -20,24 +22,29 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from portal.core.errors import Unavailable
-from portal.core.limits import SITE, network_of
+from portal.core.limits import SITE, WINDOW_S, RequestCounter, network_of
+from portal.core.uploads.sandbox import Killed
 from portal.settings import get_settings
 
 RUNNING = 3
 WAITING_OF_EACH = 3
 PATIENCE_S = 3.0
 _LOOK_AGAIN_S = 0.05
-# Uploaders of one number wait for each other on a machine: few enough files, and seldom the same one.
+# Uploaders of one group and number wait for each other on a machine: few enough files, and seldom the same one.
 _NUMBERS = 256
 _FOLDER = ".turns"
+_OUTSIDE = frozenset({"network", "store"})
+
+costly = RequestCounter("uploads:costly")
 
 
 class UploadsBusy(Unavailable):
     code, title = "uploads_busy", "Many files are being read at this moment"
 
-    def __init__(self) -> None:
+    def __init__(self, retry_after_s: int = 5) -> None:
         super().__init__(
-            "Many files are being read at this moment. Try again in a few seconds.", retry_after_s=5
+            "Many files are being read at this moment. Try again in a few seconds.",
+            retry_after_s=retry_after_s,
         )
 
 
@@ -46,19 +53,21 @@ def uploader_at(address: str | None) -> str:
     return f"network:{network_of(address, SITE)}"
 
 
-def kind_of(uploader: str) -> str:
-    return uploader.partition(":")[0]
+def group_of(uploader: str) -> str:
+    """Who shares what one group may hold: all who are not signed in, and each kind of those who are."""
+    kind = uploader.partition(":")[0]
+    return "outside" if kind in _OUTSIDE else kind
 
 
-def most_of_a_kind(places: int) -> int:
-    """One place is always left for the other kinds, so that flooded payment pages keep no trader from their work."""
+def most_of_a_group(places: int) -> int:
+    """One place is always left for the other groups, so that flooded payment pages keep no trader from their work."""
     return max(1, places - 1)
 
 
 class Turns:
     """The queue of one process. A name runs once at a time; who came first goes first unless their name runs.
 
-    Of one kind `most_of_a_kind(running)` run, and three quarters of those who wait.
+    Of one group `most_of_a_group(running)` run, and three quarters of those who wait.
     """
 
     def __init__(self, running: int, waiting: int, waiting_of_each: int, patience_s: float) -> None:
@@ -97,15 +106,15 @@ class Turns:
 
     def _fits(self, name: str) -> bool:
         running = self._limits[0]
-        of_kind = sum(kind_of(one) == kind_of(name) for one in self._running)
-        is_free = len(self._running) < running and of_kind < most_of_a_kind(running)
+        of_group = sum(group_of(one) == group_of(name) for one in self._running)
+        is_free = len(self._running) < running and of_group < most_of_a_group(running)
         return is_free and name not in self._running
 
     def _join(self, ticket: tuple[str, object]) -> None:
         _running, waiting, of_each = self._limits
         names = [name for name, _ in self._waiting]
-        of_kind = sum(kind_of(name) == kind_of(ticket[0]) for name in names)
-        is_full = len(names) >= waiting or of_kind >= waiting - waiting // 4
+        of_group = sum(group_of(name) == group_of(ticket[0]) for name in names)
+        is_full = len(names) >= waiting or of_group >= waiting - waiting // 4
         if is_full or names.count(ticket[0]) >= of_each:
             raise UploadsBusy()
         self._waiting.append(ticket)
@@ -113,18 +122,16 @@ class Turns:
 
 @contextmanager
 def machine_turn(folder: Path, name: str, places: int, patience_s: float) -> Iterator[None]:
-    """One of `places` on this machine, the only one under this name, never the last place for its kind.
+    """One of `places` on this machine, the only one under this name, never the last place for its group.
 
     Raises UploadsBusy.
     """
-    until = time.monotonic() + patience_s
+    until, group = time.monotonic() + patience_s, group_of(name)
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % _NUMBERS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as held:
-        _lock_one([folder / f"uploader-{number}"], until, held)
-        _lock_one(
-            [folder / f"{kind_of(name)}-{place}" for place in range(most_of_a_kind(places))], until, held
-        )
+        _lock_one([folder / f"{group}-uploader-{number}"], until, held)
+        _lock_one([folder / f"{group}-{place}" for place in range(most_of_a_group(places))], until, held)
         _lock_one([folder / f"place-{place}" for place in range(places)], until, held)
         yield
 
@@ -159,8 +166,22 @@ def _turns_here() -> Turns:
 
 @contextmanager
 def turn_of(uploader: str) -> Iterator[None]:
-    """The uploader's turn, in this process and on this machine. Raises UploadsBusy after PATIENCE_S at most twice."""
+    """The uploader's turn, in this process and on this machine. Raises UploadsBusy after PATIENCE_S at most twice.
+
+    When Killed comes out of it, the uploader is refused at once for the rest of the minute, in all processes.
+    """
+    _refuse_costly(uploader)
     folder = get_settings().uploads_dir.resolve() / _FOLDER
     places = max(RUNNING, os.cpu_count() or 1)
     with _turns_here().turn(uploader), machine_turn(folder, uploader, places, PATIENCE_S):
-        yield
+        _refuse_costly(uploader)  # the file before theirs may have been killed while they waited
+        try:
+            yield
+        except Killed:
+            costly.everywhere(uploader, 1)
+            raise
+
+
+def _refuse_costly(uploader: str) -> None:
+    if costly.everywhere(uploader):
+        raise UploadsBusy(WINDOW_S - int(time.time()) % WINDOW_S)
