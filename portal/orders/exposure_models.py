@@ -17,7 +17,7 @@ class Exposure(Model):
     """One of the eight parts of a store's figures; only their sum means something, a part may be negative.
 
     `open_minor` is what the store's payins hold of traders' deposits, `claimed_minor` that of payins whose
-    customer has said that they paid (disputed ones too), in minor units of `currency`. `shown` and `paid` count
+    customer, or their shop, has said that they paid (disputed ones too), in minor units of `currency`. `shown` and `paid` count
     requisites given and payins completed in `hour`, `paid_before` those completed in the hour before it. A trigger
     on `orders` keeps all of them.
     """

@@ -159,6 +159,18 @@ class Order(Model):
         ),
         Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
         Index(
+            "ix_orders_customer_open",
+            "store_id",
+            "customer_ref",
+            postgresql_where=text("direction = 'payin' AND hold_minor > 0 AND customer_ref IS NOT NULL"),
+        ),
+        Index(
+            "ix_orders_network_open",
+            "store_id",
+            text("customer_network(customer_ip)"),
+            postgresql_where=text("direction = 'payin' AND hold_minor > 0 AND customer_ip IS NOT NULL"),
+        ),
+        Index(
             "ix_orders_store_network",
             "store_id",
             text("customer_network(customer_ip)"),

@@ -123,7 +123,8 @@ SELECT format('store %s (%s, %s): open %s/%s, claimed %s/%s (kept/orders)', stor
   FROM (SELECT store_id, mode, currency, sum(open_minor) AS open, sum(claimed_minor) AS claimed
           FROM exposure GROUP BY 1, 2, 3) k
   FULL JOIN (SELECT store_id, mode, settlement_currency AS currency, sum(hold_minor) AS open,
-                    sum(hold_minor) FILTER (WHERE status IN ('awaiting_confirmation', 'disputed')) AS claimed
+                    sum(hold_minor) FILTER (WHERE status IN ('awaiting_confirmation', 'disputed')
+                                             AND claimed_at IS NOT NULL) AS claimed
                FROM orders WHERE direction = 'payin' AND hold_minor > 0 GROUP BY 1, 2, 3) o USING (store_id, mode, currency)
  WHERE (coalesce(k.open, 0), coalesce(k.claimed, 0)) <> (coalesce(o.open, 0), coalesce(o.claimed, 0))
 """

@@ -1,4 +1,4 @@
-"""The headers of every page, and the cookies' names and flags."""
+"""The headers of every page, the cookies' names and flags, and how large a form may be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.api.problems import PATHS as API_PATHS
 from portal.api.request_id import HEADER as REQUEST_ID
@@ -31,6 +32,10 @@ POLICY = "; ".join(
 # A name or an address (in brackets if of IPv6), and perhaps a port.
 _HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _WITHOUT_COOKIES = (*API_PATHS, "/pay/")
+# Of a form without files. The framework bounds those with files alone: millions of fields held a thread for a minute
+# and a gigabyte of memory.
+FORM_MOST_BYTES = 256 * 1024
+FORM_MOST_FIELDS = 1000
 # What is no page runs nothing and stands in no frame, should a browser open it all the same.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -90,7 +95,17 @@ def register(app: Flask) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=get_settings().is_https,
     )
+    app.before_request(bound_form)
     app.after_request(add_headers)
+
+
+def bound_form() -> None:
+    """Refuse a form without files that is too large before it is parsed. Raises RequestEntityTooLarge (413)."""
+    if request.mimetype != "application/x-www-form-urlencoded":
+        return
+    request.max_content_length = FORM_MOST_BYTES
+    if request.get_data().count(b"&") >= FORM_MOST_FIELDS:
+        raise RequestEntityTooLarge
 
 
 def add_headers(response: Response) -> Response:

@@ -39,6 +39,9 @@ class Attacker:
         body = {"direction": "payin", "amount": amount, "currency": "RUB", "method": "card"} | more
         return self.post("/api/v1/orders", body, idem=idem)
 
+    def choose(self, order: dict[str, Any]) -> TestResponse:
+        return self.post(f"/api/v1/orders/{order['id']}/method", {"method": "card"})
+
     def claim(self, order: dict[str, Any]) -> TestResponse:
         return self.post(f"/api/v1/orders/{order['id']}/claim", {})
 

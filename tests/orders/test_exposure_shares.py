@@ -9,8 +9,10 @@ from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
+from portal.ledger.verification import run_checks
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
+from portal.orders.verification import CHECKS
 from tests.orders.attacker import Attacker, allow, at_once, held, house
 from tests.scene import USDT, build_scene
 
@@ -168,3 +170,44 @@ def test_a_payment_ends_the_row_of_unpaid_payins(attacker: Attacker) -> None:
         order = get_order(parse_public_id("ord", made[2]["id"]), lock=True)
         confirm_payin(order, None, actor=Actor(ActorKind.TRADER, order.trader_id))
     assert attacker.create("2004.00", customer={"id": "c-1"}).status_code == 201
+
+
+@pytest.mark.parametrize("payer", [{"id": "c-1"}, {"ip": "203.0.113.9"}], ids=["customer", "network"])
+def test_orders_that_hold_nothing_hide_none_that_do(attacker: Attacker, payer: dict[str, str]) -> None:
+    """Orders whose method is open are looked at by nobody: behind 200 of them one payer's open payins were not seen."""
+    house(attacker.scene, 20, 14_978, 48)
+    allow(
+        store_requisites=1000,
+        customer_requisites=1000,
+        network_requisites=1000,
+        customer_unpaid=1000,
+        network_unpaid=1000,
+    )
+    first = [attacker.create(f"{9_500 + n}.00", customer=payer, method=None).json for n in range(25)]
+    for n in range(201):
+        assert attacker.create(f"{9_600 + n}.00", customer=payer, method=None).status_code == 201
+    chosen = [attacker.choose(order).status_code for order in first]
+    most = 5 if "id" in payer else 20
+    assert chosen == [200] * most + [429] * (25 - most)
+    with transaction():
+        sql = "SELECT count(*) AS n FROM orders WHERE store_id = %(id)s AND hold_minor > 0"
+        assert hot(sql, {"id": attacker.scene.store_id})[0]["n"] == most
+
+
+def test_a_receiver_who_reports_other_amounts_uses_up_none_of_the_stores_claims(attacker: Attacker) -> None:
+    """A trader reported 1.00 on whatever came to them: claims of nobody shut the store."""
+    house(attacker.scene, 20, 14_978, 48)
+    allow(store_requisites=1000)
+    actor = Actor(ActorKind.TRADER)
+    for n in range(19):
+        created = attacker.create(f"{142_500 + n}.00", customer=other(n))
+        assert created.status_code == 201
+        with transaction():
+            order = get_order(parse_public_id("ord", created.json["id"]), lock=True)
+            told = confirm_payin(order, 100, actor=actor)
+            assert (told.status, told.claimed_at) == ("awaiting_confirmation", None)
+    with transaction():
+        sql = "SELECT sum(claimed_minor)::bigint AS claimed, sum(open_minor)::bigint AS open FROM exposure WHERE store_id = %(id)s"
+        assert hot(sql, {"id": attacker.scene.store_id})[0] == {"claimed": 0, "open": held(attacker.scene)}
+    assert attacker.create("142600.00", customer=other(30)).status_code == 201
+    assert run_checks(CHECKS) == []
