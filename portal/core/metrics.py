@@ -72,6 +72,18 @@ shortfalls_minor = Counter(
     ("mode", "currency"),
     registry=registry,
 )
+silent_completions = Counter(
+    "nostro_payouts_silently_completed_total",
+    "Payouts completed because nobody objected in time.",
+    ("mode",),
+    registry=registry,
+)
+silent_completions_minor = Counter(
+    "nostro_payouts_silently_completed_minor_units_total",
+    "What they were worth, in minor units of the settlement currency.",
+    ("mode", "currency"),
+    registry=registry,
+)
 webhook_attempts = Histogram(
     "nostro_webhook_attempt_duration_seconds",
     "Time of one attempt to deliver a webhook.",

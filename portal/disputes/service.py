@@ -46,8 +46,8 @@ def open_dispute(
 
 def open_unconfirmed(order: OrderRecord) -> OrderRecord:
     """What the clock opens when nobody confirmed a claimed payin in time, when silence is not enough to complete a
-    payout (by its amount or its proof), or when a payin's customer did not say whether the
-    amount that the receiver reports is what they sent.
+    payout (by its amount, its proof or what silence completed for its trader already), or when a payin's customer
+    did not say whether the amount that the receiver reports is what they sent.
     """
     if order.amount_reported_minor is not None:
         return open_dispute(

@@ -60,6 +60,13 @@ PAYOUT_SILENCE_LIMIT_MINOR = _setting(
     0,
     10**15,
 )
+PAYOUT_SILENCE_TRADER_DAY_MINOR = _setting(
+    "payout_silence_trader_day_minor",
+    1_000_000_000,
+    "Payouts of one trader worth up to this together (minor units of settlement currency) are completed within 24 hours because nobody objects.",
+    0,
+    10**15,
+)
 PAYOUT_PROOF_MIN_PIXELS = _setting(
     "payout_proof_min_pixels",
     200,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.identity.models import Scope
+from portal.reference import configuration as config
+from portal.reference import setting_changes
 from tests.api.conftest import Shop, field_codes, order_uuid
 
 pytestmark = pytest.mark.proves("tried S4")
@@ -55,6 +58,12 @@ def test_after_it_is_completed_there_is_nothing_to_object_to(served: Shop) -> No
 def test_silence_over_a_large_payout_is_a_dispute_by_itself(served: Shop) -> None:
     order = paid(served, "19000.01")
     assert (served.drive(order, "expire").json or {})["status"] == "disputed"
+
+
+def test_a_test_payout_does_not_depend_on_what_silence_completed_for_other_shops(served: Shop) -> None:
+    with transaction():
+        setting_changes.set_value(config.PAYOUT_SILENCE_TRADER_DAY_MINOR.key, 0, SYSTEM)
+    assert (served.drive(paid(served), "expire").json or {})["status"] == "completed"
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,15 @@ from copy import copy
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.heartbeat import DOORS_CLOSED_S
-from portal.orders.evidence import has_good_proof
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
 from portal.orders.service.claim import claim_payout, has_proof
 from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
+from portal.orders.service.quiet_period import count_silent_completion, may_silence_complete
 from portal.orders.service.stuck import Stuck
 from portal.orders.transitions import Step, find_transition
-from portal.reference import configuration as config
 
 log = logging.getLogger(__name__)
 stuck = Stuck()
@@ -80,17 +79,12 @@ def act_on_deadline(
         case (Direction.PAYOUT, Status.AWAITING_PAYOUT):
             return _not_claimed_in_time(order)
         case (Direction.PAYOUT, Status.AWAITING_CONFIRMATION):
-            if _may_silence_complete(order):
+            if may_silence_complete(order):
+                count_silent_completion(order)
                 return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
             assert open_case is not None
             return open_case(order)
     raise AssertionError(f"{order.direction} {order.status} has no deadline")
-
-
-def _may_silence_complete(order: OrderRecord) -> bool:
-    """Only what is small and proven is paid because nobody objected; the rest is the desk's."""
-    limit = config.get(config.PAYOUT_SILENCE_LIMIT_MINOR)
-    return order.settlement_minor <= limit and has_good_proof(order)
 
 
 def _not_claimed_in_time(order: OrderRecord) -> OrderRecord:
