@@ -397,9 +397,16 @@ WEBHOOK_TESTS_PER_MINUTE = _setting(
 WEBHOOK_TESTS_PER_DAY = _setting(
     "webhook_tests_per_day",
     50,
-    "Test events and challenges in a day, for one store and to one host from all stores together.",
+    "Test events and challenges that one store may ask for in a day.",
     1,
     100_000,
+)
+WEBHOOK_TESTS_PER_HOST = _setting(
+    "webhook_tests_per_host",
+    10,
+    "Test events and challenges of one store to one host in a day; of all stores together ten times as many.",
+    1,
+    10_000,
 )
 WEBHOOK_TIMEOUT_S = _setting("webhook_timeout_s", 15, "Seconds one delivery of a webhook may take.", 1, 60)
 

@@ -13,7 +13,7 @@ from portal.webhooks.leases import Claim
 from portal.webhooks.models import DeliveryState
 from portal.webhooks.outcomes import Outcome
 from portal.webhooks.reach import policy_for
-from portal.webhooks.schedule import delay_after, retry_after_s
+from portal.webhooks.schedule import CHALLENGE_DELAYS_S, DELAYS_S, delay_after, retry_after_s
 from portal.webhooks.signing import signed_headers
 
 _ANSWER_KEPT_BYTES = 4096
@@ -65,7 +65,8 @@ def _failed(
     text: str | None = None,
     asked_s: float | None = None,
 ) -> Outcome:
-    delay_s = None if status == 410 else delay_after(claim.attempts + 1, asked_s)
+    delays_s = DELAYS_S if claim.challenge is None else CHALLENGE_DELAYS_S
+    delay_s = None if status == 410 else delay_after(claim.attempts + 1, asked_s, delays_s)
     state = DeliveryState.DEAD if delay_s is None else DeliveryState.PENDING
     return Outcome(claim, state, delay_s, latency_ms, status, error, text)
 

@@ -1,6 +1,7 @@
 """A merchant's endpoint, live or test, shows that it wants to be called: it gives back the challenge that it is sent.
 
-Until then its events are kept as deliveries that are not due, and become due with the right answer.
+Until then its events are kept as deliveries that are not due, and become due with the right answer. One challenge at a
+time: the next ends the one before.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ UPDATE webhook_delivery d SET next_at = clock_timestamp() FROM verified
 """
 
 
+# It is nobody's work any more: dismissed at once. (A former one that is not relayed yet gets no delivery: fanout.)
+_END_FORMER = """
+UPDATE webhook_delivery d
+   SET state = 'dead', done_at = clock_timestamp(), dismissed_at = clock_timestamp(), lease_until = NULL, lease_token = NULL
+  FROM event v
+ WHERE d.endpoint_id = %(endpoint)s AND d.state = 'pending' AND v.id = d.event_id AND v.type = %(type)s
+"""
+
+
 class EndpointUnverified(Conflict):
     code, title = "endpoint_unverified", "The endpoint has not answered its challenge yet"
 
@@ -44,12 +54,14 @@ class EndpointUnverified(Conflict):
 def ask_for_answer(endpoint: WebhookEndpoint) -> Event:
     """Put an `endpoint.verification` into the outbox, for an endpoint whose row is locked. Needs transaction().
 
-    It goes the way of every event: signed, tried again, kept. Raises TooManyProbes, and Conflict while the endpoint
+    It goes the way of every event: signed, tried again (CHALLENGE_DELAYS_S), kept. What was asked before is not tried
+    again, and an answer to it that is under way does not count. Raises TooManyProbes, and Conflict while the endpoint
     is disabled.
     """
     if endpoint.disabled_at is not None:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
     note_probe(endpoint.store_id, endpoint.url)
+    hot(_END_FORMER, {"endpoint": endpoint.id, "type": TYPE})
     identity = public_id("whe", endpoint.id)
     data: dict[str, Any] = {
         "id": identity, "object": "webhook_endpoint", "url": endpoint.url,

@@ -14,6 +14,9 @@ SELECT v.id AS event_id, e.id AS endpoint_id, e.verified_at IS NOT NULL OR v.typ
 FROM event v JOIN webhook_endpoint e ON e.store_id = v.store_id AND e.mode = v.mode
 WHERE v.id = ANY(%(events)s::uuid[]) AND e.disabled_at IS NULL AND e.deleted_at IS NULL
   AND (e.event_types IS NULL OR v.type = ANY(e.event_types) OR v.type IN ('endpoint.test', 'endpoint.verification'))
+  AND (v.type <> 'endpoint.verification' OR NOT EXISTS (
+       SELECT 1 FROM event later WHERE later.store_id = v.store_id AND later.mode = v.mode AND later.id > v.id
+          AND later.type = v.type AND later.subject_id = v.subject_id))
 """
 
 _INSERT = """

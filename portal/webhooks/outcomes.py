@@ -39,19 +39,21 @@ class Outcome:
 
 
 # What was held back while it was under way (its endpoint points elsewhere now) waits on: the row says so itself, and it
-# is read again under its lock.
+# is read again under its lock. A challenge that was given up is nobody's work: only its store can have it asked anew.
 _RECORD = """
 WITH outcome AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::text[], %(delays)s::float8[],
-        %(statuses)s::int[], %(latencies)s::int[], %(errors)s::text[], %(answers)s::text[]
-    ) AS o(id, token, state, delay_s, status_code, latency_ms, error, answer)
+        %(statuses)s::int[], %(latencies)s::int[], %(errors)s::text[], %(answers)s::text[],
+        %(questions)s::bool[]
+    ) AS o(id, token, state, delay_s, status_code, latency_ms, error, answer, is_question)
 ), recorded AS (
     UPDATE webhook_delivery d
     SET state = o.state, attempts = d.attempts + 1, lease_until = NULL, lease_token = NULL,
         next_at = CASE WHEN d.next_at > %(waits_after)s THEN d.next_at
                        ELSE clock_timestamp() + make_interval(secs => coalesce(o.delay_s, 0)) END,
-        done_at = CASE WHEN o.state = 'pending' THEN NULL ELSE clock_timestamp() END
+        done_at = CASE WHEN o.state = 'pending' THEN NULL ELSE clock_timestamp() END,
+        dismissed_at = CASE WHEN o.state = 'dead' AND o.is_question THEN clock_timestamp() ELSE d.dismissed_at END
     FROM outcome o
     WHERE d.id = o.id AND d.lease_token = o.token AND d.state = 'pending'
     RETURNING d.id, d.endpoint_id, o.state, o.status_code, o.latency_ms, o.error, o.answer
@@ -116,6 +118,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> int:
             "latencies": [o.latency_ms for o in outcomes],
             "errors": [o.error for o in outcomes],
             "answers": [o.answer for o in outcomes],
+            "questions": [o.claim.challenge is not None for o in outcomes],
             "waits_after": WAITS_AFTER,
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -21,20 +21,24 @@ DELAYS_S = (
     14 * HOUR,
     24 * HOUR,
 )
+# A question that nobody answers is put three times: whose address it is may never have asked for it.
+CHALLENGE_DELAYS_S = (30, 10 * MINUTE)
 MAX_ATTEMPTS = len(DELAYS_S) + 1
 JITTER = 0.1
 MAX_RETRY_AFTER_S = 24 * HOUR
 
 
-def delay_after(attempts: int, retry_after_s: float | None = None) -> float | None:
+def delay_after(
+    attempts: int, retry_after_s: float | None = None, delays_s: Sequence[int] = DELAYS_S
+) -> float | None:
     """Seconds until the next attempt when `attempts` have failed, or None when there is none left.
 
     Spread by 10 % to either side, so that what failed together does not come back together. A receiver
     may ask for more time, up to a day, but never for less than the schedule gives.
     """
-    if attempts >= MAX_ATTEMPTS:
+    if attempts > len(delays_s):
         return None
-    delay = DELAYS_S[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not a secret
+    delay = delays_s[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not a secret
     return max(delay, min(retry_after_s or 0.0, MAX_RETRY_AFTER_S))
 
 

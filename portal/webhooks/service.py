@@ -42,7 +42,7 @@ INSERT INTO webhook_delivery (id, endpoint_id, event_id)
 SELECT gen_random_uuid(), e.id, v.id
 FROM event v JOIN webhook_endpoint e ON e.store_id = v.store_id AND e.mode = v.mode
 WHERE e.id = %(endpoint)s AND v.created_at >= %(since)s AND v.state = 'done'
-  AND (e.event_types IS NULL OR v.type = ANY(e.event_types))
+  AND (e.event_types IS NULL OR v.type = ANY(e.event_types)) AND v.type <> 'endpoint.verification'
 ON CONFLICT (endpoint_id, event_id) DO UPDATE
 SET state = 'pending', attempts = 0, next_at = clock_timestamp(), done_at = NULL, dismissed_at = NULL
 WHERE webhook_delivery.state = 'dead'

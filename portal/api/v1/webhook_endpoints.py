@@ -205,7 +205,7 @@ def delete_endpoint(endpoint_id: str) -> Response:
     summary="Send the challenge again",
     tag="Webhooks",
     scope=Scope.WEBHOOKS_WRITE,
-    description="For an endpoint that is not verified yet. It is also tried again by itself, as every event.",
+    description="For an endpoint that is not verified yet. It is tried three times by itself; a new one ends the one before.",
     status=202,
     answer=TestSent,
     problems=(404, 409),
