@@ -85,6 +85,12 @@ def end(order: OrderRecord, how: str, scene: Scene) -> None:
                 resolve_dispute(case, DisputeOutcome.CANCELLED, None, "decided", actor=scene.support)
 
 
+def reopen(order: OrderRecord) -> None:
+    """The customer's dispute over an order that expired."""
+    with transaction():
+        open_dispute(get_order(order.id, lock=True), DisputeReason.NOT_CONFIRMED, "?", None, actor=CUSTOMER)
+
+
 def confirm(order: OrderRecord, trader: Trader) -> None:
     with transaction():
         confirm_payin(get_order(order.id, lock=True), None, actor=as_trader(trader))
@@ -131,10 +137,7 @@ def test_an_expired_order_that_counts_again_is_back_in_its_window_while_it_lies_
         if late:
             age(order, 2 * HOUR)
     confirm(confirmed, trader)
-    with transaction():
-        open_dispute(
-            get_order(disputed.id, lock=True), DisputeReason.NOT_CONFIRMED, "?", None, actor=CUSTOMER
-        )
+    reopen(disputed)
     # A dispute over an expired order takes no limits.
     assert in_window(requisite) == (0 if late else AMOUNT)
 
@@ -207,6 +210,26 @@ def test_a_window_of_another_length_counts_what_lies_in_that(scene: Scene) -> No
         moments[hours] = get_order(young.id).window_leaves_at
     assert moments[4] - moments[1] == timedelta(hours=3)
     assert get_order(young.id).version == young.version + 4
+
+
+@pytest.mark.proves("tried C3")
+@pytest.mark.parametrize("outcome", DisputeOutcome)
+def test_a_dispute_over_an_expired_order_is_no_part_of_a_window_that_changes(
+    scene: Scene, outcome: DisputeOutcome
+) -> None:
+    """It took no limits when it was opened, and gives none back when it is decided as cancelled."""
+    trader = scene.trader()
+    requisite = windowed(scene, trader)
+    order = scene.payin(8_000_00)
+    end(order, "expired", scene)
+    reopen(order)
+    set_window(trader, requisite, 2)
+    assert in_window(requisite) == 0
+    assert get_order(order.id).window_leaves_at is None
+    assert scene.payin(5_000_00).requisite_id == requisite.id
+    with transaction():
+        resolve_dispute(get_order(order.id, lock=True), outcome, None, "decided", actor=scene.support)
+    assert in_window(requisite) == 5_000_00 + (8_000_00 if outcome is DisputeOutcome.COMPLETED else 0)
 
 
 @pytest.mark.proves("tried C3")
