@@ -99,6 +99,35 @@ def test_currencies_do_not_net_against_each_other(raw: psycopg.Cursor[Any]) -> N
     refused(raw, TWO, e, a, "USDT", 70, e, b, "RUB", -70, code="23514")
 
 
+def test_one_currency_that_sums_to_zero_does_not_excuse_another(raw: psycopg.Cursor[Any]) -> None:
+    a, b, e = account(raw), account(raw), entry(raw)
+    roubles = account(raw, currency="RUB")
+    refused(
+        raw,
+        f"{TWO}, (%s, %s, 'RUB', 'live', 5)",
+        e,
+        a,
+        "USDT",
+        70,
+        e,
+        b,
+        "USDT",
+        -70,
+        e,
+        roubles,
+        code="23514",
+    )
+
+
+@pytest.mark.parametrize("modes", [("test", "test"), ("live", "test")])
+def test_postings_of_another_mode_than_their_entry_are_refused(
+    raw: psycopg.Cursor[Any], modes: tuple[str, str]
+) -> None:
+    (a, b), e = (account(raw, mode=mode) for mode in modes), entry(raw)
+    sql = "INSERT INTO ledger_posting (entry_id, account_id, currency, mode, amount) VALUES (%s, %s, 'USDT', %s, 70), (%s, %s, 'USDT', %s, -70)"
+    refused(raw, sql, e, a, modes[0], e, b, modes[1], code="23514")
+
+
 def test_a_posting_of_another_currency_or_mode_than_its_account_is_refused(raw: psycopg.Cursor[Any]) -> None:
     a, b, other, e = account(raw), account(raw), account(raw, mode="test"), entry(raw)
     refused(raw, TWO, e, a, "RUB", 70, e, b, "RUB", -70, code="23503")
