@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from portal.core.errors import FieldProblem, ValidationFailed
-from portal.core.text_rules import is_clean
+from portal.core.text_rules import is_blank, is_clean
 
 M = TypeVar("M", bound=BaseModel)
 # May be any characters: nobody is shown one.
@@ -134,6 +134,16 @@ def _check_text(model: type[BaseModel], name: str, value: object) -> None:
 
 # Kept as people wrote it, in the composed form. That nothing hides in it is checked for every field.
 OneLine = Annotated[str, AfterValidator(_normal)]
+
+
+def _something(text: str) -> str:
+    if is_blank(text):
+        raise refused("too_short", "This is too short.")
+    return text
+
+
+# What names something: blanks alone name nothing.
+Filled = Annotated[OneLine, AfterValidator(_something), Field(json_schema_extra={"pattern": r"\S"})]
 
 
 def needed_when(field: str, value: str, *needed: str, is_default: bool = False) -> dict[str, Any]:

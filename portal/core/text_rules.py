@@ -3,8 +3,8 @@
 One home for every way in: forms, queries, JSON, arguments of commands. Refused are control characters (NUL, ESC, C1),
 marks that turn the direction, characters of no width or that look like nothing, and halves of surrogate pairs. Line
 breaks and tabs are for texts of several lines. Of what has no width these alone are text, where they change what is
-seen: the emoji mark (U+FE0F) after an emoji, a joiner between two emoji, the non-joiner between Arabic letters, and
-both joiners at a virama of the Indic scripts. Passwords are no text: nobody is shown one.
+seen: the emoji mark (U+FE0F) after an emoji, a joiner between two emoji, the non-joiner between Arabic letters of which
+the first would join the second, and both joiners at a virama of the Indic scripts. Passwords are no text: nobody is shown one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,15 @@ _EMOJI = re.compile(
     "\U0001f232-\U0001f23a\U0001f250\U0001f251\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f7e0-\U0001f7eb"
     "\U0001f7f0\U0001f90c-\U0001f9ff\U0001fa70-\U0001faff]"
 )
-# Scripts whose letters take another shape when they do not join: Arabic, Syriac, Mandaic, N'Ko.
+# Letters that take another shape when something is joined to them, of Arabic, Syriac, Mandaic and N'Ko: those that join
+# on both sides (Unicode 14's Joining_Type D), which alef, dal, reh, waw and their kin never do; and all letters of these
+# scripts, digits and marks not among them.
+_JOINING = re.compile(
+    "[\u0620\u0626\u0628\u062a-\u062e\u0633-\u063f\u0641-\u0647\u0649\u064a\u066e\u066f\u0678-\u0687\u069a-\u06bf"
+    "\u06c1\u06c2\u06cc\u06ce\u06d0\u06d1\u06fa-\u06fc\u06ff\u0712-\u0714\u071a-\u071d\u071f-\u0727\u0729\u072b\u072d"
+    "\u072e\u074e-\u0758\u075c-\u076a\u076d-\u0770\u0772\u0775-\u0777\u077a-\u077f\u07ca-\u07ea\u0841-\u0845\u0848"
+    "\u084a-\u0853\u0855\u0860\u0862-\u0865\u0868\u0886\u0889-\u088d\u08a0-\u08a9\u08af\u08b0\u08b3-\u08b8\u08ba-\u08c8]"
+)
 _ARABIC = re.compile("[\u0620-\u08ff\ufb50-\ufdff\ufe70-\ufefc]")
 _VIRAMA = 9  # Unicode's combining class of the marks that bind consonants, from Devanagari to Khmer
 # What a terminal would obey, or show in another order than it is.
@@ -68,9 +76,14 @@ def _joins(joiner: str, before: str, after: str) -> bool:
         return False
     if joiner == _JOINER and _EMOJI.match(after):
         return before == _EMOJI_MARK or _EMOJI.match(before) is not None
-    if joiner == _NON_JOINER and _ARABIC.match(before) and _ARABIC.match(after):
-        return True
+    if joiner == _NON_JOINER and _JOINING.match(before) and _ARABIC.match(after):
+        return unicodedata.category(after)[0] == "L"
     return any(unicodedata.combining(one) == _VIRAMA for one in (before, after)) and _is_word(before + after)
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to be seen but blanks, of whatever width (U+00A0, U+3000)."""
+    return not text.strip()
 
 
 def _is_word(text: str) -> bool:

@@ -47,6 +47,12 @@ BLANK = {
     "a joiner between Arabic letters that join anyway": "\u0645\u200d\u06cc", "a joiner in Hebrew": "\u05d0\u200d\u05d1",
     "a joiner of Hindi letters without a virama": "\u0915\u200d\u0937", "a virama joined to nothing": "\u0915\u094d\u200d",
     "a virama joined to Latin": "\u0915\u094d\u200da", "a non-joiner from Persian to Latin": "\u06cc\u200ca",
+    **{f"a non-joiner after {name}, which joins nothing": f"{char}\u200c\u0628" for name, char in {
+        "alef": "\u0627", "dal": "\u062f", "reh": "\u0631", "waw": "\u0648", "hamza": "\u0621", "a Syriac dalath": "\u0715",
+        "a presentation form": "\ufe8f",
+    }.items()},
+    "a non-joiner between Arabic digits": "\u0661\u200c\u0662", "a non-joiner between Persian digits": "\u06f1\u200c\u06f2",
+    "a non-joiner before a digit": "\u0628\u200c\u0661", "a non-joiner after a vowel's mark": "\u0628\u064e\u200c\u0628",
     "an emoji mark alone": "\ufe0f", "an emoji mark at the beginning": "\ufe0fa", "an emoji mark twice": "\u2764\ufe0f\ufe0f",
     "an emoji mark after a digit": "1\ufe0f", "an emoji mark after a Chinese letter": "\u845b\ufe0f",
     "a text mark after an emoji": "\u2764\ufe0e", "an emoji joined to a letter": "\U0001f468\u200dИ",

@@ -241,6 +241,14 @@ def test_a_payouts_recipient_is_checked(served: Shop, recipient: Any, field: str
     assert served.state() == before
 
 
+@pytest.mark.proves("tried S14")
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u3000", "\u2003 \u3000"])
+def test_blanks_alone_are_no_number_and_no_name(shop: Shop, blank: str) -> None:
+    answer = shop.create(external_id=blank, customer={"id": blank, "name": blank})
+    codes = {"external_id": "too_short", "customer.id": "too_short", "customer.name": "too_short"}
+    assert field_codes(answer) == codes
+
+
 def test_a_payin_has_no_recipient(shop: Shop) -> None:
     recipient = {"method": "card", "number": "4111111111111111", "holder": "A"}
     assert field_codes(shop.create(recipient=recipient)) == {"recipient": "not_allowed"}

@@ -17,7 +17,7 @@ from portal.api.v1 import api_v1
 from portal.api.v1.new_orders import amount_of
 from portal.api.v1.orders import order_of, shown
 from portal.api.v1.orders_answers import OrderOut
-from portal.api.validation import Amount, Answer, Body, OneLine, validated
+from portal.api.validation import Amount, Answer, Body, Filled, validated
 from portal.core.actors import ActorKind
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.idempotency import StoredAnswer
@@ -36,7 +36,7 @@ class OpenDispute(Body):
 
     reason: Annotated[DisputeReason, Field(strict=False)]
     """What is wrong."""
-    words: Annotated[OneLine, Field(min_length=1, max_length=1000)] | None = None
+    words: Annotated[Filled, Field(min_length=1, max_length=1000)] | None = None
     """In your own words; needed for the reason `other`."""
     amount_claimed: Amount | None = None
     """What you say was really sent or received."""

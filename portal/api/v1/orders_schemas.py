@@ -14,6 +14,7 @@ from portal.api.validation import (
     Body,
     Code,
     Currency,
+    Filled,
     OneLine,
     Query,
     refused,
@@ -59,17 +60,17 @@ Metadata = Annotated[
         json_schema_extra={"maxProperties": MAX_METADATA_KEYS},
     ),
 ]
-ExternalId = Annotated[OneLine, Field(min_length=1, max_length=128, description="Your own id of the order.")]
+ExternalId = Annotated[Filled, Field(min_length=1, max_length=128, description="Your own id of the order.")]
 Number = Annotated[OneLine, Field(min_length=4, max_length=64)]
-Holder = Annotated[OneLine, Field(min_length=1, max_length=120)]
+Holder = Annotated[Filled, Field(min_length=1, max_length=120)]
 
 
 class CustomerIn(Body):
     """Who pays, as far as you know. `id` and `ip` feed the risk rules."""
 
-    id: Annotated[OneLine, Field(min_length=1, max_length=128)] | None = None
+    id: Annotated[Filled, Field(min_length=1, max_length=128)] | None = None
     """Your own id of the customer; the risk rules count by it."""
-    name: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
+    name: Annotated[Filled, Field(min_length=1, max_length=200)] | None = None
     """What the customer is called."""
     email: Annotated[OneLine, Field(max_length=254), AfterValidator(_email)] | None = None
     """Where the customer is written to."""
@@ -150,13 +151,13 @@ class ChooseMethod(Body):
 class PayerIn(Body):
     """What helps the trader to recognise the payment."""
 
-    name: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    name: Annotated[Filled, Field(min_length=1, max_length=120)] | None = None
     """In whose name the money was sent."""
     last4: Annotated[str, Field(pattern=r"^[0-9]{4}$")] | None = None
     """The last four digits of the card or account it was sent from."""
-    bank: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    bank: Annotated[Filled, Field(min_length=1, max_length=120)] | None = None
     """From which bank it was sent."""
-    reference: Annotated[OneLine, Field(min_length=1, max_length=120)] | None = None
+    reference: Annotated[Filled, Field(min_length=1, max_length=120)] | None = None
     """What the bank calls the transfer."""
 
 
@@ -166,7 +167,7 @@ class ClaimOrder(Body):
 
 
 class CancelOrder(Body):
-    reason: Annotated[OneLine, Field(min_length=1, max_length=200)] | None = None
+    reason: Annotated[Filled, Field(min_length=1, max_length=200)] | None = None
     """Why, for the order's history."""
 
 
