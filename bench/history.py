@@ -49,7 +49,7 @@ ANALYZE copy;
 ANALYZE template;
 ANALYZE;
 """
-_AT = ("created_at", "updated_at", "ended_at", "assigned_at", "rate_at")
+_AT = ("created_at", "updated_at", "ended_at", "assigned_at")
 # What stands in a copy instead of the original's value, by table.
 _CHANGED: dict[str, dict[str, str]] = {
     "orders": {"id": "c.id", "external_id": "'past-' || c.n", "token_hash": "sha256(c.id::text::bytea)"}

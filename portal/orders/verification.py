@@ -6,6 +6,7 @@ Run after the ledger's own checks, in one snapshot, so that orders moving meanwh
 from __future__ import annotations
 
 from portal.ledger.verification import Check
+from portal.orders.rate_checks import CHECKS as RATE_CHECKS
 from portal.orders.settlement_checks import CHECKS as SETTLEMENT_CHECKS
 from portal.orders.transitions import PAYIN, PAYOUT, Step
 
@@ -147,4 +148,5 @@ CHECKS = (
     Check("every order has a timeline", _NO_PATH),
     Check("every end of an order was told", _TOLD),
     *SETTLEMENT_CHECKS,
+    *RATE_CHECKS,
 )

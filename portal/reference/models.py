@@ -182,7 +182,8 @@ class RatePair(Model):
 class RateHistory(Model):
     """Every rate that was set or fetched, also those refused. Append-only.
 
-    `payin_micros` and `payout_micros` are what orders got with the spread of that time.
+    `payin_micros` and `payout_micros` are what orders got with the spread of that time. `observed_at` of an accepted
+    one is the pair's, and so the `rate_at` of its orders: the proof finds their rates by it.
     """
 
     __tablename__ = "rate_history"

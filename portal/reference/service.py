@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -24,12 +24,9 @@ from portal.reference.queries import snapshot, with_spread
 MIN_RATE_MICROS = 100
 MAX_RATE_MICROS = 10**13
 
-_RATES_SET_BACK = """
-UPDATE rate_pair
-   SET observed_at = CASE WHEN observed_at > clock_timestamp() THEN observed_at - %(by)s ELSE observed_at END,
-       next_refresh_at = least(next_refresh_at, clock_timestamp())
- WHERE observed_at > clock_timestamp() OR next_refresh_at > clock_timestamp()
-"""
+_DUE_NOW = (
+    "UPDATE rate_pair SET next_refresh_at = clock_timestamp() WHERE next_refresh_at > clock_timestamp()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +49,23 @@ def get_pair(base: str, quote: str, *, lock: bool = False) -> RatePair:
 def after_clock_set_back(by: timedelta) -> None:
     """Rates are as old as they were, and are fetched when they were to be, when the database's clock was set back.
 
-    Else a rate would stay in force, and newer ones be refused as older, for as long. Needs transaction().
+    Else a rate would stay in force, and newer ones be refused as older, for as long. Under its new time a rate is
+    another row of the history, as orders have it from now on. Needs transaction(). Locks the pairs.
     """
-    hot(_RATES_SET_BACK, {"by": by})
+    ahead = (
+        select(RatePair)
+        .where(RatePair.observed_at > func.clock_timestamp())
+        .order_by(RatePair.base, RatePair.quote)
+    )
+    for pair in db.session.scalars(ahead.with_for_update(), execution_options={"populate_existing": True}):
+        # The table's rule: a rate has a time and a source.
+        assert pair.observed_at is not None
+        assert pair.current_micros is not None
+        assert pair.current_source is not None
+        pair.observed_at -= by
+        _remember(pair, Observation(pair.current_micros, pair.current_source, pair.observed_at), SYSTEM, None)
+    db.session.flush()
+    hot(_DUE_NOW)
 
 
 def set_rate(
@@ -131,8 +142,13 @@ def _refusal(pair: RatePair, seen: Observation) -> str | None:
 
 
 def _accept(pair: RatePair, seen: Observation, actor: Actor) -> None:
-    pair.current_micros, pair.current_source = seen.raw_micros, seen.source
-    pair.observed_at = seen.observed_at or _now()
+    # One moment for both: an order's rate is found in the history by it.
+    seen = replace(seen, observed_at=seen.observed_at or _now())
+    pair.current_micros, pair.current_source, pair.observed_at = (
+        seen.raw_micros,
+        seen.source,
+        seen.observed_at,
+    )
     _remember(pair, seen, actor, None)
     db.session.flush()
     snapshot.changed()

@@ -75,6 +75,7 @@ PRODUCT = {
     "every deposit has a record of where it came from, and moves what that says": "M16",
     "no entry is of a kind that nothing posts": "M16",
     "every order's price follows from its frozen rate and fees": "M8",
+    "every order's rate was in force: the history of rates holds it": "M8",
     "every settlement follows from its order's frozen terms, to the accounts of its people": "M7",
     "every hold and release follows from its order's frozen terms": "M5",
     "every entry of an order is of a kind that its direction has": "M16",

@@ -108,6 +108,7 @@ STORE, FIRST, SECOND = (
 PLATFORM = account("platform", "revenue")
 SETTLEMENT = "every settlement follows from its order's frozen terms, to the accounts of its people"
 PRICE = "every order's price follows from its frozen rate and fees"
+IN_FORCE = "every order's rate was in force: the history of rates holds it"
 HOLD = "every hold and release follows from its order's frozen terms"
 DEPOSIT = "every deposit has a record of where it came from, and moves what that says"
 OTHER_KIND = "no entry is of a kind that nothing posts"
@@ -159,6 +160,12 @@ TAMPERED: dict[str, tuple[tuple[str, ...], str]] = {
     "another trader is paid": (ANOTHER_IS_PAID, SETTLEMENT),
     "the rate": (order("payin", "rate_micros = rate_micros + 1000000"), PRICE),
     "the rate of one that is not settled": (order("again", "rate_micros = rate_micros + 1000000"), PRICE),
+    "the rate's time": (order("payin", "rate_at = rate_at - interval '1 hour'"), IN_FORCE),
+    "the rate's source": (order("again", "rate_source = 'elsewhere'"), IN_FORCE),
+    "the rate and all that follows from it, of an order without a trader": (
+        order("again", "rate_micros = rate_micros * 2, settlement_minor = 9473684, fee_minor = 284211"), IN_FORCE,
+    ),
+    "the history of rates": (("DELETE FROM rate_history",), IN_FORCE),
     "the settlement": (order("payin", "settlement_minor = settlement_minor + 1"), PRICE),
     "the fee": (order("payin", "fee_minor = fee_minor - 1"), PRICE),
     "the store's rate of a payout": (order("payout", "store_fee_bps = store_fee_bps + 10"), PRICE),
