@@ -11,13 +11,13 @@ from portal.audit import chain_links, chain_sealing
 from portal.audit.chain_links import Link, find_beginning
 from portal.audit.chain_sealing import ChainsStopped, seal_all
 from portal.audit.chain_statements import CannotBegin, begin_chains, explain_silences
-from portal.audit.chains import CHAINS
+from portal.audit.chains import AUDIT, CHAINS
 from portal.audit.heads import export_heads, find_heads
 from portal.cli.origin import OPS
 from portal.core.db import hot, transaction
 from portal.settings import get_settings
 from portal.workers import clock
-from tests.audit.tampering import FORGED, Later, as_superuser, later, said, work, write
+from tests.audit.tampering import FORGED, Later, as_superuser, head_of, later, said, work, write
 from tests.audit.test_superuser import World, found, settled, world
 
 __all__ = ["later", "settled", "world"]
@@ -195,6 +195,39 @@ def test_a_new_key_begins_nothing_and_a_missing_one_stops_nothing(
     as_superuser("DELETE FROM chain_link", "DELETE FROM chain_mark")
     with pytest.raises(ChainsStopped, match=NO_LINK):
         seal_all()
+
+
+def test_a_forged_link_of_an_unknown_key_is_sealed_behind_and_named_until_it_is_taken_out(
+    app: Flask, later: Later
+) -> None:
+    """The way out that docs/operating.md tells."""
+    write()
+    seal_all()
+    forged = head_of(AUDIT) + 1
+    as_superuser(
+        "INSERT INTO chain_link (chain, sequence, ids, digests, low_key, high_key, previous_mac, mac, key_id, sealed_at,"
+        f" mac_version, reached_end) SELECT 'audit', {forged}, '{{{{}}}}', '{{{{}}}}', high_key, high_key, mac, sha256('x'),"
+        f" 'nobodys', sealed_at, 2, true FROM chain_link WHERE chain = 'audit' AND sequence = {forged} - 1"
+    )
+    write()
+    work(later, 2)
+    named = f"audit: link {forged} was sealed with the key 'nobodys', which is not in CHAIN_KEYS"
+    assert head_of(AUDIT) > forged, "the sealer goes on behind it"
+    assert said() == named
+    with transaction():
+        exported = find_heads()
+    as_superuser(
+        f"DELETE FROM chain_link WHERE chain = 'audit' AND sequence >= {forged}",
+        "DELETE FROM chain_mark WHERE chain = 'audit'",
+    )
+    seal_all()
+    assert "were made" in said()
+    with transaction():
+        explain_silences("a forged link was taken out", actor=OPS)
+    as_superuser("UPDATE audit_entry SET at = at + interval '2 hours' WHERE action = 'chains.explained'")
+    seal_all()
+    assert said() == ""
+    assert "audit: link" in said(heads=exported), "heads that were exported tell of it for ever"
 
 
 def test_who_pauses_the_queue_does_not_stop_the_sealer() -> None:
