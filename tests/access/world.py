@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor, ActorKind
+from portal.core.crypto import derived_token
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
@@ -67,9 +68,10 @@ class Visitor:
                 begun = start_session(self.user.id, "127.0.0.1", "matrix", TIMES)
                 session = raise_session(begun.id, TIMES, with_factor=False, is_proof=True)
             client.set_cookie(session_cookie(), session.token)
-        if not self.token and method != "GET":
-            self._take_form_token()
-        if self.cookie:
+            self.token = derived_token("form", session.id)
+        elif method != "GET":
+            if not self.token:
+                self._take_form_token()
             client.set_cookie("nostro_form", self.cookie)
         data = {"csrf_token": self.token, **(sent or {})} if method != "GET" else None
         with self.app.app_context():
@@ -81,8 +83,8 @@ class Visitor:
         return answer
 
     def _take_form_token(self) -> None:
-        """What every form of this browser carries."""
-        page = self.open("GET", "/account" if self.user else "/sign-in")
+        """What every form of a browser carries with which nobody has signed in."""
+        page = self.open("GET", "/sign-in")
         found = re.search(r'name="csrf_token" value="([^"]+)"', page.get_data(as_text=True))
         assert found, page.status
         self.token = found[1]
