@@ -21,7 +21,8 @@ _OURS = frozenset({"same-origin", "none"})
 # The payment page keeps no cookie, so that it works in a frame: its token is derived from the order.
 _CHECK_BY_THEMSELVES = frozenset({"pay"})
 protection = CSRFProtect()
-_FIELD = "csrf_token"
+# The header is for scripts that send no form.
+_FIELD, _HEADER = "csrf_token", "X-CSRFToken"
 
 
 def register(app: Flask) -> None:
@@ -57,4 +58,5 @@ def check() -> None:
 def _is_of_this_session() -> bool:
     if not current_user.is_authenticated:
         return False
-    return hmac.compare_digest(request.form.get(_FIELD, "").encode(), form_token().encode())
+    given = request.form.get(_FIELD) or request.headers.get(_HEADER, "")
+    return hmac.compare_digest(given.encode(), form_token().encode())

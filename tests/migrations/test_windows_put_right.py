@@ -19,6 +19,7 @@ from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service.deadlines import act_on_deadline
 from portal.orders.verification import CHECKS
+from tests.conftest import forget_what_is_held
 from tests.scene import Scene, build_scene, counters
 
 FOLDER = str(Path(__file__).parents[2] / "migrations")
@@ -28,7 +29,9 @@ FOLDER = str(Path(__file__).parents[2] / "migrations")
 def own_app(worker: Any) -> Iterator[Flask]:
     app = worker.new_app(worker.new_database("windows"))
     with app.app_context():
+        forget_what_is_held()
         yield app
+        forget_what_is_held()
         db.session.remove()
         db.engine.dispose()
 
@@ -49,7 +52,7 @@ def test_what_a_window_had_counted_of_disputes_over_expired_orders_is_given_back
     reopened(scene, 8_000_00)
     cancelled = reopened(scene, 2_000_00)
     scene.payin(1_500_00)
-    downgrade(directory=FOLDER, revision="0045-1")
+    downgrade(directory=FOLDER, revision="0047-1")
     with transaction():
         hot("UPDATE requisite SET window_s = 7200 WHERE id = %(id)s", {"id": requisite.id})
     with transaction():

@@ -29,6 +29,8 @@ from portal.settings import get_settings
 RUNNING = 3
 WAITING_OF_EACH = 3
 PATIENCE_S = 3.0
+# Whoever is told to send a screenshot instead may do so at once.
+KILLED_A_MINUTE = 2
 _LOOK_AGAIN_S = 0.05
 # Uploaders of one group and number wait for each other on a machine: few enough files, and seldom the same one.
 _NUMBERS = 256
@@ -168,7 +170,8 @@ def _turns_here() -> Turns:
 def turn_of(uploader: str) -> Iterator[None]:
     """The uploader's turn, in this process and on this machine. Raises UploadsBusy after PATIENCE_S at most twice.
 
-    When Killed comes out of it, the uploader is refused at once for the rest of the minute, in all processes.
+    When Killed has come out of it KILLED_A_MINUTE times, the uploader is refused at once for the rest of the minute, in
+    all processes.
     """
     _refuse_costly(uploader)
     folder = get_settings().uploads_dir.resolve() / _FOLDER
@@ -183,5 +186,5 @@ def turn_of(uploader: str) -> Iterator[None]:
 
 
 def _refuse_costly(uploader: str) -> None:
-    if costly.everywhere(uploader):
+    if costly.everywhere(uploader) >= KILLED_A_MINUTE:
         raise UploadsBusy(WINDOW_S - int(time.time()) % WINDOW_S)

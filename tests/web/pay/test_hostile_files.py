@@ -176,8 +176,10 @@ def test_twelve_links_of_one_network_hold_one_turn_and_somebody_else_gets_the_ne
         reader.let_go.set()
         for thread in threads:
             thread.join()
-    assert reader.begun == [hostile, honest], "who waited behind a file that was killed is told to come back"
-    assert sorted(answers) == [422] * 2 + [503] * 11
+    assert reader.begun == [hostile, honest, hostile], (
+        "who waited behind files that were killed is told to come back"
+    )
+    assert sorted(answers) == [422] * 3 + [503] * 10
 
 
 def test_who_comes_when_many_wait_is_told_kindly_when_to_come_back(

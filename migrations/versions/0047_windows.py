@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0045"
+revision = "0047"
 down_revision = "0046"
 
 _SQL = Path(__file__).resolve().parent.parent / "sql"
@@ -36,7 +36,7 @@ UPDATE requisite r SET window_amount = greatest(r.window_amount - sums.amount, 0
 
 
 def upgrade() -> None:
-    op.execute((_SQL / "0045_windows.sql").read_text())
+    op.execute((_SQL / "0047_windows.sql").read_text())
     op.execute(_PUT_RIGHT)
 
 
