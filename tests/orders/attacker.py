@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.core.actors import SYSTEM
-from portal.core.db import db, hot, transaction
+from portal.core.db import hot, transaction
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from tests.scene import USDT, Scene
@@ -69,24 +67,3 @@ def allow(**settings: int) -> None:
     with transaction():
         for key, value in settings.items():
             setting_changes.set_value(f"exposure_{key}", value, SYSTEM)
-
-
-def at_once(app: Flask, works: list[Callable[[], Any]]) -> list[Any]:
-    barrier = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-
-    def run(place: int, work: Callable[[], Any]) -> None:
-        with app.app_context():
-            barrier.wait()
-            try:
-                results[place] = work()
-            finally:
-                db.session.remove()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not any(thread.is_alive() for thread in threads)
-    return results

@@ -14,7 +14,8 @@ from portal.identity.service import create_user
 from portal.orders.exposure_watch import tell_of_exposure
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin, match_waiting_orders
-from tests.orders.attacker import Attacker, allow, at_once, held, house
+from tests.orders.attacker import Attacker, allow, held, house
+from tests.orders.racing import at_once
 from tests.scene import USDT
 
 pytestmark = pytest.mark.races
@@ -113,7 +114,7 @@ def test_forty_payins_at_once_do_not_pass_the_open_limit(attacker: Attacker) -> 
     allow(store_open=1_200, store_share_percent=100, store_requisites=10_000)
     makes = [lambda n=n: attacker.create(f"{9_500 + n}.00").status_code for n in range(40)]
     for _ in range(3):
-        codes = at_once(attacker.app, makes)
+        codes = at_once(attacker.app, *makes)
         assert set(codes) <= {201, 429, 503}
         assert held(attacker.scene) <= 1_200 * USDT
     assert held(attacker.scene) >= 1_050 * USDT, "room is used, too"
@@ -126,7 +127,7 @@ def test_twenty_payins_of_one_customer_at_once_do_not_pass_their_limits(attacker
     makes = [
         lambda n=n: attacker.create(f"{2_000 + n}.00", customer={"id": "c-1"}).status_code for n in range(20)
     ]
-    assert sorted(at_once(attacker.app, makes))[:4] == [201, 201, 201, 429]
+    assert sorted(at_once(attacker.app, *makes))[:4] == [201, 201, 201, 429]
 
 
 def test_a_repeated_call_gets_its_answer_when_the_limit_is_reached(attacker: Attacker) -> None:
@@ -192,7 +193,7 @@ def test_requisites_shown_at_once_pass_the_limit_of_a_store_by_no_more_than_come
     allow(store_requisites=5)
     for wave in range(3):
         makes = [lambda n=n: attacker.create(f"{2_000 + n}.00") for n in range(10 * wave, 10 * wave + 8)]
-        at_once(attacker.app, makes)
+        at_once(attacker.app, *makes)
     with transaction():
         sql = "SELECT count(requisite_id) AS n FROM orders WHERE store_id = %(id)s"
         assert 5 <= hot(sql, {"id": attacker.scene.store_id})[0]["n"] <= 5 + 7

@@ -13,7 +13,8 @@ from portal.ledger.verification import run_checks
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
 from portal.orders.verification import CHECKS
-from tests.orders.attacker import Attacker, allow, at_once, held, house
+from tests.orders.attacker import Attacker, allow, held, house
+from tests.orders.racing import at_once
 from tests.scene import USDT, build_scene
 
 pytestmark = [pytest.mark.races, pytest.mark.proves("tried S6")]
@@ -127,7 +128,7 @@ def test_of_two_payins_at_once_at_the_edge_of_a_payers_limit_one_is_placed(
             )
             for n in range(2)
         ]
-        assert sorted(at_once(attacker.app, makes)) == [201, 429], nth
+        assert sorted(at_once(attacker.app, *makes)) == [201, 429], nth
 
 
 def test_who_has_paid_may_always_say_so_and_what_is_claimed_stays_below_the_open_limit(

@@ -18,7 +18,7 @@ from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.traders.models import Trader
-from tests.orders.attacker import at_once
+from tests.orders.racing import at_once
 from tests.orders.test_payin import locked, make_due
 from tests.orders.test_payout import attach_proof
 from tests.scene import USDT, Scene, as_trader, build_scene
@@ -142,7 +142,7 @@ def test_of_two_deadlines_at_once_at_the_edge_silence_completes_one(committed_db
         with transaction():
             for order in orders:
                 make_due(order)
-        acted = at_once(committed_db, [lambda: act_on_due_orders(1, open_case=open_unconfirmed)] * 2)
+        acted = at_once(committed_db, *[lambda: act_on_due_orders(1, open_case=open_unconfirmed)] * 2)
         assert acted == [1, 1], nth
         assert sorted(get_order(order.id).status for order in orders) == ["completed", "disputed"], nth
     with transaction():

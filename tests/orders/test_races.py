@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from flask import Flask
 
 from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
-from portal.core.db import db, hot, run_in_transaction, transaction
+from portal.core.db import hot, run_in_transaction, transaction
 from portal.core.errors import DomainError, InvalidTransition
 from portal.core.ids import new_id
 from portal.core.modes import Mode
@@ -39,6 +38,7 @@ from portal.orders.service import (
 )
 from portal.orders.service.create import NewOrder, create_order
 from portal.orders.verification import CHECKS as ORDER_CHECKS
+from tests.orders.racing import at_once
 from tests.scene import Scene, as_trader, build_scene, counters
 from tests.sent_files import screenshot
 
@@ -56,30 +56,6 @@ def arena(committed_db: Flask) -> Iterator[Scene]:
         assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
         # The next test of this module shares the database: nobody of this one serves it.
         hot("UPDATE requisite SET payin_on = false, payout_on = false")
-
-
-def at_once(app: Flask, *works: Callable[[], Any]) -> list[Any]:
-    """What each gave or raised, all let go at the same moment, each in a transaction of its own."""
-    barrier = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-
-    def run(place: int, work: Callable[[], Any]) -> None:
-        with app.app_context():
-            barrier.wait()
-            try:
-                results[place] = work()
-            except DomainError as refusal:
-                results[place] = refusal
-            finally:
-                db.session.remove()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-    return results
 
 
 def in_one(work: Callable[[], Any]) -> Callable[[], Any]:

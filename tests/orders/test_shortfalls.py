@@ -24,7 +24,7 @@ from portal.orders.service.confirm import TooLate, check_not_too_late
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.traders.models import Trader
-from tests.orders.attacker import at_once
+from tests.orders.racing import at_once
 from tests.orders.test_payin import locked, make_due
 from tests.scene import Scene, as_trader, build_scene
 
@@ -128,7 +128,7 @@ def test_of_two_shortfalls_at_once_at_the_edge_one_is_taken(committed_db: Flask)
             done = confirm_payin_at_once(read, order.amount_minor - SHORT, actor=as_trader(trader))  # noqa: B023
             return done.status
 
-        statuses = at_once(committed_db, [lambda order=order: confirm(order) for order in orders])
+        statuses = at_once(committed_db, *[lambda order=order: confirm(order) for order in orders])
         assert sorted(statuses) == ["awaiting_confirmation", "completed"], nth
         with transaction():
             hot("UPDATE requisite SET payin_on = false WHERE id = %(id)s", {"id": requisite.id})

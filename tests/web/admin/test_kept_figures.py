@@ -13,7 +13,7 @@ from portal.identity.models import Role
 from portal.identity.service import create_user
 from portal.merchants.service import create_merchant
 from portal.traders.models import Requisite, Trader
-from tests.orders.test_races import at_once
+from tests.orders.racing import at_once
 from tests.scene import Scene, build_scene
 
 pytestmark = pytest.mark.races
