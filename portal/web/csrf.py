@@ -1,7 +1,7 @@
 """Forms are ours: a token in each of them, and the browser's own word on where a request comes from.
 
 The token of somebody who is signed in is derived from their session, which needs no second cookie: reading, checking and
-writing Flask-WTF's cost a seventh of a confirmation's processor time. Flask-WTF's is for who has no session yet.
+writing Flask-WTF's cost a tenth of a confirmation's processor time. Flask-WTF's is for who has no session yet.
 """
 
 from __future__ import annotations
