@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -26,7 +28,7 @@ from portal.settings import child_environment
 from tests.faults.processes import descendants
 from tests.faults.stage import free_port
 from tests.streams.running import Page
-from tests.web.desk import PASSWORD, new_user
+from tests.web.desk import PASSWORD, new_user, open_desk
 
 ROOT = Path(__file__).resolve().parents[2]
 # Only so that a hanging one ends: how fast it is, is the bench's matter.
@@ -66,27 +68,19 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-@pytest.fixture
-def run_all(committed_db: Flask, tmp_path: Path) -> Iterator[Running]:
-    """`flask run-all`, on ports that are free."""
-    port, streams, metrics = free_port(), free_port(), free_port()
-    log = tmp_path / "run-all.log"
-    arguments = [
-        "--bind",
-        f"127.0.0.1:{port}",
-        "--streams-port",
-        str(streams),
-        "--metrics-port",
-        str(metrics),
-    ]
+@contextmanager
+def started(
+    log: Path, port: int, *command: str, streams: int | None = None, **environment: str
+) -> Iterator[Running]:
+    """This command of ours, until it answers, and stopped as an operator stops it."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "wsgi:app", "run-all", *arguments],
-            cwd=ROOT, env=child_environment(LOG_FORMAT="json"), stdout=output, stderr=output,
+            [sys.executable, "-m", *command],
+            cwd=ROOT, env=child_environment(**environment), stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        wait_for(f"http://127.0.0.1:{port}/healthz", process, log)
-        wait_for(f"http://127.0.0.1:{streams}/healthz", process, log)
+        for asked in filter(None, (port, streams)):
+            wait_for(f"http://127.0.0.1:{asked}/healthz", process, log)
         yield Running(process, f"http://127.0.0.1:{port}", log)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -95,6 +89,29 @@ def run_all(committed_db: Flask, tmp_path: Path) -> Iterator[Running]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def run_all(committed_db: Flask, tmp_path: Path) -> Iterator[Running]:
+    """`flask run-all`, on ports that are free."""
+    port, streams, metrics = free_port(), free_port(), free_port()
+    command = (
+        "flask", "--app", "wsgi:app", "run-all", "--bind", f"127.0.0.1:{port}",
+        "--streams-port", str(streams), "--metrics-port", str(metrics),
+    )  # fmt: skip
+    with started(tmp_path / "run-all.log", port, *command, streams=streams, LOG_FORMAT="json") as running:
+        yield running
+
+
+@pytest.fixture
+def web_alone(committed_db: Flask, tmp_path: Path) -> Iterator[Running]:
+    """The web's command of docs/running.md, on a port that is free; nothing leads to a process for streams."""
+    port = free_port()
+    found = re.search(r"^\| web \| `(.+?)` \|", (ROOT / "docs" / "running.md").read_text(), re.MULTILINE)
+    assert found is not None
+    command = shlex.split(found[1].replace(":8000 ", f":{port} "))
+    with started(tmp_path / "web.log", port, *command) as running:
+        yield running
 
 
 def open_page(browser: httpx.Client, path: str) -> Page:
@@ -126,6 +143,33 @@ def test_sixty_four_pages_of_one_person_leave_sign_in_and_health_to_everybody_el
     finally:
         for page in pages:
             page.close()
+
+
+@pytest.mark.proves("tried S2")
+def test_a_web_that_streams_come_to_itself_holds_none_of_one_persons_sixty_four(
+    committed_db: Flask, web_alone: Running
+) -> None:
+    """An address that leads to the web, or no process for streams: pages are told at once to poll."""
+    tara, sam = open_desk(committed_db).user, new_user(Role.SUPPORT)
+    crowded = web_alone.sign_in(tara.email)
+    cookie = "; ".join(f"{name}={value}" for name, value in crowded.cookies.items())
+    port = urlsplit(web_alone.base_url).port
+    assert port is not None
+    with ThreadPoolExecutor(64) as crowd:
+        pages = [
+            crowd.submit(Page, port, ("/streams/bell", "/streams/trader")[number % 2], cookie, seconds=60)
+            for number in range(64)
+        ]
+        wait(pages, timeout=30)
+        # Their connections are open still, and none has a thread: of so many that come now each of the web's
+        # processes gets some.
+        with ThreadPoolExecutor(16) as others:
+            probe = [others.submit(httpx.get, f"{web_alone.base_url}/healthz", timeout=60) for _ in range(32)]
+            assert {answer.result().status_code for answer in probe} == {200}
+        assert web_alone.sign_in(sam.email).get("/account").status_code == 200
+        assert {page.result().status for page in pages} == {204}
+    for page in pages:
+        page.result().close()
 
 
 def one_of(running: Running, *words: str) -> int:
