@@ -8,7 +8,7 @@ from typing import cast
 
 from flask import g, request
 
-from portal.api.access_tokens import TokenRefused, read_access_token
+from portal.api.access_tokens import family_of_token
 from portal.api.origin import current_origin
 from portal.core.actors import Actor, ActorKind
 from portal.core.database_clock import database_now
@@ -18,7 +18,7 @@ from portal.core.modes import Mode
 from portal.identity.api_keys import StoreKey, find_key, find_key_by_id, looks_like_key
 from portal.identity.models import Audience, Scope
 from portal.identity.roles import scopes_of
-from portal.identity.token_families import TokenFamily, find_family
+from portal.identity.token_families import TokenFamily
 from portal.merchants.queries import StoreTerms, find_store, list_memberships
 from portal.reference import configuration as config
 
@@ -136,13 +136,9 @@ def caller_of_key(key: StoreKey) -> Caller | None:
 
 
 def _by_token(token: str) -> Caller | None:
-    try:
-        claims = read_access_token(token, Audience.MERCHANT)
-    except TokenRefused:
-        return None
     max_age_s = config.get(config.API_KEY_CACHE_TTL_S)
-    family = find_family(claims.family_id, max_age_s)
-    if family is None or family.audience is not Audience.MERCHANT:
+    family = family_of_token(token, Audience.MERCHANT, max_age_s)
+    if family is None:
         return None
     if family.api_key_id is not None:
         key = find_key_by_id(family.api_key_id, max_age_s)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from flask import Blueprint, Response, request
 from pydantic import ConfigDict, Field
 
-from portal.api.access_tokens import TokenRefused, issue_access_token, read_access_token
+from portal.api.access_tokens import family_of_token, issue_access_token
 from portal.api.answers import answer, no_content
 from portal.api.authentication import bearer_token, refusal_of_credentials
 from portal.api.operations import check_query, current_operation, operation
@@ -30,7 +30,6 @@ from portal.identity.acting import actor_of
 from portal.identity.models import Audience, Role
 from portal.identity.token_families import (
     TokenFamily,
-    find_family,
     revoke_family,
     rotate,
     start_personal_family,
@@ -133,7 +132,7 @@ def _give(audience: Audience) -> Response:
     ttl_s = config.get(config.ACCESS_TOKEN_TTL_S)
     return answer(
         {
-            "access_token": issue_access_token(f"user:{family.user_id}", family.id, audience, ttl_s),
+            "access_token": issue_access_token(family, audience, ttl_s),
             "token_type": "Bearer",
             "expires_in": ttl_s,
             "refresh_token": refresh_token,
@@ -176,13 +175,8 @@ def _works_here(user_id: uuid.UUID, audience: Audience) -> bool:
 def _bearer(audience: Audience) -> tuple[TokenFamily, Access]:
     """The living family behind the access token, and what its person may do now. Raises Unauthorized,
     TooManyRequests."""
-    token = bearer_token()
-    try:
-        claims = read_access_token(token, audience)
-    except TokenRefused:
-        raise refusal_of_credentials() from None
-    family = find_family(claims.family_id, config.get(config.API_KEY_CACHE_TTL_S))
-    if family is None or family.audience is not audience or family.user_id is None:
+    family = family_of_token(bearer_token(), audience, config.get(config.API_KEY_CACHE_TTL_S))
+    if family is None or family.user_id is None:
         raise refusal_of_credentials()
     with transaction():
         access = get_access(family.user_id)

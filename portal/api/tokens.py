@@ -232,9 +232,8 @@ def _token_of(family: TokenFamily, refresh_token: str, scopes: frozenset[Scope])
     assert family.store_id is not None
     assert family.mode is not None
     ttl_s = config.get(config.ACCESS_TOKEN_TTL_S)
-    subject = f"key:{family.api_key_id}" if family.api_key_id else f"user:{family.user_id}"
     return {
-        "access_token": issue_access_token(subject, family.id, Audience.MERCHANT, ttl_s),
+        "access_token": issue_access_token(family, Audience.MERCHANT, ttl_s),
         "token_type": "Bearer",
         "expires_in": ttl_s,
         "refresh_token": refresh_token,

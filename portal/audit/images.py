@@ -39,7 +39,7 @@ WATCHED = (
     Watched(
         "api_key",
         "id",
-        "store_id,mode,name,secret_hash,scopes,allowed_networks,expires_at,revoked_at,last4,created_at",
+        "store_id,mode,name,secret_hash,scopes,allowed_networks,expires_at,revoked_at,last4,created_at,mac",
     ),
     Watched("merchant", "id", "name,is_active,created_at"),
     Watched("merchant_member", "merchant_id,user_id", "role,has_all_stores,created_at"),

@@ -1,4 +1,4 @@
-"""Encryption of single fields, blind indexes and derived tokens.
+"""Encryption of single fields, blind indexes, and tokens that only the holder of SECRET_KEY can make.
 
 A field is AES-256-GCM with a key id in front and the table, column and row bound as associated data,
 so that a ciphertext moved to another row does not decrypt.
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
 import uuid
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from portal.settings import get_settings
 
 _NONCE = 12
+_RANDOM_LENGTH = 43  # 256 bits in base 64
 
 
 class DecryptionFailed(Exception):
@@ -106,6 +108,32 @@ def derived_token(purpose: str, row_id: uuid.UUID) -> str:
     return base64.b32encode(digest).decode().rstrip("=").lower()
 
 
+def is_derived_token(token: str, purpose: str, row_id: uuid.UUID) -> bool:
+    """Whether it is the `derived_token` of this row."""
+    return hmac.compare_digest(token.encode(), derived_token(purpose, row_id).encode())
+
+
+def bound_token(purpose: str, *whom: object) -> str:
+    """A 256-bit random token that opens something for `whom` alone: 65 characters, the last 22 an HMAC with SECRET_KEY.
+
+    Whoever writes a row with the hash of a token of their own, or moves theirs to somebody else, opens nothing by it.
+    """
+    random = secrets.token_urlsafe(32)
+    return random + _mark(purpose, random, whom)
+
+
+def is_bound_token(token: str, purpose: str, *whom: object) -> bool:
+    """Whether the house made the token for this purpose and just `whom`; ask it of every row that a token finds."""
+    mark = _mark(purpose, token[:_RANDOM_LENGTH], whom)
+    return hmac.compare_digest(token[_RANDOM_LENGTH:].encode(), mark.encode())
+
+
+def _mark(purpose: str, random: str, whom: tuple[object, ...]) -> str:
+    key = get_settings().secret_key.get_secret_value().encode()
+    message = "\0".join(("bound token", purpose, random, *map(str, whom)))
+    return base64.urlsafe_b64encode(hmac.digest(key, message.encode(), "sha256")[:16]).decode().rstrip("=")
+
+
 def token_hash(token: str) -> bytes:
-    """How a random token is stored: SHA-256, since it cannot be guessed in the first place."""
+    """How a token is stored and found: SHA-256, since it cannot be guessed in the first place."""
     return hashlib.sha256(token.encode()).digest()

@@ -63,7 +63,7 @@ def change_password(
     with transaction():
         set_password(_user(who), password, min_length=min_length, but_session=who.session_id)
         note_change(who, Change.PASSWORD_CHANGED, origin)
-        return raise_session(who.session_id, times, with_factor=False)
+        return raise_session(who.session_id, who.user_id, times, with_factor=False)
 
 
 def enrol_app(
@@ -99,7 +99,7 @@ def _with_factor(
     codes = [] if count_recovery_codes(who.user_id) else renew_recovery_codes(who.user_id)
     revoke_sessions_of(who.user_id, but=who.session_id)
     note_change(who, change, origin)
-    return raise_session(who.session_id, times, with_factor=True), codes
+    return raise_session(who.session_id, who.user_id, times, with_factor=True), codes
 
 
 def remove_app(who: SignedIn, origin: Origin) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +16,11 @@ from sqlalchemy import func, select
 
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
+from portal.core.crypto import blind_index
 from portal.core.db import after_commit, db, hot, transaction
 from portal.core.errors import NotFound, ValidationFailed
 from portal.core.heard_memory import HeardMemory
+from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.models import ApiKey, Scope
 
@@ -57,7 +60,7 @@ class StoreKey:
 
 _memory: HeardMemory[StoreKey] = HeardMemory("api_keys")
 
-_COLUMNS = "id, store_id, mode, scopes, allowed_networks::text[] AS networks, expires_at"
+_COLUMNS = "id, store_id, mode, scopes, allowed_networks::text[] AS networks, expires_at, secret_hash, mac"
 _BY_HASH = f"SELECT {_COLUMNS} FROM api_key WHERE secret_hash = %(value)s AND revoked_at IS NULL"  # noqa: S608
 _BY_ID = f"SELECT {_COLUMNS} FROM api_key WHERE id = %(value)s AND revoked_at IS NULL"  # noqa: S608
 # Written once a minute at most: a busy key must not become a hot row.
@@ -70,6 +73,17 @@ UPDATE api_key SET last_used_at = now()
 def hash_of(secret: str) -> bytes:
     """How a key is stored and found: SHA-256, since 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def mac_of(
+    key_id: uuid.UUID, store_id: uuid.UUID, mode: str, scopes: Iterable[str], secret_hash: bytes
+) -> bytes:
+    """What a row has that the house made: a key written by somebody else, or moved to another store, has it not.
+
+    By BLIND_INDEX_KEY, which never changes: keys live longer than a SECRET_KEY.
+    """
+    said = (str(key_id), str(store_id), mode, ",".join(sorted(scopes)), bytes(secret_hash).hex())
+    return blind_index("api_key", "\0".join(said))
 
 
 def looks_like_key(text: str) -> bool:
@@ -97,12 +111,17 @@ def _find(remembered_as: bytes, sql: str, value: object, max_age_s: float) -> St
         return known
     with transaction():
         rows = hot(sql, {"value": value})
-        if not rows:
+        if not rows or not _is_ours(rows[0]):
             return None
         hot(_USED, {"id": rows[0]["id"]})
     key = _key_of(rows[0])
     _memory.put(page, remembered_as, key)
     return key
+
+
+def _is_ours(row: dict[str, Any]) -> bool:
+    mac = mac_of(row["id"], row["store_id"], row["mode"], row["scopes"], row["secret_hash"])
+    return hmac.compare_digest(bytes(row["mac"] or b""), mac)
 
 
 def _key_of(row: dict[str, Any]) -> StoreKey:
@@ -129,14 +148,17 @@ def issue_api_key(
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise ValidationFailed.of("expires_at", "in_the_past", "The expiry is in the past.")
     secret = PREFIXES[mode] + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    granted = sorted(set(Scope if scopes is None else scopes))
+    granted = [scope.value for scope in sorted(set(Scope if scopes is None else scopes))]
+    key_id = new_id()
     key = ApiKey(
+        id=key_id,
         store_id=store_id,
         mode=mode.value,
         name=name,
         secret_hash=hash_of(secret),
+        mac=mac_of(key_id, store_id, mode.value, granted, hash_of(secret)),
         last4=secret[-4:],
-        scopes=[scope.value for scope in granted],
+        scopes=granted,
         allowed_networks=[str(network) for network in _networks(allowed_networks)],
         expires_at=expires_at,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.actors import Actor
-from portal.core.crypto import token_hash
+from portal.core.crypto import bound_token, is_bound_token, token_hash
 from portal.core.db import db, hot
 from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.ids import new_id
@@ -20,6 +19,7 @@ from portal.identity.roles import takes_two_people
 from portal.identity.service import create_user, normal_email
 
 TTL_S = 3 * 86400
+_PURPOSE = "invitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,10 @@ def create_invitation(
     stores = list(dict.fromkeys(store_ids))
     if hot(_FOREIGN_STORES, {"ids": stores, "merchant": merchant_id})[0]["n"]:
         raise ValidationFailed.of("store_ids", "unknown", "Choose stores of this merchant.")
-    token = secrets.token_urlsafe(32)
+    known_as = normal_email(email)
+    token = bound_token(_PURPOSE, *_gift(known_as, granted, merchant_id, member_role, team_id, stores))
     hot(_INSERT, {
-        "id": new_id(), "hash": token_hash(token), "email": normal_email(email),
+        "id": new_id(), "hash": token_hash(token), "email": known_as,
         "roles": [role.value for role in granted], "merchant": merchant_id,
         "member_role": member_role.value if member_role else None, "team": team_id, "stores": stores,
         "locale": locale, "by_kind": invited_by.kind.value, "by_id": invited_by.id, "ttl": float(ttl_s),
@@ -104,8 +105,7 @@ def create_invitation(
 
 def find_invitation(token: str) -> Invited | None:
     """The invitation of a link while it can be accepted."""
-    rows = hot(_FIND, {"hash": token_hash(token)})
-    return _invited(rows[0]) if rows else None
+    return _bound(token, hot(_FIND, {"hash": token_hash(token)}))
 
 
 def list_invitations() -> Sequence[Invited]:
@@ -150,10 +150,37 @@ def accept_as_known(token: str, user: User) -> Invited:
 
 
 def _take(token: str) -> Invited:
-    rows = hot(_TAKE, {"hash": token_hash(token)})
-    if not rows:
+    invited = _bound(token, hot(_TAKE, {"hash": token_hash(token)}))
+    if invited is None:
         raise NotFound("This link was used already or is too old. Ask for another one.")
-    return _invited(rows[0])
+    return invited
+
+
+def _bound(token: str, rows: Sequence[dict[str, Any]]) -> Invited | None:
+    invited = _invited(rows[0]) if rows else None
+    if invited is None:
+        return None
+    gift = _gift(
+        invited.email,
+        invited.roles,
+        invited.merchant_id,
+        invited.member_role,
+        invited.team_id,
+        invited.store_ids,
+    )
+    return invited if is_bound_token(token, _PURPOSE, *gift) else None
+
+
+def _gift(
+    email: str,
+    roles: Iterable[Role],
+    merchant_id: uuid.UUID | None,
+    member_role: MemberRole | None,
+    team_id: uuid.UUID | None,
+    store_ids: Iterable[uuid.UUID],
+) -> tuple[object, ...]:
+    """All that the link gives, and to whom."""
+    return (email, ",".join(roles), merchant_id, member_role, team_id, ",".join(map(str, store_ids)))
 
 
 def _settle(invited: Invited, user_id: uuid.UUID) -> None:

@@ -174,7 +174,10 @@ class SignInAttempt(Model):
 
 
 class ApiKey(Model):
-    """A store's key. Only its SHA-256 is stored; `prefix` and `last4` let its owner recognise it."""
+    """A store's key. Only its SHA-256 is stored; `prefix` and `last4` let its owner recognise it.
+
+    `mac`: keyed, of the hash, whose key it is and what it may do. None: made by an older program; it opens nothing.
+    """
 
     __tablename__ = "api_key"
     __table_args__ = (
@@ -188,6 +191,7 @@ class ApiKey(Model):
     mode: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary)
     last4: Mapped[str] = mapped_column(Text)
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     allowed_networks: Mapped[list[str]] = mapped_column(ARRAY(CIDR), server_default="{}")

@@ -7,12 +7,12 @@ person, and what strangers ask for uses up nothing of what the owner may ask for
 from __future__ import annotations
 
 import hashlib
-import secrets
 import uuid
+from typing import Any
 
 from portal.audit.service import record_audit
 from portal.core.actors import Origin
-from portal.core.crypto import token_hash
+from portal.core.crypto import bound_token, is_bound_token, token_hash
 from portal.core.db import db, hot
 from portal.core.errors import NotFound, TooManyRequests
 from portal.core.ids import new_id
@@ -24,6 +24,7 @@ from portal.identity.queries import find_user_by_email
 from portal.identity.service import set_password
 
 TTL_S = 1800
+_PURPOSE = "password reset"
 # Mails to one person in an hour: asked for by one network, and by all networks that the person never signed in from.
 _PER_ASKER = 2
 _BY_STRANGERS = 5
@@ -84,7 +85,7 @@ def request_reset(
     hot(_LOCK, {"user": user.id})
     if not _may_be_mailed(user.id, user.email, network):
         return
-    token = secrets.token_urlsafe(32)
+    token = bound_token(_PURPOSE, user.id)
     hot(_INSERT, {
         "id": new_id(), "hash": token_hash(token), "user": user.id, "ip": network, "ttl": float(ttl_s),
     })  # fmt: skip
@@ -109,7 +110,11 @@ def _may_be_mailed(user_id: uuid.UUID, email: str, network: str | None) -> bool:
 
 def is_reset_open(token: str) -> bool:
     """Whether the link can still be used."""
-    return bool(hot(_FIND, {"hash": token_hash(token)}))
+    return _is_for(token, hot(_FIND, {"hash": token_hash(token)}))
+
+
+def _is_for(token: str, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and is_bound_token(token, _PURPOSE, rows[0]["user_id"])
 
 
 def reset_password(token: str, password: str, min_length: int, origin: Origin) -> None:
@@ -118,7 +123,7 @@ def reset_password(token: str, password: str, min_length: int, origin: Origin) -
     Raises NotFound when the link is over, ValidationFailed (password). Needs transaction().
     """
     rows = hot(_TAKE, {"hash": token_hash(token)})
-    user = db.session.get(User, rows[0]["user_id"]) if rows else None
+    user = db.session.get(User, rows[0]["user_id"]) if _is_for(token, rows) else None
     if user is None:
         raise NotFound("This link was used already or is too old. Ask for another one.")
     set_password(user, password, min_length=min_length)

@@ -154,7 +154,7 @@ def verify_passkey(
 
 
 def _opened(half: HalfSession, times: SessionTimes, origin: Origin) -> NewSession:
-    new = open_session(half.id, times)
+    new = open_session(half, times)
     note_sign_in(new, half.user_id, origin)
     return new
 

@@ -5,7 +5,6 @@ Each rise of privilege gives the browser another token; the row, and so what was
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, update
 
-from portal.core.crypto import token_hash
+from portal.core.crypto import bound_token, is_bound_token, token_hash
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
@@ -35,7 +34,7 @@ class SessionTimes:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session and its 256-bit token, which is shown this once; stored is its SHA-256."""
+    """A session and its token, which is shown this once and good for its person alone; stored is its SHA-256."""
 
     id: uuid.UUID
     token: str
@@ -54,6 +53,15 @@ class HalfSession:
     has_totp: bool
     has_passkey: bool
     codes_left: int
+
+
+def _token_for(user_id: uuid.UUID, stage: SessionStage = SessionStage.OPEN) -> str:
+    return bound_token("session", user_id, stage.value)
+
+
+def is_token_of(token: str, user_id: uuid.UUID, stage: SessionStage = SessionStage.OPEN) -> bool:
+    """Whether the token was made for a session of this person at this stage, whatever its row says."""
+    return is_bound_token(token, "session", user_id, stage.value)
 
 
 _INSERT = """
@@ -85,7 +93,7 @@ def start_session(
     stage: SessionStage = SessionStage.OPEN,
 ) -> NewSession:
     """Begin a session; an open one counts as freshly proven for `sudo_s`. Needs transaction()."""
-    token, session_id = secrets.token_urlsafe(32), new_id()
+    token, session_id = _token_for(user_id, stage), new_id()
     lifetime_s = times.absolute_s if stage is SessionStage.OPEN else times.half_s
     agent = (user_agent or "")[:_MAX_USER_AGENT].replace("\0", "") or None
     values = {
@@ -137,35 +145,42 @@ RETURNING extract(epoch FROM expires_at - now())::int AS left_s
 def find_half_session(token: str) -> HalfSession | None:
     """The half-session of a cookie's token while its second step may still be done."""
     rows = hot(_HALF, {"hash": token_hash(token)})
-    return HalfSession(**rows[0]) if rows else None
+    if not rows or not is_token_of(token, rows[0]["user_id"], SessionStage.SECOND_FACTOR):
+        return None
+    return HalfSession(**rows[0])
 
 
-def open_session(half_id: uuid.UUID, times: SessionTimes) -> NewSession:
+def open_session(half: HalfSession, times: SessionTimes) -> NewSession:
     """Make a half-session a whole one, under another token. Raises NotFound when it is over.
 
     Needs transaction().
     """
-    token = secrets.token_urlsafe(32)
-    rows = hot(
-        _OPEN,
-        {"id": half_id, "hash": token_hash(token), "lifetime": float(times.absolute_s), "sudo": float(times.sudo_s)},
-    )  # fmt: skip
+    token = _token_for(half.user_id)
+    values = {
+        "id": half.id, "hash": token_hash(token), "lifetime": float(times.absolute_s), "sudo": float(times.sudo_s),
+    }  # fmt: skip
+    rows = hot(_OPEN, values)
     if not rows:
         raise NotFound("This sign-in is over. Begin again.")
     row = rows[0]
-    is_new = is_from_new_device(half_id, row["user_id"], row["ip"], row["user_agent"])
-    return NewSession(half_id, token, SessionStage.OPEN, times.absolute_s, is_new)
+    is_new = is_from_new_device(half.id, half.user_id, row["ip"], row["user_agent"])
+    return NewSession(half.id, token, SessionStage.OPEN, times.absolute_s, is_new)
 
 
 def raise_session(
-    session_id: uuid.UUID, times: SessionTimes, *, with_factor: bool, is_proof: bool = False
+    session_id: uuid.UUID,
+    user_id: uuid.UUID,
+    times: SessionTimes,
+    *,
+    with_factor: bool,
+    is_proof: bool = False,
 ) -> NewSession:
-    """Let the session do for `sudo_s` what needs a fresh proof, under another token; it ends no later.
+    """Let the person's session do for `sudo_s` what needs a fresh proof, under another token; it ends no later.
 
     What moves money wants `is_proof`: a proof given for its own sake, not by signing in or with a new factor.
     Raises NotFound when the session is over. Needs transaction().
     """
-    token = secrets.token_urlsafe(32)
+    token = _token_for(user_id)
     values = {
         "id": session_id, "hash": token_hash(token), "sudo": float(times.sudo_s), "with_factor": with_factor,
         "is_proof": is_proof,

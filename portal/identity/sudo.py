@@ -24,7 +24,7 @@ def prove_by_password(
     if who.has_second_factor or check_credentials(who.email, password, origin.ip, limits) != who.user_id:
         return None
     with transaction():
-        return raise_session(who.session_id, times, with_factor=False, is_proof=True)
+        return raise_session(who.session_id, who.user_id, times, with_factor=False, is_proof=True)
 
 
 def prove_by_code(
@@ -34,12 +34,12 @@ def prove_by_code(
     if not verify_second_factor(who.user_id, code, origin=origin, limits=limits):
         return None
     with transaction():
-        return raise_session(who.session_id, times, with_factor=True, is_proof=True)
+        return raise_session(who.session_id, who.user_id, times, with_factor=True, is_proof=True)
 
 
 def prove_by_passkey(who: SignedIn, answer: str, origin: Origin, times: SessionTimes) -> NewSession | None:
     """As `prove_by_password`, by a passkey's answer to the challenge of this session."""
     with transaction():
         if verify_passkey(who.session_id, who.user_id, ChallengePurpose.SUDO, answer, origin):
-            return raise_session(who.session_id, times, with_factor=True, is_proof=True)
+            return raise_session(who.session_id, who.user_id, times, with_factor=True, is_proof=True)
     return None

@@ -6,14 +6,13 @@ families belong to one person and their part of the house. Access tokens hang on
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from portal.core.crypto import token_hash
+from portal.core.crypto import bound_token, is_bound_token, token_hash
 from portal.core.db import after_commit, db, hot, transaction
 from portal.core.errors import NotFound
 from portal.core.heard_memory import HeardMemory
@@ -21,7 +20,7 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.models import Audience, RefreshToken, User
 
-_PREFIX = "nrt_"
+_PREFIX, _PURPOSE = "nrt_", "refresh token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,16 @@ class TokenFamily:
     # Of a merchant's family alone.
     store_id: uuid.UUID | None
     mode: Mode | None
+
+    @property
+    def subject(self) -> str:
+        """Whom an access token of the family names: one whose row names somebody else by now opens nothing."""
+        return f"key:{self.api_key_id}" if self.api_key_id else f"user:{self.user_id}"
+
+    @property
+    def whom(self) -> tuple[object, ...]:
+        """What a refresh token is good for, and for nothing else."""
+        return (self.id, self.audience.value, self.subject, self.store_id, self.mode)
 
 
 _memory: HeardMemory[TokenFamily] = HeardMemory("token_families")
@@ -91,7 +100,7 @@ def start_personal_family(user_id: uuid.UUID, audience: Audience, ttl_s: int) ->
 
 
 def _add_link(family: TokenFamily, expires_at: datetime) -> str:
-    secret = _PREFIX + secrets.token_urlsafe(32)
+    secret = _PREFIX + bound_token(_PURPOSE, *family.whom)
     db.session.add(
         RefreshToken(
             family_id=family.id,
@@ -109,8 +118,8 @@ def _add_link(family: TokenFamily, expires_at: datetime) -> str:
 
 
 def rotate(secret: str, audience: Audience) -> tuple[TokenFamily, str] | None:
-    """The next link of the chain for this one; None when it is unknown, expired, revoked, used before, or for
-    another audience.
+    """The next link of the chain for this one; None when it is unknown, expired, revoked, used before, for
+    another audience, or not made by the house for whom its row names.
 
     A link that was used before is in two hands: its family is revoked (that must be committed, so this does
     not raise). The chain ends when its first link would have. Needs transaction().
@@ -123,6 +132,10 @@ def rotate(secret: str, audience: Audience) -> tuple[TokenFamily, str] | None:
     )
     if link is None or link.audience != audience.value:
         return None
+    mode = Mode(link.mode) if link.mode else None
+    family = TokenFamily(link.family_id, audience, link.user_id, link.api_key_id, link.store_id, mode)
+    if not is_bound_token(secret.removeprefix(_PREFIX), _PURPOSE, *family.whom):
+        return None
     if link.used_at is not None:
         revoke_family(link.family_id)
         return None
@@ -130,8 +143,6 @@ def rotate(secret: str, audience: Audience) -> tuple[TokenFamily, str] | None:
     if link.revoked_at is not None or link.expires_at <= now or not _may_sign_in(link.user_id):
         return None
     link.used_at = now
-    mode = Mode(link.mode) if link.mode else None
-    family = TokenFamily(link.family_id, audience, link.user_id, link.api_key_id, link.store_id, mode)
     return family, _add_link(family, link.expires_at)
 
 

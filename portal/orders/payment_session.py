@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from portal.core.crypto import decrypt, token_hash
+from portal.core.crypto import decrypt, is_derived_token, token_hash
 from portal.core.db import hot, look, transaction
 from portal.core.errors import NotFound
 from portal.orders.record import COLUMNS, OrderRecord, record_of
@@ -60,7 +60,7 @@ SELECT {COLUMNS}, now() AS now, r.number_encrypted,
  WHERE o.token_hash = %(hash)s AND o.direction = 'payin'
 """  # noqa: S608 - built once from constants
 _STATUS = """
-SELECT version, status, CASE WHEN due_at IS NOT NULL
+SELECT id, version, status, CASE WHEN due_at IS NOT NULL
          THEN ceil(greatest(extract(epoch FROM due_at - now()), 0))::int END AS seconds_left
   FROM orders WHERE token_hash = %(hash)s AND direction = 'payin'
 """
@@ -78,7 +78,8 @@ SELECT o.id, 'requisite_shown', o.status, o.status, 'customer', 'payment_page' F
 
 def _one(sql: str, token: str) -> dict[str, Any]:
     rows = look(sql, {"hash": token_hash(token)}) if _TOKEN.fullmatch(token) else []
-    if not rows:
+    # A hash that somebody wrote into the row of another order is no link to it.
+    if not rows or not is_derived_token(token, "payment", rows[0]["id"]):
         raise NotFound("There is no such payment.")
     return rows[0]
 

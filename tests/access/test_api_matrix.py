@@ -100,7 +100,7 @@ def test_each_member_reaches_what_their_role_may(world: World) -> None:
         with transaction():
             user = world.people[f"member: {role.value}"]
             family, _ = start_family(store_id, Mode.TEST, 3600, user_id=user.id)
-        token = issue_access_token(f"user:{user.id}", family.id, Audience.MERCHANT, 600)
+        token = issue_access_token(family, Audience.MERCHANT, 600)
         for rule, method, declared in guarded(world.app):
             answer = call(world.app, method, path_of(rule), token)
             walked += 1
@@ -115,8 +115,8 @@ def test_nobody_and_nobody_of_another_part_gets_in(world: World) -> None:
     with transaction():
         user = world.people["admin"]
         family, _ = start_personal_family(user.id, Audience.ADMIN, 3600)
-    admins = issue_access_token(f"user:{user.id}", family.id, Audience.ADMIN, 600)
-    forged = issue_access_token(f"user:{user.id}", family.id, Audience.MERCHANT, 600)
+    admins = issue_access_token(family, Audience.ADMIN, 600)
+    forged = issue_access_token(family, Audience.MERCHANT, 600)
     wrong = []
     for rule, method, _ in guarded(world.app):
         for name, credentials in {"nobody": None, "admin": admins, "admin as merchant": forged}.items():

@@ -66,7 +66,7 @@ class Visitor:
         if self.user is not None:
             with transaction():
                 begun = start_session(self.user.id, "127.0.0.1", "matrix", TIMES)
-                session = raise_session(begun.id, TIMES, with_factor=False, is_proof=True)
+                session = raise_session(begun.id, self.user.id, TIMES, with_factor=False, is_proof=True)
             client.set_cookie(session_cookie(), session.token)
             self.token = derived_token("form", session.id)
         elif method != "GET":

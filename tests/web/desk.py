@@ -109,7 +109,9 @@ class Browser:
         seen = find_session(cookie.value, 3600)
         assert seen is not None
         with transaction():
-            raised = raise_session(seen.session_id, SessionTimes(3600), with_factor=False, is_proof=True)
+            raised = raise_session(
+                seen.session_id, seen.user_id, SessionTimes(3600), with_factor=False, is_proof=True
+            )
         self.client.set_cookie(session_cookie(), raised.token)
         self.read_token("/account")
 
