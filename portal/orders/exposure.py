@@ -146,6 +146,28 @@ def refusal_of(order: OrderRecord) -> LimitReached | AmountAboveLimit | None:
     return refusal_from(order, row)
 
 
+_LOCK = """
+SELECT 1 FROM exposure WHERE store_id = %(store)s AND mode = %(mode)s AND currency = %(currency)s
+   AND slot = exposure_slot(%(order)s) FOR NO KEY UPDATE
+"""
+
+
+def lock_figures(order: OrderRecord) -> None:
+    """Lock the row of the store's figures that a locked payin moves, until the end of the transaction.
+
+    Its change locks that row before its requisite and accounts. Who needs one of these first calls this before.
+    """
+    hot(
+        _LOCK,
+        {
+            "store": order.store_id,
+            "mode": order.mode,
+            "currency": order.settlement_currency,
+            "order": order.id,
+        },
+    )
+
+
 def refusal_from(order: OrderRecord, row: Mapping[str, Any]) -> LimitReached | AmountAboveLimit | None:
     """The refusal that exposure_refusal answered with, counted for the metrics; None when it refused nothing."""
     if row["limit_name"] is None:

@@ -22,6 +22,7 @@ TRIED = {
         "N": (1, 5, 6, 7, 8, 9, 10, 11, 12),
         "C": range(1, 12),
         "A": (6,),
+        "M": (5,),
     }.items()
     for n in numbers
 }
@@ -48,7 +49,7 @@ def rows() -> dict[str, list[str]]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("## "):
             kind = "ASVS" if "ASVS" in line else "tried" if "strangers" in line else "attack"
-        elif re.fullmatch(r"[SUNCA]?\d+", cells[0]):
+        elif re.fullmatch(r"[SUNCAM]?\d+", cells[0]):
             assert f"{kind} {cells[0]}" not in found, f"{kind} {cells[0]} stands there twice"
             found[f"{kind} {cells[0]}"] = cells[1:]
     return found

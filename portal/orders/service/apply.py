@@ -1,6 +1,6 @@
 """Carrying out one transition: the order's row, its requisite's limits, the ledger, the timeline, the outbox.
 
-One statement, in the one lock order: order (locked by the caller), requisite, accounts by id.
+One statement, in the one lock order: order (locked by the caller), its row of the exposure, requisite, accounts by id.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from portal.ledger.entries import Posting, Split
 from portal.ledger.models import SubjectKind
 from portal.ledger.service import POST_SQL, entry_params, post_entry, refusal_of
 from portal.orders.accounts import accounts_of, store_accounts
+from portal.orders.exposure import lock_figures
 from portal.orders.models import FINAL
 from portal.orders.record import OrderRecord
 from portal.orders.representation import event_data
@@ -90,6 +91,8 @@ def apply(
     if order.status in FINAL:
         order.due_at = order.retry_at = None
         order.amount_reported_minor = None
+    if order.is_payin and not before.hold_minor and row.money in {Money.SETTLE, Money.HOLD_AND_SETTLE}:
+        lock_figures(order)  # the requisite and, for the hold, accounts are locked before the statement below
     limits = _limits(order, before, row)
     postings = _postings(order, before, row, split)
     for early in postings[:-1]:

@@ -15,7 +15,7 @@ from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
-from portal.orders.exposure import refusal_of
+from portal.orders.exposure import lock_figures, refusal_of
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import COLUMNS, OrderRecord, record_of
@@ -82,7 +82,11 @@ def assign_payin(order: OrderRecord, *, actor: Actor) -> OrderRecord:
     """
     row = find_transition(order.direction, order.status, Step.MATCHED, actor)
     now = order.read_at
-    refusal = refusal_of(order) if order.round == 0 else None
+    if order.round:
+        lock_figures(order)  # as refusal_of() does
+        refusal = None
+    else:
+        refusal = refusal_of(order)
     if refusal is not None:
         if actor.kind in {ActorKind.CUSTOMER, ActorKind.MERCHANT}:
             raise refusal
