@@ -38,7 +38,9 @@ def pages_of(page: Page, site: str, *also: str) -> Iterator[str]:
     """Open each page of the navigation, and then others; gives its path. The page is one of this person's."""
     seen = set()
     for path in dict.fromkeys([*page.evaluate(_LINKS), *also]):
-        page.goto(f"{site}{path}")
+        answer = page.goto(f"{site}{path}")
+        assert answer is not None
+        assert answer.ok, path
         if page.url not in seen:
             yield path
         seen.add(page.url)
