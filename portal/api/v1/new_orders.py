@@ -9,7 +9,6 @@ from portal.core.money import AmountError, parse_amount
 from portal.merchants.queries import StoreTerms
 from portal.orders.models import Direction
 from portal.orders.service.create import Customer, NewOrder, Recipient
-from portal.reference.amounts import check_amount
 from portal.reference.queries import CurrencyInfo, find_currency, get_method, list_banks, method_terms
 from portal.reference.requisite_numbers import normalise
 
@@ -22,10 +21,8 @@ def new_order(asked: CreateOrder, store: StoreTerms) -> NewOrder:
     amount_minor = amount_of(asked.amount, currency)
     direction = Direction(asked.direction)
     method, bank, recipient = _whereto(asked, direction, currency)
-    if method is None:
-        check_amount(amount_minor, currency.code, None)
-    else:
-        check_method(method, bank, currency, amount_minor, _at(direction))
+    if method is not None:
+        check_method(method, bank, currency, _at(direction))
     customer = asked.customer
     return NewOrder(
         direction=direction,
@@ -61,10 +58,8 @@ def amount_of(text: str, currency: CurrencyInfo) -> int:
         raise ValidationFailed.of("amount", error.code, str(error)) from None
 
 
-def check_method(
-    method: str, bank: str | None, currency: CurrencyInfo, amount_minor: int, prefix: str = ""
-) -> None:
-    """The method works in this currency, for this amount, through this bank. Raises ValidationFailed."""
+def check_method(method: str, bank: str | None, currency: CurrencyInfo, prefix: str = "") -> None:
+    """The method works in this currency, through this bank. Raises ValidationFailed."""
     terms = method_terms(method, currency.code)
     if terms is None:
         raise ValidationFailed.of(
@@ -74,7 +69,6 @@ def check_method(
         raise ValidationFailed.of(f"{prefix}bank", "required", "This method needs a bank.")
     if bank is not None and all(known.code != bank for known in list_banks(method, currency.code)):
         raise ValidationFailed.of(f"{prefix}bank", "unknown", "This method does not work through this bank.")
-    check_amount(amount_minor, currency.code, method)
 
 
 def _at(direction: Direction) -> str:

@@ -69,7 +69,7 @@ def choose(order_id: str) -> Response:
     asked = validated(ChooseMethod, read_json(request))
 
     def verb(caller: Caller, order: OrderRecord) -> OrderRecord:
-        check_method(asked.method, asked.bank, active_currency(order.currency), order.amount_minor)
+        check_method(asked.method, asked.bank, active_currency(order.currency))
         return choose_method(order, asked.method, asked.bank, actor=caller.actor)
 
     return _step(order_id, asked, verb)

@@ -23,6 +23,7 @@ from portal.orders.pricing import settlement_of, split_of
 from portal.orders.record import FIELDS, OrderRecord
 from portal.orders.service.assign import database_now
 from portal.orders.service.place import answer_of, place_order
+from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import RateQuote, current_rate
 from portal.reference.requisite_numbers import RequisiteNumber
@@ -52,7 +53,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A checked request. `amount_minor` is in minor units of `currency`; a payin's method may be left open."""
+    """A request. `amount_minor` is in minor units of `currency`; a payin's method may be left open."""
 
     direction: Direction
     amount_minor: int
@@ -102,7 +103,8 @@ def create_order(
 
     Freezes rate, fees and limits. A payin with a method is matched at once; a payout holds amount + fee of
     the store's balance. Locks: the key, then requisite, then accounts by id. Raises InMaintenance,
-    RateUnavailable, ValidationFailed, InsufficientFunds, DuplicateExternalId, IdempotencyInProgress, IdempotencyKeyReused.
+    RateUnavailable, AmountOutOfBounds, ValidationFailed, InsufficientFunds, DuplicateExternalId, IdempotencyInProgress,
+    IdempotencyKeyReused.
     """
     try:
         order = _freeze(store, mode, new)
@@ -127,6 +129,7 @@ def create_order(
 def _freeze(store: StoreTerms, mode: Mode, new: NewOrder) -> OrderRecord:
     """The order with everything that its price depends on; its times come from the database."""
     refuse_in_maintenance()
+    check_amount(new.amount_minor, new.currency, new.method)
     plan = _check_store(store, new)
     rate = current_rate(new.currency, store.settlement_currency, new.direction.value)
     value = settlement_of(new.amount_minor, new.currency, store.settlement_currency, rate.micros)
