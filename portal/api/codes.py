@@ -113,6 +113,11 @@ ERROR_CODES: tuple[ErrorCode, ...] = (
     _code("maintenance", 503, "No new orders for a while; running ones go on. Repeat after `Retry-After`."),
     _code("storage_full", 503, "Files cannot be stored right now. Repeat after `Retry-After`."),
     _code("uploads_busy", 503, "Too many files are being read. Send yours again after `Retry-After`."),
+    _code(
+        "uploads_paused",
+        503,
+        "Two of your files took too much to read within a minute. Send others after `Retry-After`.",
+    ),
     _code("rate_unavailable", 503, "There is no fresh exchange rate. Repeat after `Retry-After`."),
 )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from portal.core.errors import DomainError
 from portal.core.permissions import MissingPermission
+from portal.core.uploads.turns import UploadsPaused
 from portal.web.languages import current_language
 
 WORDS = {
@@ -122,6 +124,10 @@ WORDS = {
     "uploads_busy": _l(
         "Many files are being read at this moment. Nothing was changed: try again in a few seconds."
     ),
+    # Where the error itself is at hand, its seconds are said.
+    "uploads_paused": _l(
+        "Your last files took too much to read. Nothing was changed: try again in a minute."
+    ),
 }
 
 
@@ -129,6 +135,12 @@ def words_of_error(error: DomainError) -> str:
     """The sentence of a refusal; never English for who reads another language."""
     if isinstance(error, MissingPermission):
         return error.detail  # made in the reader's language, with the permission's own sentence
+    if isinstance(error, UploadsPaused):
+        return ngettext(
+            "Your last files took too much to read. Nothing was changed: try again in %(num)d second.",
+            "Your last files took too much to read. Nothing was changed: try again in %(num)d seconds.",
+            error.wait_s,
+        )
     for code in (*(problem.code for problem in error.errors), error.code):
         if code in WORDS:
             return str(WORDS[code])

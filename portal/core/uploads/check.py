@@ -67,7 +67,7 @@ def check_upload(raw: bytes, max_bytes: int = MAX_BYTES, *, uploader: str) -> Cl
 
     Raises PayloadTooLarge (413), UnsupportedMedia (415) for anything but JPEG, PNG, WebP and PDF, whatever
     it is called, ValidationFailed (422) for what is empty, damaged, protected or too costly to read, UploadsBusy
-    (503) when too many are being read. May take seconds: call it outside a
+    (503) when too many are being read, UploadsPaused (503) when files of this uploader had to be killed. May take seconds: call it outside a
     transaction, and release() before it.
     """
     if not raw:

@@ -41,13 +41,24 @@ costly = RequestCounter("uploads:costly")
 
 
 class UploadsBusy(Unavailable):
+    """The turn did not come. Everybody's words for it are a few seconds."""
+
     code, title = "uploads_busy", "Many files are being read at this moment"
+    sentence = "Many files are being read at this moment. Try again in a few seconds."
 
     def __init__(self, retry_after_s: int = 5) -> None:
-        super().__init__(
-            "Many files are being read at this moment. Try again in a few seconds.",
-            retry_after_s=retry_after_s,
-        )
+        super().__init__(self.sentence, retry_after_s=retry_after_s)
+
+
+class UploadsPaused(UploadsBusy):
+    """The uploader's files had to be killed: refused for the `wait_s` seconds (1 to 60) that are left of the minute."""
+
+    code, title = "uploads_paused", "Files of this uploader took too much to read"
+    sentence = "Files that came from here took too much to read. Try again after a pause."
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
 
 
 def uploader_at(address: str | None) -> str:
@@ -171,7 +182,7 @@ def turn_of(uploader: str) -> Iterator[None]:
     """The uploader's turn, in this process and on this machine. Raises UploadsBusy after PATIENCE_S at most twice.
 
     When Killed has come out of it KILLED_A_MINUTE times, the uploader is refused at once for the rest of the minute, in
-    all processes.
+    all processes: UploadsPaused.
     """
     _refuse_costly(uploader)
     folder = get_settings().uploads_dir.resolve() / _FOLDER
@@ -187,4 +198,4 @@ def turn_of(uploader: str) -> Iterator[None]:
 
 def _refuse_costly(uploader: str) -> None:
     if costly.everywhere(uploader) >= KILLED_A_MINUTE:
-        raise UploadsBusy(WINDOW_S - int(time.time()) % WINDOW_S)
+        raise UploadsPaused(WINDOW_S - int(time.time()) % WINDOW_S)

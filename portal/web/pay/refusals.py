@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flask import Response, make_response, render_template, request
-from flask_babel import force_locale
+from flask_babel import LazyString, force_locale, ngettext
 from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.core.errors import DomainError, NotFound
-from portal.core.uploads.turns import UploadsBusy
+from portal.core.uploads.turns import UploadsBusy, UploadsPaused
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
 from portal.reference.errors import InMaintenance
 from portal.web.hidden_text import HiddenText
@@ -52,6 +52,8 @@ def refused(refusal: DomainError) -> Response:
     ):
         return _plain("pay/busy.html", refusal.status, refusal.retry_after_s)
     notice = next((text for kind, text in _NOTICES if isinstance(refusal, kind)), _MOVED_ON)
+    if isinstance(refusal, UploadsPaused):
+        notice = LazyString(_paused, refusal.wait_s)
     try:
         page = render_now(token, status=refusal.status, notice=notice)
     except NotFound:
@@ -61,6 +63,15 @@ def refused(refusal: DomainError) -> Response:
     if refusal.retry_after_s is not None:
         page.headers["Retry-After"] = str(refusal.retry_after_s)
     return page
+
+
+def _paused(wait_s: int) -> str:
+    """Files of this customer, or of another one of their network, had to be killed."""
+    return ngettext(
+        "Files from your network took too much to read. Nothing was changed: attach the receipt in %(num)d second.",
+        "Files from your network took too much to read. Nothing was changed: attach the receipt in %(num)d seconds.",
+        wait_s,
+    )
 
 
 @bp.errorhandler(RequestEntityTooLarge)

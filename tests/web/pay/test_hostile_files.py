@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
 from PIL import Image
 
+from portal.core import limits
 from portal.core.ids import public_id
 from portal.core.uploads import check, turns
 from portal.core.uploads.sandbox import Facts, Killed
@@ -191,6 +193,35 @@ def test_who_comes_when_many_wait_is_told_kindly_when_to_come_back(
     assert "attach it again in a few seconds" in answer.text
     assert "Choose a file" in answer.text, "the page is there to do so"
     assert customer.receipts() == []
+
+
+@pytest.mark.proves("tried S1")
+@pytest.mark.parametrize(
+    ("second", "language", "words"),
+    [
+        (23, "en", "attach the receipt in 37 seconds."),
+        (59, "en", "attach the receipt in 1 second."),
+        (39, "ru", "прикрепите чек через 21 секунду."),
+        (57, "ru", "прикрепите чек через 3 секунды."),
+        (0, "ru", "прикрепите чек через 60 секунд."),
+    ],
+)
+def test_whose_networks_files_were_killed_is_told_the_wait_that_there_is(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, second: int, language: str, words: str
+) -> None:
+    now = time.time() // 60 * 60 + 60 + second
+    for module in (limits, turns):
+        monkeypatch.setattr(
+            module, "time", SimpleNamespace(time=lambda: now, monotonic=time.monotonic, sleep=time.sleep)
+        )
+    turns.costly.forget()
+    turns.costly.everywhere(turns.uploader_at("127.0.0.1"), turns.KILLED_A_MINUTE)
+    path = f"/receipts?lang={language}"
+    answer = customer.post(path, {"receipt": (BytesIO(receipt_pdf()), "receipt.pdf")})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(60 - second))
+    assert words in answer.text
+    assert customer.receipts() == []
+    turns.costly.forget()
 
 
 def test_a_file_for_a_link_of_nobody_is_not_even_looked_at(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from portal.core.db import hot, transaction
+from portal.core.uploads import turns
 from portal.identity.models import Role
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import Status
@@ -182,3 +183,20 @@ def test_a_payin_is_no_payout(desk: Desk) -> None:
     order = desk.payin(claimed=True)
     path = path_of(order, "claim").replace("payins", "payouts")
     assert desk.browser.post(path, proof()).status_code == 404
+
+
+@pytest.mark.proves("tried S1")
+def test_whose_files_had_to_be_killed_is_told_the_wait_that_there_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = desk.payout(accepted=True)
+    monkeypatch.setattr(turns, "_refuse_costly", refuse_for_37_s)
+    answer = desk.browser.post(path_of(order, "proof"), proof())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "37")
+    assert "try again in 37 seconds." in answer.text
+    assert count_proofs(desk, order.id) == 0
+
+
+def refuse_for_37_s(uploader: str) -> None:
+    assert uploader.startswith("trader:")
+    raise turns.UploadsPaused(37)
