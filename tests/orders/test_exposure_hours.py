@@ -68,6 +68,21 @@ def test_a_payment_makes_room_in_its_hour_and_in_the_next_one_and_no_longer(
     assert codes_of(attacker, 2_200, 3) == [201, 201, 429]
 
 
+@pytest.mark.parametrize("hours", [2, 3])
+def test_a_payment_of_hours_ago_makes_no_room_when_its_row_turns_to_this_hour(
+    attacker: Attacker, hours: int
+) -> None:
+    house(attacker.scene, 2, 10_000, 30)
+    made = [attacker.create(f"{2_000 + n}.00").json or {} for n in range(9)]
+    paid, other = of_one_row(attacker, made)
+    pay(paid)
+    for _ in range(hours):
+        an_hour_passes(attacker)
+    attacker.cancel(other)
+    allow(store_requisites=2, requisites_per_paid=2)
+    assert codes_of(attacker, 2_100, 3) == [201, 201, 429]
+
+
 @pytest.mark.parametrize("payer", [{"id": "c-1"}, {"ip": "203.0.113.7"}])
 def test_what_was_not_paid_before_a_payment_is_not_counted_with_what_comes_after_it(
     attacker: Attacker, payer: dict[str, str]

@@ -60,13 +60,16 @@ def age(order: OrderRecord, seconds: int) -> None:
     )
 
 
-def set_window(trader: Trader, requisite: Requisite, hours: int | None) -> None:
-    """What the trader does on the requisite's page."""
+def set_window(trader: Trader, requisite: Requisite, hours: int | None, *, without_end: bool = False) -> None:
+    """What the trader does on the requisite's page; `without_end`: where whoever waits for a lock goes on waiting."""
     terms = Terms(
         holder=requisite.holder, bank=requisite.bank, min_amount=100_00, max_amount=1_000_000_00, max_open_orders=100,
         window_s=hours and hours * HOUR, window_amount_limit=hours and TWELVE_THOUSAND,
     )  # fmt: skip
     with transaction():
+        if without_end:
+            hot("SET LOCAL lock_timeout = 0")
+            hot("SET LOCAL statement_timeout = '2s'")
         change_requisite(trader.id, requisite.id, terms, user_id=uuid.uuid4(), actor=as_trader(trader))
 
 
@@ -244,7 +247,8 @@ def test_a_window_is_not_recounted_beside_somebody_who_works_on_one_of_its_order
     with psycopg.connect(url) as other:
         other.execute("SELECT 1 FROM orders WHERE id = %s FOR NO KEY UPDATE", [order.id])
         with pytest.raises(OperationalError) as refused:
-            set_window(trader, requisite, 2)
+            set_window(trader, requisite, 2, without_end=True)
+        # Refused at once. Having waited it would be 57014.
         assert sqlstate_of(refused.value) == "55P03"
         other.rollback()
     run_in_transaction(lambda: set_window(trader, requisite, 2))
