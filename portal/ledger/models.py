@@ -25,6 +25,7 @@ from portal.core.actors import ActorKind
 from portal.core.columns import BigKey, CreatedAt, Minor, UuidKey, one_of
 from portal.core.db import Model
 from portal.core.modes import Mode
+from portal.core.row_rules import ONE_CHECK
 
 
 class OwnerKind(StrEnum):
@@ -93,7 +94,7 @@ class LedgerAccount(Model):
             unique=True,
             postgresql_nulls_not_distinct=True,
         ),
-        {"postgresql_with": {"fillfactor": "50"}},
+        {"postgresql_with": {"fillfactor": "50"}, **ONE_CHECK},
     )
 
     id: Mapped[BigKey]
@@ -126,6 +127,7 @@ class LedgerEntry(Model):
             unique=True,
             postgresql_where=text("reverses_entry_id IS NOT NULL"),
         ),
+        ONE_CHECK,
     )
 
     id: Mapped[BigKey]

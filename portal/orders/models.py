@@ -28,6 +28,7 @@ from portal.core.actors import ActorKind
 from portal.core.columns import BigKey, CreatedAt, Minor, Moment, UuidKey, one_of
 from portal.core.db import Model
 from portal.core.modes import Mode
+from portal.core.row_rules import ONE_CHECK
 
 
 class Direction(StrEnum):
@@ -182,7 +183,7 @@ class Order(Model):
             "status",
             postgresql_where=text("status IN ('review', 'disputed', 'matching')"),
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
+        {"postgresql_with": {"fillfactor": "80"}, **ONE_CHECK},
     )
 
     id: Mapped[UuidKey]

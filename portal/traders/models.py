@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.core.columns import CreatedAt, Minor, UuidKey, one_of
 from portal.core.db import Model
 from portal.core.modes import Mode
+from portal.core.row_rules import ONE_CHECK
 
 
 class TraderStatus(StrEnum):
@@ -179,7 +180,7 @@ class Requisite(Model):
         ),
         # No counter may stand in an index or its condition: each match would then write every index anew.
         Index("ix_requisite_day", "day", postgresql_where=text("NOT can_take_payin")),
-        {"postgresql_with": {"fillfactor": "70"}},
+        {"postgresql_with": {"fillfactor": "70"}, **ONE_CHECK},
     )
 
     id: Mapped[UuidKey]

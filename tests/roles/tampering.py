@@ -201,8 +201,8 @@ TAMPERING = {
         "index orders.ix_orders_customer was changed",
     ),
     "a table that inherits": (
-        "CREATE TABLE more_orders () INHERITS (orders)",
-        "child orders.public.more_orders is not of this release",
+        "CREATE TABLE more_events () INHERITS (event)",
+        "child event.public.more_events is not of this release",
     ),
     "a table that bequeaths": (
         "CREATE TABLE first_orders (id uuid); ALTER TABLE orders INHERIT first_orders",
