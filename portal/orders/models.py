@@ -160,15 +160,15 @@ class Order(Model):
         ),
         Index("ix_orders_customer_ip", "customer_ip", "id", postgresql_where=text("customer_ip IS NOT NULL")),
         Index(
-            "ix_orders_customer_open",
-            "store_id",
+            "ix_orders_open_customer",
             "customer_ref",
+            "store_id",
             postgresql_where=text("direction = 'payin' AND hold_minor > 0 AND customer_ref IS NOT NULL"),
         ),
         Index(
-            "ix_orders_network_open",
-            "store_id",
+            "ix_orders_open_network",
             text("customer_network(customer_ip)"),
+            "store_id",
             postgresql_where=text("direction = 'payin' AND hold_minor > 0 AND customer_ip IS NOT NULL"),
         ),
         Index(
