@@ -186,3 +186,79 @@ def test_enter_twice_does_not_agree_to_an_amount_that_nobody_read(
     page.wait_for_timeout(1500)
     page.keyboard.press("Enter")
     expect(page.locator("#notice")).to_contain_text("Noted: 14.00 RUB.")
+
+
+# By the browser's own clock, so that a busy machine changes nothing: where the cards stand, which of them would take a
+# click, and how long ago the list was last touched.
+_RECORD = """() => {
+  window.seen = [];
+  let touched = performance.now();
+  const touch = (event) => { if (event.target.closest?.("[data-cards]")) touched = performance.now(); };
+  for (const kind of ["pointerdown", "pointermove", "pointerup"]) document.addEventListener(kind, touch, true);
+  const takes = (card) => {
+    const button = card.querySelector("[data-confirms]");
+    const box = button?.getBoundingClientRect();
+    return box && button.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+  };
+  setInterval(() => {
+    const cards = [...document.querySelectorAll("#payins-cards > .order")], at = performance.now();
+    window.seen.push({ at, untouched: at - touched, order: cards.map(card => card.id),
+      open: cards.filter(takes).map(card => card.id) });
+  }, 40);
+}"""
+
+
+@pytest.mark.proves("tried U1")
+def test_what_has_come_or_moved_takes_no_click_for_a_moment(chromium: Browser, site: str, tara: Desk) -> None:
+    waiting = new_orders(tara, 0, waiting=3)
+    # High enough for all of them: only what is on the screen can be clicked.
+    page = looking.sign_in(
+        chromium, site, tara.user, "/trader/queue", viewport={"width": 1440, "height": 2400}
+    )
+    page.mouse.move(2, 2)
+    page.evaluate(_RECORD)
+    tara.claim(waiting[2])
+    new = tara.payin(next(_AMOUNTS))
+    expect(page.locator("#payins .order").first).to_have_id(f"order-{waiting[2].id}")
+    expect(page.locator(card(new))).to_be_visible()
+    page.wait_for_timeout(4000)
+    seen = page.evaluate("seen")
+    shown = seen[-1]["order"]
+    assert len(shown) == 4
+    assert seen[-1]["open"] == shown
+    for name in shown:
+        places = [[one["order"].index(name) if name in one["order"] else None, one] for one in seen]
+        last = max(number for number in range(1, len(seen)) if places[number][0] != places[number - 1][0])
+        opened = next(one["at"] for one in seen[last:] if name in one["open"])
+        assert opened - seen[last]["at"] > 1200, name
+
+
+@pytest.mark.proves("tried U1")
+@pytest.mark.parametrize(
+    ("hand", "seconds", "look"),
+    [("mouse", 1.5, WIDE), ("finger", 10, NARROW | {"has_touch": True, "is_mobile": True})],
+    ids=["mouse", "finger"],
+)
+def test_cards_keep_their_order_for_a_while_after_a_hand_was_there(
+    chromium: Browser, site: str, tara: Desk, hand: str, seconds: float, look: dict[str, Any]
+) -> None:
+    """A finger is nowhere between two touches, a mouse that slipped off comes back."""
+    waiting = new_orders(tara, 0, waiting=3)
+    page = looking.sign_in(chromium, site, tara.user, "/trader/queue", **look)
+    amount = middle(page.locator(f"{card(waiting[0])} .amount"))
+    page.evaluate(_RECORD)
+    if hand == "finger":
+        page.touchscreen.tap(*amount)
+        # What was tapped has the focus, and holds the list by that alone.
+        page.evaluate("document.activeElement.blur()")
+    else:
+        page.mouse.move(*amount)
+    tara.claim(waiting[2])
+    expect(page.locator(f"{card(waiting[2])}[data-calls]")).to_have_count(1)
+    if hand == "mouse":
+        page.mouse.move(amount[0] + 1, amount[1])
+        page.mouse.move(2, 2)
+    expect(page.locator("#payins .order").first).to_have_id(f"order-{waiting[2].id}")
+    seen = page.evaluate("seen")
+    moved = next(one for one in seen if one["order"] != seen[0]["order"])
+    assert moved["untouched"] / 1000 > seconds - 0.2
