@@ -36,5 +36,6 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.LEDGER_BROKEN: _shape("checks", "at", "link"),
     MailKind.EXPOSURE_HIGH: _shape("store", "limit", "used", "allowed", "link"),
     MailKind.RATE_AGEING: _shape("pair", "at", "link"),
+    MailKind.SHORTFALLS_USED_UP: _shape("trader", "most", "link"),
     MailKind.NEW_ORDER: _shape("order", "amount", "link"),
 }

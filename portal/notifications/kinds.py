@@ -35,6 +35,7 @@ TELLINGS: Mapping[NotificationKind, Telling] = {
     NotificationKind.EXPOSURE_HIGH: Telling(MailKind.EXPOSURE_HIGH, roles=frozenset({Role.ADMIN})),
     # A feed that stutters may age several times a day.
     NotificationKind.RATE_AGEING: Telling(MailKind.RATE_AGEING, by_mail=False, roles=frozenset({Role.ADMIN})),
+    NotificationKind.SHORTFALLS_USED_UP: Telling(MailKind.SHORTFALLS_USED_UP, roles=frozenset({Role.ADMIN})),
 }
 
 

@@ -23,6 +23,7 @@ class NotificationKind(StrEnum):
     LEDGER_BROKEN = "ledger_broken"
     EXPOSURE_HIGH = "exposure_high"
     RATE_AGEING = "rate_ageing"
+    SHORTFALLS_USED_UP = "shortfalls_used_up"
 
 
 class Notification(Model):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Sequence
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import db, is_connection_lost, is_worth_retrying
 from portal.core.ids import public_id
+from portal.core.modes import Mode
 from portal.events.queries import OrderEvent, list_order_events
 from portal.events.relay import RelayedEvent
 from portal.identity.audience import list_holders, list_members_of_store
@@ -17,11 +19,12 @@ from portal.identity.models import MemberRole, Role
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import Notice, settle, tell
+from portal.orders.shortfalls import list_used_up
 from portal.traders.queries import TraderPeople, people_of_traders
 
 log = logging.getLogger(__name__)
 
-MATCHED, DISPUTED = "order.matched", "order.disputed"
+MATCHED, DISPUTED, AMOUNT_CHANGED = "order.matched", "order.disputed", "order.amount_changed"
 # After these nothing is left to do for whoever was told of the order or of its dispute.
 ENDED = frozenset(
     {
@@ -37,19 +40,22 @@ ENDED = frozenset(
 
 
 def tell_of_events(events: Sequence[RelayedEvent]) -> None:
-    """Tell of new orders and disputes, and settle what has ended. Twice is the same as once.
+    """Tell of new orders, disputes and used-up shortfalls, and settle what has ended. Twice is the same as once.
 
     Runs inside the relay's transaction. What fails here is logged and undone by itself: a notification must
     not keep a store's webhook back.
     """
     told = [event.id for event in events if event.type in {MATCHED, DISPUTED}]
     ended = [str(event.subject_id) for event in events if event.type in ENDED]
-    if not told and not ended:
+    short = {e.trader_id for e in events if e.type == AMOUNT_CHANGED and e.trader_id and e.mode == Mode.LIVE}
+    if not told and not ended and not short:
         return
     try:
         with db.session.begin_nested():
             if told:
                 tell(list(_notices(list_order_events(told))))
+            if short:
+                tell(list(_of_shortfalls(short)))
             if ended:
                 settle((NotificationKind.NEW_ORDER, NotificationKind.DISPUTE_OPENED), ended)
     except (SQLAlchemyError, psycopg.Error, ValueError) as error:
@@ -85,6 +91,15 @@ def _of_dispute(event: OrderEvent, of_trader: TraderPeople | None) -> Iterator[N
         pages[of_trader.user_id] = _page("trader", event)
     for user_id, link in pages.items():
         yield Notice(user_id, NotificationKind.DISPUTE_OPENED, str(event.order_id), _params(event), link)
+
+
+def _of_shortfalls(trader_ids: Collection[uuid.UUID]) -> Iterator[Notice]:
+    """The administrators, of each trader once a day."""
+    for one in list_used_up(trader_ids):
+        params = {"trader": one.name, "most": str(one.most)}
+        about, link = f"{one.trader_id} {one.day}", f"/admin/traders/{one.trader_id}"
+        for admin in list_holders(Role.ADMIN):
+            yield Notice(admin, NotificationKind.SHORTFALLS_USED_UP, about, params, link)
 
 
 def _page(portal: str, event: OrderEvent) -> str:

@@ -33,6 +33,8 @@ SAMPLES = {
     "asked_by": "Ann",
     "store": "Acme",
     "pair": "USDT/RUB",
+    "trader": "Tara",
+    "most": "5",
     "url": "https://shop.example.com/hook",
     "link": "/somewhere/here",
 }

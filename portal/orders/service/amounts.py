@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from portal.core import metrics
 from portal.core.actors import Actor, ActorKind
-from portal.core.db import after_commit, hot
+from portal.core.db import after_commit
 from portal.core.errors import Conflict, InvalidTransition
 from portal.core.money import format_amount, settlement_minor
 from portal.merchants.tolerance import tolerance_of
 from portal.orders.pricing import price
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
+from portal.orders.shortfalls import is_one_left
 from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 from portal.reference.queries import get_currency
@@ -49,23 +50,8 @@ def is_enough_alone(order: OrderRecord, received_minor: int, *, actor: Actor) ->
         return False
     if received_minor >= order.amount_minor or actor.kind is not ActorKind.TRADER:
         return True
-    hot(_LOCK_SHORTFALLS, {"trader": order.trader_id})
-    most = config.get(config.TOLERANCE_TRADER_DAY)
-    values = {"trader": order.trader_id, "now": order.read_at, "most": most}
-    return most > int(hot(_COUNT_SHORTFALLS, values)[0]["n"])
-
-
-_LOCK_SHORTFALLS = "SELECT pg_advisory_xact_lock(hashtextextended(%(trader)s::text, 34))"
-# Along ix_orders_trader_ended_at.
-_COUNT_SHORTFALLS = """
-SELECT count(*) AS n FROM (
-  SELECT 1 FROM orders o
-   WHERE o.trader_id = %(trader)s AND o.ended_at > %(now)s - interval '24 hours' AND o.direction = 'payin'
-     AND o.status = 'completed' AND o.amount_received_minor < o.amount_minor
-     AND EXISTS (SELECT 1 FROM order_event e
-                  WHERE e.order_id = o.id AND e.to_status = 'completed' AND e.actor_kind = 'trader')
-   LIMIT %(most)s) s
-"""
+    assert order.trader_id is not None
+    return is_one_left(order.trader_id, order.read_at)
 
 
 def count_shortfall(order: OrderRecord, received_minor: int) -> None:

@@ -47,6 +47,13 @@ def _rate_ageing(said: Params) -> str:
     return _("The exchange rate of %(pair)s is getting old: without a new one orders are refused.", pair=pair)
 
 
+def _shortfalls_used_up(said: Params) -> str:
+    return _(
+        "%(trader)s has confirmed payins below their amount as often as a trader may within 24 hours: %(most)s",
+        trader=said["trader"], most=said["most"],
+    )  # fmt: skip
+
+
 def _new_device(said: Params) -> str:
     return f"{_('A new device signed in to your account')}: {said['device']}, {said['ip']}"
 
@@ -59,6 +66,7 @@ SENTENCES: Mapping[NotificationKind, Callable[[Params], str]] = {
     NotificationKind.LEDGER_BROKEN: _ledger_broken,
     NotificationKind.EXPOSURE_HIGH: _exposure_high,
     NotificationKind.RATE_AGEING: _rate_ageing,
+    NotificationKind.SHORTFALLS_USED_UP: _shortfalls_used_up,
     NotificationKind.NEW_DEVICE: _new_device,
 }
 

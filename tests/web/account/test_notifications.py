@@ -117,6 +117,7 @@ def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None
     samples |= {"store": "Acme", "url": "https://x.example", "at": "2026-11-23T12:30:00+00:00"}
     samples |= {"limit": "open", "used": "900 USDT", "allowed": "1000 USDT", "pair": "USDT/RUB"}
     samples |= {"ip": "192.0.2.7", "device": "Firefox", "checks": "every entry sums to zero"}
+    samples |= {"trader": "Tara", "most": "5"}
     with transaction():
         for kind in NotificationKind:
             needed = SHAPES[TELLINGS[kind].mail].names - {"link"}
@@ -127,6 +128,7 @@ def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None
         "ord_x",
         "Ann asks to change what Boris may do",
         "Acme is disabled",
+        "Tara has confirmed payins below their amount",
         "192.0.2.7",
     ):
         assert words in page
