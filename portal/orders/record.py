@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from portal.orders.models import FINAL, Direction, Status
@@ -92,12 +93,17 @@ class OrderRecord:
         """The fiat amount that counts: what was received where that differs, the order's amount otherwise."""
         return self.amount_received_minor or self.amount_minor
 
+    def __copy__(self) -> OrderRecord:
+        return OrderRecord(*_values_of(self))
+
 
 FIELDS = tuple(field.name for field in fields(OrderRecord))
 _READ_AS = {"order_metadata": "o.metadata AS order_metadata", "read_at": "now() AS read_at"}
+_values_of = attrgetter(*FIELDS)
+_values_in = itemgetter(*FIELDS)
 COLUMNS = ", ".join(_READ_AS.get(name, f"o.{name}") for name in FIELDS)
 
 
 def record_of(row: dict[str, Any]) -> OrderRecord:
     """The record of a row that was selected with COLUMNS (and perhaps more)."""
-    return OrderRecord(**{name: row[name] for name in FIELDS})
+    return OrderRecord(*_values_in(row))
