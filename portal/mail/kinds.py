@@ -24,6 +24,8 @@ def _shape(*plain: str, secret: tuple[str, ...] = ()) -> MailShape:
     return MailShape(frozenset(plain), frozenset(secret))
 
 
+# Stands beside the secret parameters of a mail.
+RECEIVER = "to"
 # `link` is a path of this house ("/disputes/..."): where the house stands is added when the mail is sent.
 SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.INVITATION: _shape("invited_by", "expires_at", secret=("link",)),

@@ -10,8 +10,9 @@ import json
 import uuid
 from dataclasses import dataclass
 
-from portal.core.crypto import decrypt
+from portal.core.crypto import DecryptionFailed, decrypt
 from portal.core.db import hot
+from portal.mail.kinds import RECEIVER
 from portal.mail.models import MailKind
 
 # Longer than an SMTP dialogue of ten commands, each of which may take transport's timeout.
@@ -37,10 +38,13 @@ class ClaimedMail:
     attempts: int
 
     def all_params(self) -> dict[str, str]:
-        """The parameters with the secret ones, in plain. Raises DecryptionFailed."""
+        """The parameters with the secret ones, in plain. Raises DecryptionFailed, also where they are for another address."""
         if self.secret_encrypted is None:
             return self.params
         secret: dict[str, str] = json.loads(decrypt("mail", "secret", self.id, self.secret_encrypted))
+        # Those that a former release wrote do not say.
+        if secret.pop(RECEIVER, self.recipient) != self.recipient:
+            raise DecryptionFailed("the mail was written for another address")
         return self.params | secret
 
 

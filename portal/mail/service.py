@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from portal.core.crypto import encrypt
 from portal.core.db import db
 from portal.core.ids import new_id
-from portal.mail.kinds import SHAPES
+from portal.mail.kinds import RECEIVER, SHAPES
 from portal.mail.models import Mail, MailKind
 
 LANGUAGES = ("en", "ru")
@@ -31,13 +31,15 @@ def queue_mail(to: str, kind: MailKind, locale: str, params: Mapping[str, str]) 
     check_address(to)
     mail_id = new_id()
     secret = {name: params[name] for name in sorted(shape.secret)}
+    # A link goes to whom it was written for, whatever the row says by then.
+    sealed = json.dumps(secret | {RECEIVER: to})
     mail = Mail(
         id=mail_id,
         kind=kind.value,
         recipient=to,
         locale=locale if locale in LANGUAGES else "en",
         params={name: params[name] for name in sorted(shape.plain)},
-        secret_encrypted=encrypt("mail", "secret", mail_id, json.dumps(secret)) if secret else None,
+        secret_encrypted=encrypt("mail", "secret", mail_id, sealed) if secret else None,
     )
     db.session.add(mail)
     db.session.flush()

@@ -211,6 +211,21 @@ def test_a_damaged_mail_holds_up_only_itself(smtp: SmtpTransport, server: SmtpSe
     assert row(whole).state == "sent"
 
 
+@pytest.mark.proves("tried A6")
+def test_a_link_does_not_go_to_an_address_that_was_written_into_its_row(
+    smtp: SmtpTransport, server: SmtpServer
+) -> None:
+    moved, stays = queue_reset(), queue_reset("en", "boris@example.com")
+    db.session.execute(
+        text("UPDATE mail SET recipient = 'mallory@evil.example' WHERE id = :id"), {"id": moved}
+    )
+    while send_next_mail(smtp):
+        pass
+    assert [row(mail_id).state for mail_id in (moved, stays)] == ["pending", "sent"]
+    assert len(server.arrived) == 1
+    assert "mallory" not in str(server.arrived)
+
+
 @pytest.mark.parametrize("link", ["https://evil.example/reset", "//evil.example/reset", "reset/x"])
 def test_a_link_leads_to_this_house(app: Flask, link: str) -> None:
     with pytest.raises(ValueError, match="path of this house"), transaction():
