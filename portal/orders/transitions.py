@@ -1,6 +1,6 @@
 """The life of an order: the one table of what may happen, to what, by whom, and what it does.
 
-The database refuses every other change of status as well (`order_status_moves` in migrations/sql).
+The database refuses every other change of status as well (`order_status_moves` in sql/order_rules.sql).
 """
 
 from __future__ import annotations
