@@ -1,5 +1,5 @@
 -- The floor: the least SQL that keeps the promises of creating and confirming a payin. Its own few tables,
--- the ledger's own rules (run into this schema from migrations/sql), one function for each of the two verbs.
+-- the ledger's own rules (run into this schema from portal/ledger/sql), one function for each of the two verbs.
 create table ledger_account (
   id bigint generated always as identity primary key, owner_kind text not null, owner_id uuid, kind text not null,
   currency text not null, mode text not null, balance bigint not null default 0, floor bigint,

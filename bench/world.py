@@ -171,14 +171,8 @@ def make_floor(connection: psycopg.Connection[Any]) -> None:
     connection.execute("CREATE SCHEMA floor")
     connection.execute("SET search_path = floor, public")
     connection.execute((ROOT / "bench/floor.sql").read_bytes())
-    for name in (
-        "0001_ledger_rules",
-        "0005_posting_order",
-        "0012_index_plans",
-        "0041_steady_plans",
-        "0049_ledger_identity",
-    ):
-        connection.execute((ROOT / "migrations/sql" / f"{name}.sql").read_bytes())
+    for name in ("core/sql/refuse_change.sql", "ledger/sql/postings.sql", "ledger/sql/accounts.sql"):
+        connection.execute((ROOT / "portal" / name).read_bytes())
     connection.execute(_FLOOR_WORLD)
     connection.execute(
         "INSERT INTO requisite (id, trader_id, available_id, held_id, fiat_id, lead_id, number, ring,"
