@@ -43,6 +43,7 @@ class OrderLine:
     external_id: str | None
     amount_minor: int
     amount_received_minor: int | None
+    amount_reported_minor: int | None
     currency: str
     method: str | None
     settlement_minor: int

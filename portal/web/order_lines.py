@@ -15,7 +15,7 @@ from portal.orders.models import Direction, Status
 from portal.orders.order_list import Narrow, OrderLine, Whose, list_orders
 from portal.web.languages import current_timezone
 from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, day_of
-from portal.web.presentation import method_name
+from portal.web.presentation import AMOUNT_ASKED, method_name, shown_status
 
 # What a home page shows of its latest orders.
 AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "settlement", "store")
@@ -55,7 +55,9 @@ def _direction(line: OrderLine) -> str:
 
 
 def _status_words(line: OrderLine) -> str:
-    return dict(status_choices()).get(line.status, line.status)
+    if (shown := shown_status(line)) == AMOUNT_ASKED:
+        return _("Amount to be agreed")
+    return dict(status_choices()).get(shown, shown)
 
 
 def columns(
@@ -68,7 +70,7 @@ def columns(
         Column("created", _l("Created"), lambda line: line.created_at, Cell.MOMENT, sort="created"),
         Column("number", _l("Order"), _short, Cell.CODE, link=link, plain=order_number, is_optional=False),
         Column("direction", _l("Direction"), _direction),
-        Column("status", _l("Status"), lambda line: line.status, Cell.STATUS, plain=_status_words, is_optional=False),
+        Column("status", _l("Status"), shown_status, Cell.STATUS, plain=_status_words, is_optional=False),
         Column("amount", _l("Amount"), lambda line: (line.amount_minor, line.currency), Cell.MONEY),
         Column(
             "received", _l("Received"),

@@ -15,10 +15,15 @@ from portal.core.ids import public_id
 from portal.core.money import format_amount, format_rate, grouped, read_in
 from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
+from portal.orders.models import Status
+from portal.orders.order_list import OrderLine
+from portal.orders.record import OrderRecord
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.languages import current_language, current_timezone
 
 _AT_A_GLANCE = 2
+# How an order stands whose receiver said that another amount came, until the customer has answered.
+AMOUNT_ASKED = "amount_asked"
 
 
 def amount_text(minor: int, currency: str, *, least_decimals: int | None = None) -> str:
@@ -61,6 +66,13 @@ def typed_amount(minor: int, currency: str) -> str:
     return plain_amount(minor, currency).replace(".", mark)
 
 
+def shown_status(order: OrderRecord | OrderLine) -> str:
+    """Its status as people are told it: who waits for the customer has nothing to confirm."""
+    if order.status == Status.AWAITING_CONFIRMATION and order.amount_reported_minor is not None:
+        return AMOUNT_ASKED
+    return order.status
+
+
 def moment_text(moment: datetime) -> str:
     """Day and time in the viewer's zone; with the year, where it is not this one."""
     zone = current_timezone()
@@ -80,6 +92,13 @@ def utc_text(moment: datetime) -> str:
 
 def day_text(moment: datetime) -> str:
     return format_date(moment.astimezone(current_timezone()), "d MMM y", locale=current_language())
+
+
+def deadline_text(moment: datetime) -> str:
+    """Until when: the time of day alone, where that can be no other day than today."""
+    zone = current_timezone()
+    is_today = moment.astimezone(zone).date() == datetime.now(zone).date()
+    return time_text(moment) if is_today else moment_text(moment)
 
 
 def number_text(number: float) -> str:
@@ -179,6 +198,8 @@ def register(app: Flask) -> None:
         plain_amount=plain_amount,
         moment_text=moment_text,
         time_text=time_text,
+        deadline_text=deadline_text,
+        shown_status=shown_status,
         utc_text=utc_text,
         day_text=day_text,
         number_text=number_text,

@@ -19,6 +19,7 @@ from portal.web.forms import PageForm
 from portal.web.home_figures import ChangeWords, Chart, Series
 from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, fixed, render
 from portal.web.listing_export import export
+from portal.web.presentation import AMOUNT_ASKED
 
 blueprint = Blueprint("components", __name__, url_prefix="/dev/components")
 _EPOCH = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
@@ -119,7 +120,7 @@ def show() -> ResponseReturnValue:
         changes=_CHANGES,
         chart=_CHART,
         nothing=fixed(_LISTING, ()),
-        statuses=[status.value for status in Status],
+        statuses=[*(status.value for status in Status), AMOUNT_ASKED],
         now=datetime.now(UTC),
         soon=datetime.now(UTC) + timedelta(minutes=9),
     )

@@ -7,6 +7,7 @@ import re
 import pytest
 from flask import Flask
 
+from portal.core.actors import CUSTOMER
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.disputes.models import DisputeReason
@@ -16,7 +17,7 @@ from portal.merchants.queries import stores
 from portal.merchants.service import set_traffic_rule
 from portal.orders.queries import get_order, recipient_number_of
 from portal.orders.record import OrderRecord
-from portal.orders.service import cancel_order, decline_payin
+from portal.orders.service import agree_to_amount, cancel_order, confirm_payin, decline_payin
 from portal.traders.queries import requisite_number, traders
 from tests.scene import as_trader
 from tests.web.desk import Browser, Desk, open_desk
@@ -83,6 +84,34 @@ def test_each_role_sees_its_part_of_the_order_and_nobody_the_whole_number(tara: 
     }
     for canary, expected in sees.items():
         assert {home for home, answer in pages.items() if canary in answer.text} == expected, canary
+
+
+@pytest.mark.proves("tried S3")
+def test_nobody_is_told_to_confirm_what_the_customer_is_asked_about(tara: Desk) -> None:
+    """Reported by the receiver is neither confirmed nor agreed to, and the customer's time ends on another day."""
+    order = tara.payin(1500_00, claimed=True)
+    with transaction():
+        confirm_payin(get_order(order.id, lock=True), 900_00, actor=as_trader(tara.trader))
+    people = everybody(tara)
+    for home, browser in people.items():
+        lists = "/trader/queue" if home == "trader" else f"/{home}/orders"
+        for path in (page_of(order, home), lists):
+            page = browser.get(path).text
+            assert '<span class="pill pill-azure">Amount to be agreed</span>' in page, path
+            assert '<span class="pill pill-orange">To be confirmed</span>' not in page, path
+        shown = words(browser.get(page_of(order, home)).text)
+        assert "Reported by the receiver, not agreed to yet 900.00 RUB" in shown, home
+        assert re.search(r"Amount to be agreed until \d+ \w+, \d\d:\d\d created", shown), home
+        if home != "trader":
+            export = browser.get(f"/{home}/orders.csv").text
+            assert "Amount to be agreed" in export, home
+    with transaction():
+        agree_to_amount(get_order(order.id, lock=True), 900_00, actor=CUSTOMER)
+    for home, browser in people.items():
+        shown = words(browser.get(page_of(order, home)).text)
+        assert "Amount 1,500.00 RUB Received 900.00 RUB" in shown, home
+        assert "to be agreed" not in shown, home
+        assert "Reported by the receiver" not in shown, home
 
 
 def test_what_the_trader_types_is_not_for_the_shop(tara: Desk) -> None:
