@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flask import Flask, make_response, render_template
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.core.actors import ActorKind
@@ -20,6 +21,7 @@ from portal.identity.audience import names_of
 from portal.merchants.queries import find_store
 from portal.orders.dossier import Dossier, Wanted, read_dossier
 from portal.orders.order_list import Whose
+from portal.orders.queries import TimelineStep
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service.claim import PayerDetails
@@ -38,7 +40,7 @@ from portal.web.orders.words import (
     reason_words,
     step_words,
 )
-from portal.web.presentation import rate_text
+from portal.web.presentation import plain_amount, rate_text, told_amount_text
 from portal.webhooks.queries import DeliveryOfOrder, list_deliveries_of_order
 
 _PEOPLE = frozenset({ActorKind.ADMIN, ActorKind.SUPPORT, ActorKind.LEAD})
@@ -116,13 +118,25 @@ class OrderPage:
     @property
     def timeline(self) -> list[TimelineLine]:
         return [
-            TimelineLine(step.at, *step_words(step.event), self._more(step.actor_kind, step.actor_id, step.reason))
-            for step in self.dossier.steps
-        ]  # fmt: skip
+            TimelineLine(step.at, *step_words(step.event), self._more(step)) for step in self.dossier.steps
+        ]
 
-    def _more(self, kind: str, actor_id: uuid.UUID | None, reason: str | None) -> str:
-        why = reason_words(reason, with_typed=self.tells(kind, actor_id))
-        return ": ".join(part for part in (self.who(kind, actor_id), why) if part)
+    def _more(self, step: TimelineStep) -> str:
+        why = reason_words(step.reason, with_typed=self.tells(step.actor_kind, step.actor_id))
+        if step.event == Step.AMOUNT_REPORTED and step.reason:
+            why = told_amount_text(step.reason)
+        return ": ".join(part for part in (self.who(step.actor_kind, step.actor_id), why) if part)
+
+    def whose_amount(self, case: DisputeLine) -> str:
+        """Whose word a case's amount is. One that the receiver reported is not the word of who disagreed with it."""
+        said = f"{plain_amount(case.claimed_minor or 0, self.order.currency)} {self.order.currency}"
+        if any(step.event == Step.AMOUNT_REPORTED and step.reason == said for step in self.dossier.steps):
+            return _("Came, as the receiver reported")
+        if self.order.is_payin and case.opened_by_kind == ActorKind.CUSTOMER:
+            return _("Sent, as the customer says")
+        if self.order.is_payin and case.opened_by_kind == ActorKind.TRADER:
+            return _("Came, as the trader says")
+        return _("Amount named")
 
     def tells(self, kind: str, actor_id: uuid.UUID | None) -> bool:
         """Whether what such an actor typed may be read: what the trader's side says is not for the shop, nor

@@ -114,6 +114,28 @@ def test_nobody_is_told_to_confirm_what_the_customer_is_asked_about(tara: Desk) 
         assert "Reported by the receiver" not in shown, home
 
 
+@pytest.mark.proves("tried S3")
+def test_the_amount_of_a_case_is_told_as_the_word_of_who_gave_it(tara: Desk) -> None:
+    """Who disagrees with what the receiver reported has not said that they sent it."""
+    disagreed, stated, came = (tara.payin(1500_00 + number, claimed=True) for number in (1, 2, 3))
+    other, trader = DisputeReason.PAID_ANOTHER_AMOUNT, as_trader(tara.trader)
+    with transaction():
+        confirm_payin(get_order(disagreed.id, lock=True), 1234_00, actor=trader)
+        open_dispute(get_order(disagreed.id, lock=True), other, None, 1234_00, actor=CUSTOMER)
+        open_dispute(get_order(stated.id, lock=True), other, None, 800_00, actor=CUSTOMER)
+        open_dispute(get_order(came.id, lock=True), other, None, 700_00, actor=trader)
+    told = (
+        (disagreed, "Came, as the receiver reported 1,234.00 RUB"),
+        (stated, "Sent, as the customer says 800.00 RUB"),
+        (came, "Came, as the trader says 700.00 RUB"),
+    )
+    for home, browser in everybody(tara).items():
+        for order, expected in told:
+            assert expected in words(browser.get(page_of(order, home)).text), (home, expected)
+        shown = words(browser.get(page_of(disagreed, home)).text)
+        assert re.search(r"the customer is asked Trader\b[^:]*: 1,234.00 RUB", shown), home
+
+
 def test_what_the_trader_types_is_not_for_the_shop(tara: Desk) -> None:
     order = tara.payin(1500_00, claimed=True)
     with transaction():
