@@ -11,6 +11,7 @@ from babel.numbers import NumberPattern, parse_pattern
 
 MAX_MINOR = 10**15
 _SHAPE = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,18}))?", re.ASCII)
+_GROUPS = re.compile(r"[0-9]{1,3}([ ,.'\u2019])[0-9]{3}(?:\1[0-9]{3})*", re.ASCII)
 RATE_SCALE = 10**6
 BPS = 10_000
 
@@ -44,6 +45,31 @@ def parse_amount(text: object, exponent: int) -> int:
     if minor > MAX_MINOR:
         raise AmountError("too_large", "The amount is too large.")
     return minor
+
+
+def parse_typed_amount(text: str, exponent: int, decimal_mark: str) -> int:
+    """Minor units of an amount as people type it: "1 400,50", "1,400.50", "1400"; never rounds.
+
+    Thousands may be set apart, by one kind of blank, comma, point or apostrophe. A comma before exactly three digits
+    is the decimals' only where `decimal_mark` is one, as it is for readers of Russian. Raises AmountError as
+    parse_amount does.
+    """
+    compact = " ".join(text.split())
+    last = max(compact.rfind(","), compact.rfind("."))
+    mark = compact[last] if last >= 0 else ""
+    is_group = mark == "," != decimal_mark and len(compact) - last == 4 and "." not in compact
+    if not mark or compact.count(mark) > 1 or is_group:
+        return parse_amount(_without_groups(compact), exponent)
+    return parse_amount(f"{_without_groups(compact[:last])}.{compact[last + 1 :]}", exponent)
+
+
+def _without_groups(digits: str) -> str:
+    return re.sub(r"\D", "", digits) if _GROUPS.fullmatch(digits) else digits
+
+
+def decimal_mark(language: str) -> str:
+    """What stands before the decimals of an amount that readers of this language type."""
+    return "," if language == "ru" else "."
 
 
 def format_amount(minor: int, exponent: int) -> str:

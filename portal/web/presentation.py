@@ -12,7 +12,7 @@ from flask import Flask, request
 from flask_babel import gettext as _
 
 from portal.core.ids import public_id
-from portal.core.money import format_amount, format_rate, grouped, read_in
+from portal.core.money import decimal_mark, format_amount, format_rate, grouped, read_in
 from portal.identity.models import MemberRole, Role
 from portal.orders.day_figures import COUNTED_TO
 from portal.orders.models import Status
@@ -62,8 +62,7 @@ def plain_amount(minor: int, currency: str) -> str:
 
 def typed_amount(minor: int, currency: str) -> str:
     """The digits as people of the page's language type them, ungrouped: "1500,00"."""
-    mark = "," if current_language() == "ru" else "."
-    return plain_amount(minor, currency).replace(".", mark)
+    return plain_amount(minor, currency).replace(".", decimal_mark(current_language()))
 
 
 def shown_status(order: OrderRecord | OrderLine) -> str:

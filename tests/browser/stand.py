@@ -79,8 +79,8 @@ def states(stand: Stand) -> dict[str, str]:
     expired = made()
     expired.run_out()
     pay, claimed = made(), made(claim_payin, None, actor=CUSTOMER)
-    looking = stand.new_order(10_00, locale="en")
-    failed = stand.new_order(11_00, locale="en")
+    looking = stand.new_order(next(amounts), bank="tbank", locale="en")  # nobody has one there
+    failed = stand.new_order(next(amounts), bank="tbank", locale="en")
     failed.run_out()
     undecided = stand.new_order(next(amounts), method=None, locale="en")
     customers = {

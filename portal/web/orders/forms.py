@@ -6,15 +6,12 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import HiddenField, SelectField, StringField, ValidationError
-from wtforms.validators import Length
+from wtforms import HiddenField, SelectField, ValidationError
 
-from portal.core.money import AmountError, parse_amount
 from portal.disputes.models import DisputeOutcome
 from portal.orders.record import OrderRecord
-from portal.reference.queries import get_currency
+from portal.web.money_field import MoneyField
 from portal.web.orders.words import dispute_reason_choices
-from portal.web.pay.formats import plain_amount as tidied
 from portal.web.reason_form import ReasonForm
 
 
@@ -26,6 +23,7 @@ class VerbForm(ReasonForm):
     def __init__(self, sent: Any, order: OrderRecord) -> None:
         super().__init__(sent)
         self.order = order
+        self.currency = order.currency
         if not sent:
             self.version.data = str(order.version)
 
@@ -42,18 +40,13 @@ class VerbForm(ReasonForm):
 class AmountForm(VerbForm):
     """With what was received, where that is not the order's amount; another amount is asked for twice."""
 
-    amount = StringField(
-        _l("Amount that was received"), validators=[Length(max=40, message=_l("This is too long."))]
-    )
+    amount = MoneyField(_l("Amount that was received"))
     agreed = HiddenField()
-
-    def validate_amount(self, field: StringField) -> None:
-        _check_amount(field.data, self.order)
 
     @property
     def received_minor(self) -> int | None:
         """What was typed, in fiat minor units; None for the order's amount. Call it after validate()."""
-        return _amount(self.amount.data, self.order) if self.order.is_payin else None
+        return self.amount.minor if self.order.is_payin else None
 
     @property
     def to_be_agreed_minor(self) -> int | None:
@@ -89,30 +82,12 @@ class DisputeForm(VerbForm):
     """What is wrong with the order, and the amount that somebody says was paid."""
 
     about = SelectField(_l("What is wrong"))
-    amount = StringField(
-        _l("Amount that is said to be paid"), validators=[Length(max=40, message=_l("This is too long."))]
-    )
+    amount = MoneyField(_l("Amount that is said to be paid"))
 
     def __init__(self, sent: Any, order: OrderRecord) -> None:
         super().__init__(sent, order)
         self.about.choices = list(dispute_reason_choices())
 
-    def validate_amount(self, field: StringField) -> None:
-        _check_amount(field.data, self.order)
-
     @property
     def claimed_minor(self) -> int | None:
-        return _amount(self.amount.data, self.order)
-
-
-def _amount(text: str | None, order: OrderRecord) -> int | None:
-    """Fiat minor units of the order; None for nothing. Raises AmountError."""
-    typed = tidied(text or "")
-    return parse_amount(typed, get_currency(order.currency).exponent) if typed else None
-
-
-def _check_amount(text: str | None, order: OrderRecord) -> None:
-    try:
-        _amount(text, order)
-    except AmountError as error:
-        raise ValidationError(_(str(error))) from None
+        return self.amount.minor

@@ -38,11 +38,3 @@ def money_text(minor: int, exponent: int, currency: str, language: str) -> str:
 def moment_text(moment: datetime, language: str) -> str:
     """Day and time in UTC, for pages whose browser does not put it into its own zone."""
     return f"{format_datetime(moment, 'd MMM, HH:mm', locale=language)}\u00a0UTC"
-
-
-def plain_amount(text: str) -> str:
-    """An amount as people type it (`1 400,50`) as the digits and point that parse_amount takes."""
-    compact = "".join(char for char in text if not char.isspace())
-    if compact.count(",") == 1 and "." not in compact:
-        return compact.replace(",", ".")
-    return compact.replace(",", "")

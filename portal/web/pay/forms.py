@@ -8,17 +8,10 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import FileField, StringField
-from wtforms.validators import DataRequired, Length, Optional, Regexp, ValidationError
+from wtforms.validators import DataRequired, Length, Optional, Regexp
 
-from portal.core.money import AmountError, parse_amount
 from portal.web.forms import PageForm
-from portal.web.pay.formats import plain_amount
-
-_AMOUNT_MESSAGES = {
-    "too_many_decimals": _l("This currency has fewer decimals. Look at the amount again."),
-    "not_positive": _l("The amount must be greater than zero."),
-    "too_large": _l("This amount is too large. Look at it again."),
-}
+from portal.web.money_field import MoneyField
 
 
 def tidy(text: str | None) -> str | None:
@@ -52,22 +45,13 @@ class ClaimForm(PageForm):
 class AmountForm(ClaimForm):
     """The same with the amount that was sent."""
 
-    amount = StringField(_l("Amount you sent"), filters=[tidy])
+    amount = MoneyField(
+        _l("Amount you sent"), [DataRequired(_l("Give the amount you sent."))], filters=[tidy]
+    )
 
-    def __init__(self, *args: Any, exponent: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._exponent = exponent
-        self.amount_minor: int | None = None
-
-    def validate_amount(self, field: StringField) -> None:
-        """Minor units into `amount_minor`."""
-        if not field.data:
-            raise ValidationError(_l("Give the amount you sent."))
-        try:
-            self.amount_minor = parse_amount(plain_amount(field.data), self._exponent)
-        except AmountError as error:
-            message = _AMOUNT_MESSAGES.get(error.code, _l("Write the amount in digits, such as 1500.00."))
-            raise ValidationError(message) from None
+        self.currency = currency
 
 
 class AppealForm(AmountForm):

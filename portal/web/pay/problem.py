@@ -116,12 +116,11 @@ def _trouble(text: str) -> Trouble:
 
 def _form_of(kind: Trouble, order: OrderRecord) -> ClaimForm:
     """The form of a trouble, filled with what was sent."""
-    exponent = get_currency(order.currency).exponent
     typed = request.form if request.method == "POST" else None
     if kind is Trouble.PAID_LATE:
-        return AppealForm(typed, exponent=exponent)
+        return AppealForm(typed, currency=order.currency)
     if kind is Trouble.OTHER_AMOUNT:
-        return AmountForm(typed, exponent=exponent)
+        return AmountForm(typed, currency=order.currency)
     return WordsForm(typed) if kind is Trouble.WRONG_REQUISITE else ClaimForm(typed)
 
 
@@ -132,7 +131,7 @@ def _carry_out(order: OrderRecord, kind: Trouble, form: ClaimForm, upload: Clean
     """
     if order.status == Status.DISPUTED or kind not in possible_troubles(order):
         return
-    claimed_minor = form.amount_minor if isinstance(form, AmountForm) else None
+    claimed_minor = form.amount.minor if isinstance(form, AmountForm) else None
     if kind is Trouble.OTHER_AMOUNT and order.status == Status.AWAITING_PAYMENT:
         claim_order(order, _payer(order, form, claimed_minor), upload)
         return

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from portal.core.db import run_in_transaction
 from portal.core.errors import NotFound
-from portal.core.money import AmountError, parse_amount
+from portal.core.money import AmountError
 from portal.core.permissions import Permission, requires
 from portal.disputes.service import open_dispute
 from portal.orders.models import Status
@@ -19,9 +19,8 @@ from portal.orders.queries import get_order_for_trader
 from portal.orders.record import OrderRecord
 from portal.orders.service import confirm_payin_at_once, decline_payin
 from portal.orders.trader_view import was_given_back
-from portal.reference.queries import get_currency
+from portal.web.money_field import problem_of, read_typed_amount
 from portal.web.orders.reasons import DISPUTE_REASONS, DeclineForm
-from portal.web.pay.formats import plain_amount as tidied
 from portal.web.presentation import amount_text
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
@@ -43,9 +42,9 @@ def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
     if typed:
         order = payin_of_mine(order_id)
         try:
-            received = parse_amount(tidied(typed), get_currency(order.currency).exponent)
+            received = read_typed_amount(typed, order.currency)
         except AmountError as error:
-            return still_open(FormState(order_id, "amount", typed, problem=_(str(error))))
+            return still_open(FormState(order_id, "amount", typed, problem=str(problem_of(error))))
         if received != order.amount_minor and request.form.get("agreed_minor") != str(received):
             return still_open(FormState(order_id, "amount", typed, agreed_minor=received))
     actor = current_seat().actor

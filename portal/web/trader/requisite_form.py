@@ -6,20 +6,19 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import IntegerField, SelectField, StringField, ValidationError
+from wtforms import IntegerField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from portal.core.errors import DomainError
-from portal.core.money import AmountError, parse_amount
 from portal.reference import configuration as config
-from portal.reference.queries import get_currency, list_banks
+from portal.reference.queries import list_banks
 from portal.traders.models import Requisite
 from portal.traders.requisites import Terms
 from portal.traders.service import NewRequisite
 from portal.web.forms import PageForm
 from portal.web.languages import current_language
-from portal.web.pay.formats import plain_amount as tidied
+from portal.web.money_field import MoneyField
 from portal.web.presentation import typed_amount
 from portal.web.requisites.words import problem_words
 
@@ -42,10 +41,6 @@ def _whole(label: Any, least: int, most: int, message: Any) -> WholeField:
     return WholeField(label, [Optional(), NumberRange(least, most, message)])
 
 
-def _amount(label: Any) -> StringField:
-    return StringField(label, [Length(max=40, message=_TOO_LONG)])
-
-
 class TermsForm(PageForm):
     """Holder, bank and limits; an empty limit is no limit."""
 
@@ -54,14 +49,14 @@ class TermsForm(PageForm):
         _l("Holder"),
         [InputRequired(_l("Give the name that the bank shows.")), Length(max=100, message=_TOO_LONG)],
     )  # fmt: skip
-    min_amount = StringField(_l("Least amount of an order"), [InputRequired(_l("Type an amount."))])
-    max_amount = StringField(_l("Greatest amount of an order"), [InputRequired(_l("Type an amount."))])
+    min_amount = MoneyField(_l("Least amount of an order"), [InputRequired(_l("Type an amount."))])
+    max_amount = MoneyField(_l("Greatest amount of an order"), [InputRequired(_l("Type an amount."))])
     max_open_orders = _whole(_l("Open orders at once"), 1, 1000, _l("Give a number from 1 to 1000."))
-    day_amount_limit = _amount(_l("Amount a day"))
+    day_amount_limit = MoneyField(_l("Amount a day"))
     day_count_limit = _whole(_l("Orders a day"), 1, 10**6, _l("A limit is more than zero."))
     window_hours = _whole(_l("Hours of a time window"), 1, _MOST_HOURS, _l("Give a number from 1 to 744."))
-    window_amount_limit = _amount(_l("Amount in that time"))
-    total_amount_limit = _amount(_l("Amount in all"))
+    window_amount_limit = MoneyField(_l("Amount in that time"))
+    total_amount_limit = MoneyField(_l("Amount in all"))
 
     def __init__(self, sent: Any, method: str, currency: str, **data: Any) -> None:
         super().__init__(sent, **data)
@@ -71,35 +66,20 @@ class TermsForm(PageForm):
         if not banks or (data.get("bank") is None and not sent):
             self.bank.choices.insert(0, SelectChoice("", _("None")))
 
-    def validate_min_amount(self, field: StringField) -> None:
-        self.minor(field)
-
-    validate_max_amount = validate_day_amount_limit = validate_window_amount_limit = validate_min_amount
-    validate_total_amount_limit = validate_min_amount
-
-    def minor(self, field: StringField) -> int | None:
-        """Minor units of what was typed; None for an empty limit."""
-        if not (field.data or "").strip():
-            return None
-        try:
-            return parse_amount(tidied(field.data), get_currency(self.currency).exponent)
-        except AmountError:
-            raise ValidationError(_("Type an amount, such as 1500.")) from None
-
     def terms(self) -> Terms:
         """What was typed, for the verbs. Call it after validate()."""
         hours = self.window_hours.data
         return Terms(
             holder=self.holder.data.strip(),
             bank=self.bank.data or None,
-            min_amount=self.minor(self.min_amount) or 0,
-            max_amount=self.minor(self.max_amount) or 0,
+            min_amount=self.min_amount.minor or 0,
+            max_amount=self.max_amount.minor or 0,
             max_open_orders=self.max_open_orders.data or config.get(config.MAX_OPEN_ORDERS_DEFAULT),
-            day_amount_limit=self.minor(self.day_amount_limit),
+            day_amount_limit=self.day_amount_limit.minor,
             day_count_limit=self.day_count_limit.data,
             window_s=hours * _HOUR_S if hours else None,
-            window_amount_limit=self.minor(self.window_amount_limit),
-            total_amount_limit=self.minor(self.total_amount_limit),
+            window_amount_limit=self.window_amount_limit.minor,
+            total_amount_limit=self.total_amount_limit.minor,
         )
 
     def refuse(self, error: DomainError) -> None:

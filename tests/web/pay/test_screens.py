@@ -94,7 +94,7 @@ def test_an_open_method_is_asked_for_with_what_can_be_served(undecided: Customer
 
 
 def test_nobody_free_is_said_and_can_be_looked_at_again(scene: Scene, app: Flask) -> None:
-    customer = Customer(app.test_client(), scene.payin(method=None, amount_minor=77_00))
+    customer = Customer(app.test_client(), scene.payin(method=None, amount_minor=2_900_000_00))
     page = customer.get()
     assert "Nobody can take this amount" in page.text
     assert "Look again" in page.text

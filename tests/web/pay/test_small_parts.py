@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portal.reference.models import QrStandard
-from portal.web.pay.formats import money_text, plain_amount
+from portal.web.pay.formats import money_text
 from portal.web.pay.qr import qr_payload, qr_svg, upi_link
 from portal.web.pay.theme import luminance, text_on, theme_css
 
@@ -49,14 +49,6 @@ def test_money_has_all_decimals_and_never_breaks(
     minor: int, exponent: int, currency: str, language: str, text: str
 ) -> None:
     assert money_text(minor, exponent, currency, language) == text
-
-
-@pytest.mark.parametrize(
-    ("typed", "plain"),
-    [("1 400,50", "1400.50"), ("1,400.50", "1400.50"), ("1\u00a0400", "1400"), ("1,400,000", "1400000")],
-)
-def test_amounts_are_read_as_people_type_them(typed: str, plain: str) -> None:
-    assert plain_amount(typed) == plain
 
 
 @pytest.mark.parametrize(
