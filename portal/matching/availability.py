@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.db import hot
+from portal.matching.verdicts import PAYOUT_GATE
 from portal.reference import configuration as config
 
 
@@ -20,32 +21,30 @@ class Edges:
 
 # The room of a requisite ends at the least of its limits and at what its trader's deposit covers.
 _EDGES = """
-SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)s AND r.room >= r.min_amount) AS below,
-       min(greatest(r.min_amount, %(amount)s + 1)) FILTER (WHERE r.room > %(amount)s AND r.room >= r.min_amount) AS above
+SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)s) AS below,
+       min(greatest(r.min_amount, %(amount)s + 1)) FILTER (WHERE r.room > %(amount)s) AS above
   FROM (
     SELECT r.min_amount,
-           least(r.max_amount, r.day_amount_limit - CASE WHEN r.day >= t.day THEN r.day_amount ELSE 0 END, r.window_amount_limit - r.window_amount,
-                 r.total_amount_limit - r.total_amount,
+           least(requisite_room(r, t.day),
                  floor(a.balance::numeric * %(rate)s * %(fiat_scale)s / (1000000::numeric * %(settlement_scale)s))
                 )::bigint AS room
       FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
            (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
      WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.can_take_payin
-       AND (%(bank)s::text IS NULL OR r.bank = %(bank)s)
-       AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
-       AND r.trader_id <> ALL(%(never)s::uuid[])
+       AND requisite_verdict(r, 'payin', r.min_amount, %(bank)s, t.day) = 'fits'
+       AND traffic_refusals(r.trader_id, %(only)s::uuid[], %(never)s::uuid[]) = '{}'
   ) r
+ WHERE r.room >= r.min_amount
 """
 
-_PAYOUT_TAKERS = """
-SELECT DISTINCT r.trader_id FROM requisite r
- WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s
-   AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
-   AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
-   AND (cardinality(%(only)s::uuid[]) = 0 OR r.trader_id = ANY(%(only)s::uuid[]))
-   AND r.trader_id <> ALL(%(never)s::uuid[])
+_PAYOUT_TAKERS = f"""
+SELECT DISTINCT r.trader_id FROM requisite r, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
+ WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND {PAYOUT_GATE}
+   AND requisite_verdict(r, 'payout', %(amount)s, NULL, t.day) = 'fits'
+   AND traffic_refusals(r.trader_id, %(only)s::uuid[], %(never)s::uuid[]) = '{{}}'
+   AND NOT had_trader(%(order_id)s, r.trader_id)
  ORDER BY r.trader_id LIMIT %(limit)s
-"""
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,11 @@ def payin_edges(
     return Edges(row["below"], row["above"])
 
 
-def list_payout_takers(corner: Corner, amount_minor: int, limit: int = 20) -> list[uuid.UUID]:
-    """Traders who work payouts and could be offered this amount now."""
-    rows = hot(_PAYOUT_TAKERS, corner.params() | {"amount": amount_minor, "limit": limit})
-    return [row["trader_id"] for row in rows]
+def list_payout_takers(
+    corner: Corner, amount_minor: int, *, order_id: uuid.UUID | None = None, limit: int = 20
+) -> list[uuid.UUID]:
+    """Traders who could accept a payout of this amount now; of an order, those who have not had it."""
+    params = corner.params() | {
+        "amount": amount_minor, "order_id": order_id, "limit": limit, "day_timezone": config.get(config.DAY_TIMEZONE),
+    }  # fmt: skip
+    return [row["trader_id"] for row in hot(_PAYOUT_TAKERS, params)]

@@ -12,8 +12,10 @@ from portal.core.crypto import decrypt
 from portal.core.db import hot, look
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
+from portal.matching.verdicts import PAYOUT_GATE
 from portal.orders.models import Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
+from portal.reference import configuration as config
 
 _BY_ID = f"SELECT {COLUMNS} FROM orders o WHERE o.id = %(id)s"  # noqa: S608
 _LOCK = " FOR NO KEY UPDATE OF o"
@@ -162,27 +164,25 @@ def list_queue_for_trader(trader_id: uuid.UUID, limit: int = 200) -> list[OrderR
 
 
 _OFFERS = f"""
-SELECT {COLUMNS} FROM orders o
+SELECT {COLUMNS} FROM orders o, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t, LATERAL (
+     SELECT array_agg(x.trader_id) FILTER (WHERE x.rule = 'pin') AS only,
+            array_agg(x.trader_id) FILTER (WHERE x.rule = 'exclude') AS never
+       FROM store_traffic x WHERE x.store_id = o.store_id AND o.mode = 'live') traffic
  WHERE o.status = 'matching' AND o.direction = 'payout' AND o.mode = %(mode)s AND o.due_at > now()
    AND EXISTS (
      SELECT 1 FROM requisite r
       WHERE r.trader_id = %(trader_id)s AND r.mode = o.mode AND r.method = o.method AND r.currency = o.currency
-        AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
-        AND r.amounts @> o.amount_minor AND r.open_orders < r.max_open_orders)
-   AND NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = o.id AND a.trader_id = %(trader_id)s)
-   AND (o.mode = 'test' OR NOT EXISTS (
-     SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.trader_id = %(trader_id)s
-        AND x.rule = 'exclude'))
-   AND (o.mode = 'test' OR NOT EXISTS (SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.rule = 'pin')
-        OR EXISTS (SELECT 1 FROM store_traffic x WHERE x.store_id = o.store_id AND x.rule = 'pin'
-                      AND x.trader_id = %(trader_id)s))
+        AND {PAYOUT_GATE} AND requisite_verdict(r, 'payout', o.amount_minor, NULL, t.day) = 'fits')
+   AND traffic_refusals(%(trader_id)s, traffic.only, traffic.never) = '{{}}' AND NOT had_trader(o.id, %(trader_id)s)
  ORDER BY o.due_at, o.id LIMIT %(limit)s
 """  # noqa: S608
 
 
 def list_payout_offers(trader_id: uuid.UUID, mode: Mode, limit: int = 20) -> list[OrderRecord]:
     """Payouts this trader could accept now, the most urgent first."""
-    params = {"trader_id": trader_id, "mode": mode.value, "limit": limit}
+    params = {
+        "trader_id": trader_id, "mode": mode.value, "limit": limit, "day_timezone": config.get(config.DAY_TIMEZONE),
+    }  # fmt: skip
     return [record_of(row) for row in hot(_OFFERS, params)]
 
 

@@ -76,10 +76,9 @@ class Narrowed:
     lead_id: uuid.UUID | None = None
 
 
-# The counters of a day count on that day alone.
 _USED = """greatest(b.open_orders * 1000 / b.max_open_orders,
-         CASE WHEN b.day = (now() AT TIME ZONE %(zone)s)::date
-              THEN greatest(b.day_amount * 1000 / b.day_amount_limit, b.day_count * 1000 / b.day_count_limit) END,
+         requisite_day_amount(b, (now() AT TIME ZONE %(zone)s)::date) * 1000 / b.day_amount_limit,
+         requisite_day_count(b, (now() AT TIME ZONE %(zone)s)::date) * 1000 / b.day_count_limit,
          b.window_amount * 1000 / b.window_amount_limit,
          b.total_amount * 1000 / b.total_amount_limit)::bigint"""
 _LIST = Listed(

@@ -12,16 +12,12 @@ from uuid import UUID
 from portal.core import metrics
 from portal.core.db import after_commit
 from portal.events.relay import RelayedEvent
+from portal.matching.verdicts import Verdict
 from portal.orders.figures import OrderFigures, figures_of
 from portal.webhooks.event_types import EVENT_TYPES
 
-# Conditions of the search. The database's function names them; what it adds is counted as `other` until it is here.
-CONDITIONS = frozenset(
-    {
-        "amount", "bank", "trader_excluded", "had_it_before", "same_amount", "day_amount", "day_count",
-        "window_amount", "total_amount", "deposit", "just_used_up", "busy",
-    }
-)  # fmt: skip
+# Conditions of the search. The traces of orders placed before a release may name others, counted as `other`.
+CONDITIONS = frozenset(Verdict) - {Verdict.FITS}
 _MOVED = frozenset({"order.completed", "payout.completed"})
 _UNMATCHED = frozenset({"order.failed", "order.expired", "payout.failed"})
 

@@ -52,8 +52,8 @@ def test_explain_counts_what_turns_requisites_away(app: Flask, scene: Scene) -> 
     assert order.status == Status.MATCHING
     now = json.loads(run(app, "explain", name(order), "--json").output)["now"]
     assert (now["requisites"], now["would_fit"]) == (3, 0)
-    assert now["amount_out_of_range"] == 1
-    assert now["deposit_too_low"] == 1
+    assert now["amount"] == 1
+    assert now["deposit"] == 1
     assert now["trader_not_working"] == 1
 
 

@@ -36,7 +36,7 @@ def _accepted(order: OrderRecord) -> OrderRecord:
     corner = Corner(
         order.mode, order.method or "", order.currency, order.bank, traffic.pinned, traffic.excluded
     )
-    for trader_id in list_payout_takers(corner, order.amount_minor):
+    for trader_id in list_payout_takers(corner, order.amount_minor, order_id=order.id):
         try:
             return accept_payout(trader_id, order.id, actor=Actor(ActorKind.TRADER, trader_id))
         except Conflict:

@@ -13,6 +13,7 @@ from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import decrypt
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
+from portal.matching.payouts import may_take, reserve_for_payout
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
 from portal.orders.exposure import lock_figures, refusal_of
@@ -180,35 +181,6 @@ def match_waiting_orders(limit: int = 100) -> int:
     return matched
 
 
-_RESERVE_PAYOUT = """
-WITH pick AS (
-  SELECT r.id FROM requisite r, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
-   WHERE r.trader_id = %(trader_id)s AND r.mode = %(mode)s AND r.method = %(method)s
-     AND r.currency = %(currency)s AND r.status = 'approved' AND r.payout_on AND r.trader_payout_on
-     AND r.amounts @> %(amount)s::bigint AND r.open_orders < r.max_open_orders
-     AND coalesce(CASE WHEN r.day >= d.day THEN r.day_amount ELSE 0 END + %(amount)s <= r.day_amount_limit, true)
-     AND coalesce(CASE WHEN r.day >= d.day THEN r.day_count ELSE 0 END < r.day_count_limit, true)
-     AND coalesce(r.window_amount + %(amount)s <= r.window_amount_limit, true)
-     AND coalesce(r.total_amount + %(amount)s <= r.total_amount_limit, true)
-   ORDER BY r.bank IS NOT DISTINCT FROM %(bank)s DESC, r.tier, r.open_orders, r.id
-   LIMIT 1 FOR NO KEY UPDATE OF r
-)
-UPDATE requisite q SET
-       open_orders = q.open_orders + 1,
-       day_amount = CASE WHEN q.day >= d.day THEN q.day_amount ELSE 0 END + %(amount)s,
-       day_count = CASE WHEN q.day >= d.day THEN q.day_count ELSE 0 END + 1,
-       day = greatest(q.day, d.day),
-       window_amount = CASE WHEN q.window_s IS NULL THEN 0 ELSE q.window_amount + %(amount)s END,
-       total_amount = q.total_amount + %(amount)s
-  FROM pick, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
- WHERE q.id = pick.id
-RETURNING q.id, q.trader_id, q.bank, q.holder, q.number_encrypted, q.number_masked, q.window_s, q.day
-"""
-_OFFERED = """
-SELECT NOT EXISTS (SELECT 1 FROM past_assignment WHERE order_id = %(id)s AND trader_id = %(trader_id)s) AS fresh
-"""
-
-
 def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) -> OrderRecord:
     """A trader takes a payout that is offered. The first one gets it; the others get 409.
 
@@ -221,23 +193,14 @@ def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) ->
     if order.trader_id == trader_id and order.status == Status.AWAITING_PAYOUT:
         return order
     row = find_transition(order.direction, order.status, Step.MATCHED, actor)
-    rows = hot(
-        _RESERVE_PAYOUT,
-        {
-            "trader_id": trader_id, "mode": order.mode, "method": order.method, "bank": order.bank,
-            "currency": order.currency, "amount": order.amount_minor,
-            "day_timezone": config.get(config.DAY_TIMEZONE),
-        },
+    taken = reserve_for_payout(
+        trader_id, mode=order.mode, method=order.method or "", currency=order.currency, bank=order.bank,
+        amount_minor=order.amount_minor,
     )  # fmt: skip
-    if not rows:
+    if taken is None:
         raise NothingFree()
-    found = rows[0]
     now = order.read_at
     before = copy(order)
-    taken = Taken(
-        found["id"], found["trader_id"], found["bank"], found["holder"], found["number_encrypted"],
-        found["number_masked"], found["day"], found["window_s"],
-    )  # fmt: skip
     give_requisite(order, taken, now)
     order.pay_by = order.due_at = now + timedelta(seconds=config.get(config.PAYOUT_PAY_WINDOW_S))
     return apply(order, row, actor=actor, before=before)
@@ -245,11 +208,5 @@ def accept_payout(trader_id: uuid.UUID, order_id: uuid.UUID, *, actor: Actor) ->
 
 def _check_offered(order: OrderRecord, store: StoreTerms, trader_id: uuid.UUID) -> None:
     """Only a payout that this trader was offered; anything else is not there for them."""
-    traffic = store.traffic_for(order.mode)
-    is_excluded = trader_id in traffic.excluded or (traffic.pinned and trader_id not in traffic.pinned)
-    if (
-        order.is_payin
-        or is_excluded
-        or not hot(_OFFERED, {"id": order.id, "trader_id": trader_id})[0]["fresh"]
-    ):
+    if order.is_payin or not may_take(trader_id, order.id, store.traffic_for(order.mode)):
         raise NotFound("There is no such order.")

@@ -11,6 +11,7 @@ from flask_babel.speaklater import LazyString
 from portal.core.actors import ActorKind
 from portal.disputes.models import DisputeReason
 from portal.ledger.models import AccountKind, EntryKind, OwnerKind
+from portal.matching.verdicts import Verdict
 from portal.orders.transitions import Step
 from portal.web.orders.reasons import AFTER_CLAIM, BEFORE_CLAIM, OF_PAYOUT
 
@@ -137,27 +138,25 @@ def account_words(owner: OwnerKind, kind: AccountKind) -> str:
 
 def fell_words(reason: str) -> str:
     """Why a requisite was not taken: what the search writes down, and what is counted now."""
-    known = {
-        "bank": _("of another bank"), "other_bank": _("of another bank"),
-        "amount": _("do not take this amount"), "amount_out_of_range": _("do not take this amount"),
-        "trader_excluded": _("their trader may not serve this store"),
-        "trader_not_pinned": _("their trader is not among those chosen for this store"),
-        "had_it_before": _("had this order before"),
-        "busy": _("were busy with another order at that moment"),
-        "just_used_up": _("were used up at that moment"),
-        "day_amount": _("over the amount of their day"), "day_limit": _("over the limits of their day"),
-        "day_count": _("over the number of orders of their day"),
-        "window_amount": _("over the amount of their time window"),
-        "window_limit": _("over the amount of their time window"),
-        "total_amount": _("over their total amount"), "total_limit": _("over their total amount"),
-        "deposit": _("deposit too low"), "deposit_too_low": _("deposit too low"),
-        "same_amount": _("have an open order of the same amount"),
-        "same_amount_open": _("have an open order of the same amount"),
-        "not_approved": _("not approved"),
-        "switched_off": _("switched off"),
-        "trader_not_working": _("their trader does not work now"),
-        "too_many_open_orders": _("have as many open orders as they may"),
-    }  # fmt: skip
+    known: dict[str, str] = {
+        Verdict.NOT_APPROVED: _("not approved"),
+        Verdict.SWITCHED_OFF: _("switched off"),
+        Verdict.TRADER_NOT_WORKING: _("their trader does not work now"),
+        Verdict.BANK: _("of another bank"),
+        Verdict.AMOUNT: _("do not take this amount"),
+        Verdict.OPEN_ORDERS: _("have as many open orders as they may"),
+        Verdict.DAY_AMOUNT: _("over the amount of their day"),
+        Verdict.DAY_COUNT: _("over the number of orders of their day"),
+        Verdict.WINDOW_AMOUNT: _("over the amount of their time window"),
+        Verdict.TOTAL_AMOUNT: _("over their total amount"),
+        Verdict.TRADER_EXCLUDED: _("their trader may not serve this store"),
+        Verdict.TRADER_NOT_PINNED: _("their trader is not among those chosen for this store"),
+        Verdict.HAD_IT_BEFORE: _("had this order before"),
+        Verdict.DEPOSIT: _("deposit too low"),
+        Verdict.SAME_AMOUNT: _("have an open order of the same amount"),
+        Verdict.BUSY: _("were busy with another order at that moment"),
+        Verdict.JUST_USED_UP: _("were used up at that moment"),
+    }
     return known.get(reason, reason)
 
 

@@ -47,7 +47,7 @@ class Bar:
 
 def bars_of(requisite: Requisite, today: datetime) -> Iterator[Bar]:
     """Every limit that the requisite has. `today` is now in the zone in which a day of limits begins."""
-    is_today = requisite.day == today.date()
+    is_today = requisite.day >= today.date()
     amounts = (
         (_("Amount today"), requisite.day_amount if is_today else 0, requisite.day_amount_limit),
         (_("Amount in %(hours)s h", hours=number_text((requisite.window_s or 0) / 3600)),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from portal.core.modes import Mode
 from portal.ledger.models import OwnerKind
 from portal.ledger.queries import Balance, list_balances
+from portal.matching.readiness import Reason, why_no_orders
 from portal.orders.models import Status
 from portal.orders.queries import (
     list_ended_for_trader,
@@ -25,7 +26,6 @@ from portal.orders.service.claim import PayerDetails
 from portal.orders.trader_view import payer_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_trader
-from portal.traders.readiness import Reason, why_no_orders
 from portal.web.languages import current_language, current_timezone
 from portal.web.trader.seat import Seat
 

@@ -9,7 +9,7 @@ from flask_babel import force_locale
 from portal.core.permissions import Permission
 from portal.identity.models import Role
 from portal.identity.roles import PRESETS
-from portal.traders.readiness import Reason, ReasonCode
+from portal.matching.readiness import Reason, ReasonCode
 
 NAMES = {
     "en": {Role.ADMIN: "administrator", Role.LEAD: "team lead", Role.SUPPORT: "support"},

@@ -11,12 +11,12 @@ from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role
 from portal.ledger.models import AccountKind
+from portal.matching.readiness import ReasonCode, why_no_orders
 from portal.orders import queries
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.queries import get_order, list_queue_for_trader
 from portal.orders.receipts import add_receipt
 from portal.orders.service.claim import claim_payout
-from portal.traders.readiness import ReasonCode, why_no_orders
 from portal.traders.service import block_trader, set_lead_switches, set_working, switch_requisite
 from tests.scene import USDT, as_trader
 from tests.web.desk import HTMX, Browser, Desk, new_user, open_desk, picture, upload

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from portal.core.db import hot
 from portal.core.money import settlement_minor
+from portal.matching.verdicts import Verdict
 from portal.reference.errors import RateUnavailable
 from portal.reference.queries import current_rate, get_currency
 
@@ -46,13 +46,11 @@ SELECT t.status, t.is_working, t.is_blocked, t.blocked_reason,
        t.lead_payout_on AND coalesce(m.payout_on, true) AS lead_payout_on
   FROM trader t LEFT JOIN team m ON m.id = t.team_id WHERE t.id = %(id)s
 """
+# What the smallest order of either direction is refused for.
 _REQUISITES = """
-SELECT r.status, r.currency, r.min_amount, r.payin_on, r.payout_on, a.balance AS available,
-       a.currency AS settlement_currency, r.open_orders < r.max_open_orders AS has_place,
-       coalesce(CASE WHEN r.day = d.day THEN r.day_amount ELSE 0 END + r.min_amount <= r.day_amount_limit, true)
-       AND coalesce(CASE WHEN r.day = d.day THEN r.day_count ELSE 0 END < r.day_count_limit, true)
-       AND coalesce(r.window_amount + r.min_amount <= r.window_amount_limit, true)
-       AND coalesce(r.total_amount + r.min_amount <= r.total_amount_limit, true) AS has_room
+SELECT r.currency, r.min_amount, r.payin_on, r.payout_on, a.balance AS available,
+       a.currency AS settlement_currency, requisite_refusals(r, 'payin', r.min_amount, NULL, d.day) AS of_payin,
+       requisite_refusals(r, 'payout', r.min_amount, NULL, d.day) AS of_payout
   FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
        (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) d
  WHERE r.trader_id = %(id)s AND r.status <> 'archived'
@@ -79,25 +77,33 @@ def why_no_orders(trader_id: uuid.UUID, day_timezone: str) -> list[Reason]:
     return [*reasons, *_of_requisites(requisites)]
 
 
-# What a requisite needs to take an order, in the order in which to put it right.
-_NEEDS: tuple[tuple[ReasonCode, Callable[[Row], object]], ...] = (
-    (ReasonCode.NO_REQUISITE, lambda _row: True),
-    (ReasonCode.REQUISITE_NOT_APPROVED, lambda row: row["status"] == "approved"),
-    (ReasonCode.REQUISITE_OFF, lambda row: row["payin_on"] or row["payout_on"]),
-    (ReasonCode.OPEN_ORDERS_FULL, lambda row: row["has_place"]),
-    (ReasonCode.LIMITS_USED_UP, lambda row: row["has_room"]),
-)
+# What keeps a requisite from taking an order, in the order in which to put it right. Whether the trader works is told
+# of the trader.
+_KEEPS: dict[ReasonCode, frozenset[Verdict]] = {
+    ReasonCode.NO_REQUISITE: frozenset(),
+    ReasonCode.REQUISITE_NOT_APPROVED: frozenset({Verdict.NOT_APPROVED}),
+    ReasonCode.REQUISITE_OFF: frozenset({Verdict.SWITCHED_OFF}),
+    ReasonCode.OPEN_ORDERS_FULL: frozenset({Verdict.OPEN_ORDERS}),
+    ReasonCode.LIMITS_USED_UP: frozenset(
+        {Verdict.DAY_AMOUNT, Verdict.DAY_COUNT, Verdict.WINDOW_AMOUNT, Verdict.TOTAL_AMOUNT}
+    ),
+}
 
 
 def _of_requisites(requisites: list[Row]) -> list[Reason]:
     """What keeps all of the requisites from taking an order: one that could is enough."""
-    for code, has_it in _NEEDS:
-        requisites = [row for row in requisites if has_it(row)]
+    for code, verdicts in _KEEPS.items():
+        requisites = [row for row in requisites if verdicts.isdisjoint(_refused(row))]
         if not requisites:
             return [Reason(code)]
     if any(row["payout_on"] and not row["payin_on"] for row in requisites):
         return []
     return _of_deposit(requisites)
+
+
+def _refused(row: Row) -> set[str]:
+    """Why it takes neither payins nor payouts."""
+    return set(row["of_payin"]) & set(row["of_payout"])
 
 
 def _of_deposit(requisites: list[Row]) -> list[Reason]:
