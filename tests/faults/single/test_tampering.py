@@ -140,7 +140,7 @@ def restored_name(site: Site) -> Iterator[str]:
 
 def _bodies(ids: list[uuid.UUID] | None = None) -> dict[uuid.UUID, bytes]:
     """Events that were or will be sent, as the shop sees them."""
-    sql = "SELECT v.id AS event_id, v.type, v.mode, v.created_at, v.data, v.requisite_id FROM event v"
+    sql = "SELECT v.id AS event_id, v.type, v.mode, v.version, v.sequence, v.created_at, v.data, v.requisite_id FROM event v"
     sql += " JOIN webhook_delivery d ON d.event_id = v.id WHERE %(ids)s::uuid[] IS NULL OR v.id = ANY(%(ids)s::uuid[])"
     with transaction():
         return {row["event_id"]: event_body(row) for row in hot(sql, {"ids": ids})}
