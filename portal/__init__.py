@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application: configuration, extensions, blueprints, error handlers. No logic."""
-    from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from portal.core.bounded_connection import answer_within_s, bound_answers
     from portal.core.db import db, engine_options
     from portal.settings import get_settings
+    from portal.web.application import Application
 
     settings = settings or get_settings()
-    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app = Application(__name__, template_folder="../templates", static_folder="../static")
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),

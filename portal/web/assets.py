@@ -21,7 +21,12 @@ def _mark(path: Path, _changed_at: int) -> str:
 
 def asset(name: str) -> str:
     """The address of a file below `static/`. Raises FileNotFoundError for one that does not exist."""
-    return _address(current_app.static_folder or "", request.script_root, name, int(time.monotonic()) // 2)
+    return _address(_folder(), request.script_root, name, int(time.monotonic()) // 2)
+
+
+def _folder() -> str:
+    folder: str = current_app.extensions["nostro_static"]
+    return folder
 
 
 @lru_cache(maxsize=1024)
@@ -49,7 +54,7 @@ def _make_small(response: Response) -> Response:
     if etag:  # one file, two bodies
         response.set_etag(etag, weak=True)
     if response.status_code == 200 and request.accept_encodings["gzip"]:
-        path = Path(current_app.static_folder or "") / name
+        path = Path(_folder()) / name
         response.direct_passthrough = False
         response.set_data(_gzipped(path, path.stat().st_mtime_ns))
         response.headers["Content-Encoding"] = "gzip"
@@ -68,6 +73,9 @@ def _let_browsers_keep(response: Response) -> Response:
 
 
 def register(app: Flask) -> None:
+    app.extensions["nostro_static"] = (
+        app.static_folder or ""
+    )  # Flask puts it together anew whenever it is asked
     app.jinja_env.globals["asset"] = asset
     app.after_request(_let_browsers_keep)
     app.after_request(_make_small)
