@@ -102,8 +102,9 @@ class Trader(Model):
     created_at: Mapped[CreatedAt]
 
 
-# A requisite can take one more payin. All of it is in the row, so that the partial index below holds only
-# what can be picked and the search never walks over what is exhausted or offline.
+# The least payin of the day that the row counts fits, as requisite_verdict() of portal/matching/sql says; a test compares
+# them. All of it is in the row, so that the partial index below holds only what can be picked and the search never
+# walks over what is exhausted or offline.
 _CAN_TAKE_PAYIN = (
     "status = 'approved' AND payin_on AND trader_payin_on"
     " AND open_orders < max_open_orders"

@@ -26,7 +26,7 @@ from portal.traders.service import NewRequisite, add_requisite, check_limits, re
 MOST = 200
 
 
-class Verdict(StrEnum):
+class RequisiteDecision(StrEnum):
     """What may be decided about a requisite."""
 
     APPROVE = "approve"
@@ -36,10 +36,10 @@ class Verdict(StrEnum):
 
 
 _AFTER = {
-    (RequisiteStatus.PENDING, Verdict.APPROVE): (RequisiteStatus.APPROVED, "requisite.approved"),
-    (RequisiteStatus.PENDING, Verdict.DECLINE): (RequisiteStatus.REJECTED, "requisite.declined"),
-    (RequisiteStatus.APPROVED, Verdict.SUSPEND): (RequisiteStatus.SUSPENDED, "requisite.suspended"),
-    (RequisiteStatus.SUSPENDED, Verdict.RESUME): (RequisiteStatus.APPROVED, "requisite.resumed"),
+    (RequisiteStatus.PENDING, RequisiteDecision.APPROVE): (RequisiteStatus.APPROVED, "requisite.approved"),
+    (RequisiteStatus.PENDING, RequisiteDecision.DECLINE): (RequisiteStatus.REJECTED, "requisite.declined"),
+    (RequisiteStatus.APPROVED, RequisiteDecision.SUSPEND): (RequisiteStatus.SUSPENDED, "requisite.suspended"),
+    (RequisiteStatus.SUSPENDED, RequisiteDecision.RESUME): (RequisiteStatus.APPROVED, "requisite.resumed"),
 }
 
 
@@ -59,9 +59,9 @@ class Terms:
     total_amount_limit: int | None = None
 
 
-def verdicts_for(status: str) -> list[Verdict]:
+def decisions_for(status: str) -> list[RequisiteDecision]:
     """What can be decided about a requisite in this state."""
-    return [verdict for (state, verdict) in _AFTER if state == status]
+    return [decision for (state, decision) in _AFTER if state == status]
 
 
 def seal_of(requisite: Requisite) -> str:
@@ -167,7 +167,7 @@ def archive_requisite(trader_id: uuid.UUID, requisite_id: uuid.UUID, *, actor: A
 
 
 def decide_requisite(
-    requisite_id: uuid.UUID, verdict: Verdict, reason: str, *, seal: str, actor: Actor
+    requisite_id: uuid.UUID, decision: RequisiteDecision, reason: str, *, seal: str, actor: Actor
 ) -> Requisite:
     """Decide about a requisite exactly as it was seen (`seal_of`). Locks it. Needs transaction().
 
@@ -179,19 +179,19 @@ def decide_requisite(
     if actor.id is None or actor.id in {trader.user_id, requisite.submitted_by}:
         raise Forbidden("Nobody decides about a requisite of their own.", code="not_for_oneself")
     status = RequisiteStatus(requisite.status)
-    if seal_of(requisite) != seal or (status, verdict) not in _AFTER:
+    if seal_of(requisite) != seal or (status, decision) not in _AFTER:
         raise Conflict("The requisite has changed meanwhile. Look at it again.", code="requisite_changed")
     words = " ".join(reason.split())
     if not words:
         raise ValidationFailed.of("reason", "required", "Say why.")
-    became, action = _AFTER[status, verdict]
+    became, action = _AFTER[status, decision]
     requisite.status = became.value
     requisite.decided_by, requisite.decided_at = (
         actor.id,
         db.session.scalar(select(db.func.clock_timestamp())),
     )
     requisite.decision_reason = words
-    if verdict is Verdict.APPROVE:
+    if decision is RequisiteDecision.APPROVE:
         requisite.approved_at = requisite.decided_at
     db.session.flush()
     refresh_readiness(trader.id)

@@ -20,7 +20,7 @@ from portal.identity.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_requisite, get_trader
 from portal.traders.requisite_list import RequisiteLine
-from portal.traders.requisites import Verdict, decide_requisite, seal_of, verdicts_for
+from portal.traders.requisites import RequisiteDecision, decide_requisite, decisions_for, seal_of
 from portal.web.acting import acting_person
 from portal.web.admin import blueprint
 from portal.web.admin.history import history_of
@@ -29,7 +29,7 @@ from portal.web.listing import Listing, render
 from portal.web.listing_export import export
 from portal.web.reason_form import ReasonForm
 from portal.web.requisites.lines import requisite_listing
-from portal.web.requisites.words import bars_of, refusal_words, state_pill, verdict_words
+from portal.web.requisites.words import bars_of, decision_words, refusal_words, state_pill
 
 
 @blueprint.get("/requisites")
@@ -60,17 +60,17 @@ def requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
 def requisite_decision(requisite_id: uuid.UUID) -> ResponseReturnValue:
     form, chosen = ReasonForm(request.form), request.args.get("verdict", "")
     get_requisite(requisite_id)
-    if chosen not in set(Verdict):
+    if chosen not in set(RequisiteDecision):
         return _page(requisite_id, 422, problem=_("Choose what to do."))
     if not form.validate():
         return _page(requisite_id, 422, form=form, about=chosen)
-    verdict, seal = Verdict(chosen), request.args.get("seal", "")
+    decision, seal = RequisiteDecision(chosen), request.args.get("seal", "")
     try:
         with transaction():
-            decide_requisite(requisite_id, verdict, form.reason.data, seal=seal, actor=acting_person())
+            decide_requisite(requisite_id, decision, form.reason.data, seal=seal, actor=acting_person())
     except (Conflict, Forbidden) as error:
         return _page(requisite_id, error.status, problem=refusal_words(error))
-    flash(verdict_words(verdict)[2])
+    flash(decision_words(decision)[2])
     return see_other(url_for("admin.requisite", requisite_id=requisite_id))
 
 
@@ -96,8 +96,8 @@ def _page(
         pill_of=state_pill,
         bars=list(bars_of(found, datetime.now(UTC).astimezone(zone))),
         names=names_of(people) if people else {},
-        verdicts=[] if is_own or not may_decide else verdicts_for(found.status),
-        verdict_words=verdict_words,
+        decisions=[] if is_own or not may_decide else decisions_for(found.status),
+        decision_words=decision_words,
         seal=seal_of(found),
         history=history_of("requisite", requisite_id),
         form=form or ReasonForm(),

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from portal.core.errors import DomainError, FieldProblem
 from portal.traders.models import Requisite, RequisiteStatus
-from portal.traders.requisites import Verdict
+from portal.traders.requisites import RequisiteDecision
 from portal.web.presentation import amount_text, number_text
 
 
@@ -72,26 +72,26 @@ def _bar(label: str, used: int, limit: int, used_text: str, limit_text: str, uni
     return Bar(label, min(used, limit), limit, f"{words} {unit}".strip())
 
 
-def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
+def decision_words(decision: RequisiteDecision) -> tuple[str, str, str]:
     """The button, what will happen, and what is said when it was done."""
     known = {
-        Verdict.APPROVE: (
+        RequisiteDecision.APPROVE: (
             _("Approve"), _("It gets orders as soon as its trader switches it on."), _("The requisite is approved."),
         ),
-        Verdict.DECLINE: (
+        RequisiteDecision.DECLINE: (
             _("Decline"), _("It never gets orders. The trader sees why and may add another."),
             _("The requisite is declined."),
         ),
-        Verdict.SUSPEND: (
+        RequisiteDecision.SUSPEND: (
             _("Suspend"), _("It gets no new orders until you let it go on. Those that run are finished."),
             _("The requisite is suspended."),
         ),
-        Verdict.RESUME: (
+        RequisiteDecision.RESUME: (
             _("Let it go on"), _("It gets orders again, as far as its switches and limits let it."),
             _("The requisite goes on."),
         ),
     }  # fmt: skip
-    return known[verdict]
+    return known[decision]
 
 
 def problem_words(problem: FieldProblem) -> str:
