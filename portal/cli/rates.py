@@ -15,12 +15,12 @@ from portal.core.errors import DomainError
 from portal.core.money import AmountError, format_rate, parse_amount
 from portal.reference import rate_feed, service
 from portal.reference.models import RatePair
-from portal.reference.queries import with_spread
+from portal.reference.queries import default_settlement_currency, with_spread
 
 rates = AppGroup("rates", help="Exchange rates: fiat units for one unit of the settlement currency.")
 commands = [rates]
 
-_base = click.option("--base", default="USDT", show_default=True, help="Settlement currency.")
+_base = click.option("--base", help="Settlement currency; the house's own where none is named.")
 
 
 @rates.command("list")
@@ -60,11 +60,12 @@ def _state(pair: RatePair) -> str:
 @click.argument("rate")
 @_base
 @click.option("--force", is_flag=True, help="Also when it is far from the last rate.")
-def set_rate(quote: str, rate: str, base: str, force: bool) -> None:
+def set_rate(quote: str, rate: str, base: str | None, force: bool) -> None:
     """Set the rate of QUOTE (such as RUB) to RATE (such as 95.00)."""
     try:
         raw_micros = parse_amount(rate, 6)
         with transaction():
+            base = base or default_settlement_currency()
             service.set_rate(base, quote.upper(), raw_micros, OPS, force=force)
     except AmountError as error:
         raise click.ClickException(str(error)) from None
@@ -76,13 +77,13 @@ def set_rate(quote: str, rate: str, base: str, force: bool) -> None:
 @rates.command("refresh")
 @click.argument("quote", required=False)
 @_base
-def refresh(quote: str | None, base: str) -> None:
+def refresh(quote: str | None, base: str | None) -> None:
     """Fetch the rates that are due, or that of QUOTE now."""
     try:
         if quote is None:
             echo(f"{rate_feed.refresh_due_rates()} refreshed")
             return
-        refreshed = rate_feed.refresh_now(base, quote.upper())
+        refreshed = rate_feed.refresh_now(base or default_settlement_currency(), quote.upper())
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     if not refreshed:
@@ -96,12 +97,13 @@ def refresh(quote: str | None, base: str) -> None:
 @click.argument("json_pointer", required=False)
 @_base
 @click.option("--manual", is_flag=True, help="Stop using a feed.")
-def feed(quote: str, url: str | None, json_pointer: str | None, base: str, manual: bool) -> None:
+def feed(quote: str, url: str | None, json_pointer: str | None, base: str | None, manual: bool) -> None:
     """Take the rate of QUOTE from URL at JSON_POINTER (such as /rates/RUB), or by hand again."""
     if manual == (url is not None) or (url is None) != (json_pointer is None):
         raise click.UsageError("Give a URL and a JSON pointer, or --manual.")
     try:
         with transaction():
+            base = base or default_settlement_currency()
             if url is None or json_pointer is None:
                 service.use_manual(base, quote.upper(), OPS)
             else:
@@ -118,10 +120,11 @@ def feed(quote: str, url: str | None, json_pointer: str | None, base: str, manua
 @click.option("--max-deviation-bps", type=int, help="How far a new rate may be from the last one.")
 @click.option("--stale-after-s", type=int, help="Age at which a rate is not used any more.")
 @click.option("--refresh-every-s", type=int, help="How often a feed is asked.")
-def terms(quote: str, base: str, **change: int | None) -> None:
+def terms(quote: str, base: str | None, **change: int | None) -> None:
     """Change spread, deviation limit, age limit or rhythm of QUOTE."""
     try:
         with transaction():
+            base = base or default_settlement_currency()
             pair = service.change_terms(base, quote.upper(), service.PairTerms(**change), OPS)
     except DomainError as error:
         raise click.ClickException(error.detail) from None

@@ -15,6 +15,7 @@ from portal.core.errors import ValidationFailed
 from portal.identity.people_models import MerchantMember
 from portal.merchants.models import FeePlan, Merchant, Store, StoreTraffic
 from portal.merchants.queries import PlanTerms, stores
+from portal.reference.queries import default_settlement_currency
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 
@@ -23,7 +24,7 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 class NewStore:
     name: str
     return_origins: Sequence[str] = ()
-    settlement_currency: str = "USDT"
+    settlement_currency: str = field(default_factory=default_settlement_currency)
     accent_colour: str = "#0b5fff"
     support_contact: str | None = None
     receipt_required: bool = False

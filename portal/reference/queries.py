@@ -5,6 +5,7 @@ All of it is small, so all of it is one snapshot. Whether a rate is stale is jud
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -176,6 +177,20 @@ def get_currency(code: str) -> CurrencyInfo:
 def list_currencies() -> tuple[CurrencyInfo, ...]:
     """The active currencies by code."""
     return tuple(currency for currency in snapshot.get().currencies.values() if currency.is_active)
+
+
+def default_settlement_currency() -> str:
+    """What is settled in where nobody names a currency: the active settlement currency with most rate pairs.
+
+    Of several with as many it is the first by code, so that one which was only just added changes nothing. Raises
+    UnknownCurrency when there is none.
+    """
+    data = snapshot.get()
+    codes = [c.code for c in data.currencies.values() if c.is_active and c.is_settlement]
+    if not codes:
+        raise UnknownCurrency("There is no active settlement currency. Add one: flask seed reference.")
+    bases = Counter(base for base, _quote in data.rates)
+    return min(codes, key=lambda code: (-bases[code], code))
 
 
 def find_method(code: str) -> MethodInfo | None:

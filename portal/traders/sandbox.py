@@ -15,7 +15,13 @@ from portal.core.db import db
 from portal.core.modes import Mode
 from portal.ledger.service import deposit
 from portal.reference.example_numbers import example_number
-from portal.reference.queries import list_banks, list_currencies, list_methods, method_terms
+from portal.reference.queries import (
+    default_settlement_currency,
+    list_banks,
+    list_currencies,
+    list_methods,
+    method_terms,
+)
 from portal.traders.models import Requisite, Trader
 from portal.traders.service import (
     NewRequisite,
@@ -41,7 +47,8 @@ def seed_sandbox() -> int:
         verify_trader(trader.id)
         set_working(trader.id, True)
         deposit(
-            trader.id, _DEPOSIT_MINOR, "USDT", Mode.TEST, subject_id=_DEPOSIT_ID, reference="sandbox", actor=SYSTEM
+            trader.id, _DEPOSIT_MINOR, default_settlement_currency(), Mode.TEST, subject_id=_DEPOSIT_ID,
+            reference="sandbox", actor=SYSTEM,
         )  # fmt: skip
     return sum(
         _fill(trader, method.code, currency.code)

@@ -21,7 +21,7 @@ from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account
 from portal.ledger.models import AccountKind
 from portal.reference import configuration as config
-from portal.reference.queries import find_bank, get_method, method_terms
+from portal.reference.queries import default_settlement_currency, find_bank, get_method, method_terms
 from portal.reference.requisite_numbers import normalise
 from portal.traders.models import Requisite, RequisiteStatus, Team, Trader, TraderStatus
 from portal.traders.queries import get_requisite, get_trader, traders
@@ -61,14 +61,15 @@ def create_trader(
     user_id: uuid.UUID | None = None,
     team_id: uuid.UUID | None = None,
     mode: Mode = Mode.LIVE,
-    settlement_currency: str = "USDT",
+    settlement_currency: str | None = None,
 ) -> Trader:
-    """A new trader, not verified yet, with their settlement accounts opened."""
+    """A new trader, not verified yet, with their accounts in the settlement currency (None: the house's) opened."""
+    settled_in = settlement_currency or default_settlement_currency()
     trader = Trader(name=name, user_id=user_id, team_id=team_id, mode=mode.value)
     db.session.add(trader)
     db.session.flush()
     for kind in (AccountKind.AVAILABLE, AccountKind.HELD):
-        account_id(trader_account(trader.id, kind, settlement_currency, mode))
+        account_id(trader_account(trader.id, kind, settled_in, mode))
     traders.changed()
     return trader
 
@@ -180,8 +181,12 @@ def refresh_readiness(trader_id: uuid.UUID) -> None:
     )
 
 
-def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currency: str = "USDT") -> Requisite:
+def add_requisite(
+    trader_id: uuid.UUID, new: NewRequisite, *, settlement_currency: str | None = None
+) -> Requisite:
     """A requisite that waits for approval. The number is checked by its method and stored encrypted.
+
+    Its orders move the trader's money in the settlement currency, None for the house's.
 
     Raises ValidationFailed (number, bank, limits, method not of this currency) and Conflict
     `duplicate_requisite` when the number is in use.
@@ -196,6 +201,7 @@ def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currenc
     if not 1 <= new.weight <= 100 or not 1 <= new.tier <= 9:
         raise ValidationFailed.of("weight", "out_of_range", "Weight or tier are out of range.")
     check_limits(new)
+    settled_in = settlement_currency or default_settlement_currency()
     number = normalise(method.requisite_kind, new.number, new.currency)
     requisite_id = new_id()
     requisite = Requisite(
@@ -210,10 +216,8 @@ def add_requisite(trader_id: uuid.UUID, new: NewRequisite, *, settlement_currenc
         number_index=blind_index("requisite", number.number),
         number_masked=number.masked,
         number_last4=number.last4,
-        available_account_id=account_id(
-            trader_account(trader_id, AccountKind.AVAILABLE, settlement_currency, mode)
-        ),
-        held_account_id=account_id(trader_account(trader_id, AccountKind.HELD, settlement_currency, mode)),
+        available_account_id=account_id(trader_account(trader_id, AccountKind.AVAILABLE, settled_in, mode)),
+        held_account_id=account_id(trader_account(trader_id, AccountKind.HELD, settled_in, mode)),
         tier=new.tier,
         weight=new.weight,
         min_amount=new.min_amount,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flask_babel import gettext as _
 
 from portal.orders.day_figures import DayFigures, Share
-from portal.reference.queries import get_currency
+from portal.reference.queries import default_settlement_currency, get_currency
 from portal.web.presentation import number_text, percent_text, time_text
 
 
@@ -65,6 +65,11 @@ class Day:
     @property
     def conversion(self) -> ChangeWords | None:
         return points(self.today.conversion, self.yesterday.conversion) if self.yesterday else None
+
+
+def main_currency(figures: DayFigures) -> str:
+    """The settlement currency in which most moved, or the house's own where nothing did."""
+    return figures.currencies[0] if figures.currencies else default_settlement_currency()
 
 
 def day_of(figures: DayFigures, currency: str | None) -> Day:

@@ -13,7 +13,7 @@ from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import BalanceSum, sum_balances
 from portal.orders.day_figures import count_open_by_status, read_day
 from portal.web.admin import blueprint
-from portal.web.home_figures import day_of, flow_chart
+from portal.web.home_figures import day_of, flow_chart, main_currency
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
 from portal.web.order_lines import STAFF_AT_A_GLANCE
@@ -38,7 +38,7 @@ class Money:
 @requires(Permission.ADMIN_HOME_VIEW)
 def home() -> ResponseReturnValue:
     figures = read_day(whose_orders(), Mode.LIVE, current_timezone())
-    currency = (figures.currencies or ["USDT"])[0]
+    currency = main_currency(figures)
     return render_template(
         "admin/home.html",
         figures=figures,

@@ -19,7 +19,7 @@ from portal.orders.day_figures import Turnover, read_day, turnover_of_traders
 from portal.orders.order_list import Whose
 from portal.traders.models import TraderStatus
 from portal.traders.queries import TeamTrader, list_traders_of_lead
-from portal.web.home_figures import day_of, volume_chart
+from portal.web.home_figures import day_of, main_currency, volume_chart
 from portal.web.languages import current_timezone
 from portal.web.lead import blueprint
 from portal.web.lead.orders import listing_of
@@ -47,7 +47,7 @@ def home() -> ResponseReturnValue:
     figures = read_day(Whose(traders=ids), Mode.LIVE, current_timezone())
     balances = list_balances_of([OwnerKind.TRADER, OwnerKind.LEAD], [*ids, current_user.id], Mode.LIVE)
     moved = turnover_of_traders(ids, Mode.LIVE, figures.today_from)
-    currency = (figures.currencies or ["USDT"])[0]
+    currency = main_currency(figures)
     return render_template(
         "lead/home.html",
         traders=traders,

@@ -11,6 +11,7 @@ from flask_login import current_user
 
 from portal.core.permissions import Permission
 from portal.merchants.queries import Membership, list_memberships
+from portal.reference.queries import default_settlement_currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class Seat:
 
     @property
     def settlement_currency(self) -> str:
-        return self.memberships[0].store.settlement_currency if self.memberships else "USDT"
+        if not self.memberships:
+            return default_settlement_currency()
+        return self.memberships[0].store.settlement_currency
 
 
 def current_seat() -> Seat:

@@ -10,7 +10,7 @@ from portal.core.permissions import Permission, requires
 from portal.orders.day_figures import count_open_by_status, read_day
 from portal.orders.models import Status
 from portal.orders.order_list import Narrow, list_orders
-from portal.web.home_figures import day_of, flow_chart
+from portal.web.home_figures import day_of, flow_chart, main_currency
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
 from portal.web.order_lines import STAFF_AT_A_GLANCE
@@ -25,7 +25,7 @@ _SHOWN = 10
 @requires(Permission.SUPPORT_HOME_VIEW)
 def home() -> ResponseReturnValue:
     figures = read_day(whose_orders(), Mode.LIVE, current_timezone())
-    currency = (figures.currencies or ["USDT"])[0]
+    currency = main_currency(figures)
     listing = staff_listing("support")
     disputed = list_orders(
         whose_orders(), Mode.LIVE, Narrow(status=Status.DISPUTED), _SHOWN, oldest_first=True
