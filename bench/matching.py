@@ -102,18 +102,18 @@ def _page(app: Flask, store_id: uuid.UUID, page: int) -> Take:
     """Seconds of reading the `page`-th page of 50 of a store's orders."""
     from portal.core.db import db
     from portal.core.modes import Mode
-    from portal.orders.queries import OrderFilter, list_orders_for_store
+    from portal.orders.order_list import OrderFilter, Whose, list_whole_orders
 
-    before = None
+    whose, after = Whose(stores=(store_id,)), None
     with app.app_context():
         for _ in range(page - 1):
-            before = list_orders_for_store(store_id, Mode.LIVE, OrderFilter(before=before), 50)[-1].id
+            after = list_whole_orders(whose, Mode.LIVE, OrderFilter(), 50, after=after)[-1].id
 
     def take() -> float:
         with app.app_context():
             db.session.connection()
             start = time.perf_counter()
-            assert len(list_orders_for_store(store_id, Mode.LIVE, OrderFilter(before=before), 50)) == 50
+            assert len(list_whole_orders(whose, Mode.LIVE, OrderFilter(), 50, after=after)) == 50
             return time.perf_counter() - start
 
     return take

@@ -6,6 +6,7 @@ import os
 import re
 import time
 import uuid
+from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case: no i, l, o, u
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
@@ -24,6 +25,14 @@ def new_id() -> uuid.UUID:
     value |= 0x7 << 76 | (random_bits >> 68) << 64
     value |= 0b10 << 62 | random_bits & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=value)
+
+
+def least_id_at(moment: datetime | None, shift_s: int = 0) -> uuid.UUID | None:
+    """The least UUIDv7 of a moment, so many seconds later: ids grow with time, and a period is a range of them."""
+    if moment is None:
+        return None
+    milliseconds = max(int((moment.timestamp() + shift_s) * 1000), 0)
+    return uuid.UUID(int=milliseconds << 80)
 
 
 def public_id(prefix: str, value: uuid.UUID) -> str:

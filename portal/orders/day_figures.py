@@ -14,10 +14,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from portal.core.db import hot
+from portal.core.ids import least_id_at
 from portal.core.modes import Mode
 from portal.orders.models import Direction, Status
 from portal.orders.order_list import OrderLine, Whose, statement_of
-from portal.orders.queries import least_id_at
 
 LOOKED_AT = 10_000
 COUNTED_TO = 999

@@ -1,4 +1,4 @@
-"""Lists of orders for people: of some stores, of some traders, or of everybody. Newest first, by keyset.
+"""Lists of orders, for people and for the API: of some stores, of some traders, or of everybody. Newest first.
 
 Which orders somebody may see is said by `Whose`; the caller takes it from what the person may do.
 """
@@ -11,11 +11,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from portal.core.db import hot
+from portal.core.ids import least_id_at
 from portal.core.modes import Mode
-from portal.orders.queries import PASSING, least_id_at
+from portal.orders.models import Status
+from portal.orders.record import COLUMNS, OrderRecord, record_of
 
+# Statuses whose deadline is days away at most, so that such an order is always among the newest.
+_PASSING = frozenset(
+    {Status.MATCHING, Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION}
+)
 _LONGEST_PASSING_S = 60 * 86400
-LAST_ID = uuid.UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,8 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Narrow:
-    """What a list may be narrowed by; None does not narrow. `beyond` is the id after which the page starts."""
+class OrderFilter:
+    """What a list may be narrowed by; None does not narrow. `created_from` counts, `created_to` does not."""
 
     order_id: uuid.UUID | None = None
     external_id: str | None = None
@@ -65,7 +70,6 @@ class Narrow:
     store_id: uuid.UUID | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
-    beyond: uuid.UUID | None = None
 
 
 LINE = ", ".join(f"o.{name}" for name in OrderLine.__dataclass_fields__)
@@ -78,8 +82,8 @@ _CONDITIONS = {
     "store_id": "o.store_id = %(store_id)s",
     "created_from": "o.created_at >= %(created_from)s AND o.id >= %(id_from)s",
     "created_to": "o.created_at < %(created_to)s AND o.id < %(id_to)s",
-    "older": "o.id < %(beyond)s",
-    "newer": "o.id > %(beyond)s",
+    "older": "o.id < %(after)s",
+    "newer": "o.id > %(after)s",
 }
 _END = "ORDER BY o.id DESC LIMIT %(limit)s"
 _OLDEST_FIRST = "ORDER BY o.id LIMIT %(limit)s"
@@ -98,6 +102,10 @@ SELECT o.* FROM unnest(%(owners)s::uuid[]) AS w(id) CROSS JOIN LATERAL (
       AND o.status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation',
                        'disputed') {end})) o {end}
 """
+# A shop asks for its own: the statement in which the planner has least to do.
+_OF_ONE_STORE = """
+SELECT {line} FROM orders o WHERE o.store_id = %(owner)s AND o.mode = %(mode)s{narrowed} {end}
+"""
 _OF_ALL = "SELECT {line} FROM orders o WHERE o.mode = %(mode)s{narrowed} {end}"
 
 
@@ -109,27 +117,56 @@ def statement_of(whose: Whose, line: str = LINE, narrowed: str = "", end: str = 
 
 
 def list_orders(
-    whose: Whose, mode: Mode, narrow: Narrow, limit: int, *, oldest_first: bool = False
+    whose: Whose,
+    mode: Mode,
+    narrow: OrderFilter,
+    limit: int,
+    *,
+    after: uuid.UUID | None = None,
+    oldest_first: bool = False,
 ) -> list[OrderLine]:
-    """At most `limit` orders, newest first unless said; the id of the last one is the next page's `beyond`.
+    """At most `limit` orders, newest first unless said, those behind `after`: the id of the last one of a page."""
+    return [OrderLine(**row) for row in _read(LINE, whose, mode, narrow, limit, after, oldest_first)]
 
-    Ids grow with time, so that a range of times is also a range of the index (with a minute to spare for
-    clocks that differ).
+
+def list_whole_orders(
+    whose: Whose, mode: Mode, narrow: OrderFilter, limit: int, *, after: uuid.UUID | None = None
+) -> list[OrderRecord]:
+    """As `list_orders`, newest first, with all that is known of each order."""
+    return [record_of(row) for row in _read(COLUMNS, whose, mode, narrow, limit, after, False)]
+
+
+def _read(
+    line: str,
+    whose: Whose,
+    mode: Mode,
+    narrow: OrderFilter,
+    limit: int,
+    after: uuid.UUID | None,
+    oldest_first: bool,
+) -> list[dict[str, Any]]:
+    """Ids grow with time, so that a range of times is also a range of the index (with a minute to spare for clocks
+    that differ).
     """
     asked = {name for name in _CONDITIONS if getattr(narrow, name, None) is not None}
-    if narrow.beyond is not None:
+    if after is not None:
         asked.add("newer" if oldest_first else "older")
-    if narrow.status in PASSING:
+    if narrow.status in _PASSING:
         asked = asked - {"status"} | {"passing"}
     narrowed = "".join(f" AND {sql}" for name, sql in _CONDITIONS.items() if name in asked)
+    end = _OLDEST_FIRST if oldest_first else _END
+    owners = whose.owners
+    is_one_store = whose.stores is not None and len(owners) == 1
     params: dict[str, Any] = {name: getattr(narrow, name, None) for name in _CONDITIONS} | {
         "id_passing": least_id_at(datetime.now(UTC), -_LONGEST_PASSING_S),
         "id_from": least_id_at(narrow.created_from, -60),
         "id_to": least_id_at(narrow.created_to, 60),
-        "owners": whose.owners,
+        "owners": owners,
+        "owner": owners[0] if is_one_store else None,
         "mode": mode.value,
         "limit": limit,
-        "beyond": narrow.beyond,
+        "after": after,
     }
-    sql = statement_of(whose, narrowed=narrowed, end=_OLDEST_FIRST if oldest_first else _END)
-    return [OrderLine(**row) for row in hot(sql, params)]
+    if is_one_store:
+        return hot(_OF_ONE_STORE.format(line=line, narrowed=narrowed, end=end), params)
+    return hot(statement_of(whose, line=line, narrowed=narrowed, end=end), params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from portal.core.crypto import decrypt
@@ -13,7 +13,6 @@ from portal.core.db import hot, look
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
 from portal.matching.verdicts import PAYOUT_GATE
-from portal.orders.models import Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.reference import configuration as config
 
@@ -82,68 +81,6 @@ SELECT {COLUMNS} FROM orders o
 def find_order_by_external_id(store_id: uuid.UUID, mode: Mode, external_id: str) -> OrderRecord | None:
     rows = hot(_FIRST, {"store_id": store_id, "mode": mode.value, "external_id": external_id})
     return record_of(rows[0]) if rows else None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """What a list may be narrowed by; None does not narrow. `before` is the id after which the page starts."""
-
-    external_id: str | None = None
-    status: str | None = None
-    direction: str | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    before: uuid.UUID | None = None
-
-
-# Statuses whose deadline is days away at most, so that such an order is always among the newest.
-PASSING = frozenset(
-    {Status.MATCHING, Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION}
-)
-_LONGEST_PASSING_S = 60 * 86400
-
-_CONDITIONS = (
-    ("external_id", "o.external_id = %(external_id)s"),
-    ("status", "o.status = %(status)s"),
-    ("passing", "o.status = %(status)s AND o.id >= %(id_passing)s"),
-    ("direction", "o.direction = %(direction)s"),
-    ("created_from", "o.created_at >= %(created_from)s AND o.id >= %(id_from)s"),
-    ("created_to", "o.created_at < %(created_to)s AND o.id < %(id_to)s"),
-    ("before", "o.id < %(before)s"),
-)
-
-
-def list_orders_for_store(
-    store_id: uuid.UUID, mode: Mode, narrow: OrderFilter, limit: int
-) -> list[OrderRecord]:
-    """Newest first, at most `limit`, by keyset: the id of the last one is the next page's `before`.
-
-    Ids grow with time, so that a range of times is also a range of the index (with a minute to spare for
-    clocks that differ).
-    """
-    asked = {name for name, _ in _CONDITIONS if getattr(narrow, name, None) is not None}
-    if narrow.status in PASSING:
-        asked = asked - {"status"} | {"passing"}
-    conditions = [sql for name, sql in _CONDITIONS if name in asked]
-    sql = " AND ".join(["o.store_id = %(store_id)s", "o.mode = %(mode)s", *conditions])
-    params = {name: getattr(narrow, name, None) for name, _ in _CONDITIONS} | {
-        "id_passing": least_id_at(datetime.now(UTC), -_LONGEST_PASSING_S),
-        "store_id": store_id,
-        "mode": mode.value,
-        "id_from": least_id_at(narrow.created_from, -60),
-        "id_to": least_id_at(narrow.created_to, 60),
-        "limit": limit,
-    }
-    rows = hot(f"SELECT {COLUMNS} FROM orders o WHERE {sql} ORDER BY o.id DESC LIMIT %(limit)s", params)  # noqa: S608
-    return [record_of(row) for row in rows]
-
-
-def least_id_at(moment: datetime | None, shift_s: int) -> uuid.UUID | None:
-    """The least UUIDv7 of a moment."""
-    if moment is None:
-        return None
-    milliseconds = max(int((moment.timestamp() + shift_s) * 1000), 0)
-    return uuid.UUID(int=milliseconds << 80)
 
 
 _QUEUE = f"""

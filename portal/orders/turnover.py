@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.db import hot
+from portal.core.ids import least_id_at
 from portal.core.modes import Mode
-from portal.orders.queries import least_id_at
 
 LOOKED_AT = 200_000
 LEAST_EACH = 200
@@ -102,7 +102,7 @@ def turnover_of_all_stores(mode: Mode, since: datetime) -> Mapping[uuid.UUID, Tu
 
 
 def _read_all(sql: str, mode: Mode, since: datetime) -> dict[uuid.UUID, Turnover]:
-    rows = hot(sql, {"mode": mode.value, "since": least_id_at(since, 0), "each": LOOKED_AT})
+    rows = hot(sql, {"mode": mode.value, "since": least_id_at(since), "each": LOOKED_AT})
     return _summed(rows, sum(row["orders"] for row in rows) < LOOKED_AT)
 
 
@@ -110,7 +110,7 @@ def _read(sql: str, owners: list[uuid.UUID], mode: Mode, since: datetime) -> dic
     if not owners:
         return {}
     each = max(LOOKED_AT // len(owners), LEAST_EACH)
-    values = {"owners": owners, "mode": mode.value, "since": least_id_at(since, 0), "each": each}
+    values = {"owners": owners, "mode": mode.value, "since": least_id_at(since), "each": each}
     found = _summed(hot(sql, values), is_whole=True)
     return {
         owner: Turnover(t.orders, t.completed, t.minor, t.currency, t.orders < each)

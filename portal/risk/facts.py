@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from portal.core.db import hot
+from portal.core.ids import least_id_at
 from portal.reference import configuration as config
 from portal.reference.queries import get_currency
 
@@ -154,10 +155,9 @@ SELECT count(*) AS orders,
 _STORE = "SELECT created_at FROM store WHERE id = %(store_id)s"
 
 
-def lowest_id(moment: datetime) -> uuid.UUID:
+def lowest_id(moment: datetime) -> uuid.UUID | None:
     """No id made after `moment` sorts below this one, clocks being a few minutes apart at most."""
-    milliseconds = int((moment - _MAX_CLOCK_SKEW).timestamp() * 1000)
-    return uuid.UUID(int=max(milliseconds, 0) << 80)
+    return least_id_at(moment - _MAX_CLOCK_SKEW)
 
 
 class FactBook:

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.orders.models import Direction, Status
-from portal.orders.order_list import Narrow, OrderLine, Whose, list_orders
+from portal.orders.order_list import OrderFilter, OrderLine, Whose, list_orders
 from portal.web.languages import current_timezone
 from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, day_of
 from portal.web.presentation import AMOUNT_ASKED, method_name, shown_status
@@ -135,7 +135,8 @@ def order_listing(
         if mine == Whose() and stores and (narrow.external_id or narrow.store_id):
             # A shop's own number is found by the shop: by all of them where none is named.
             mine = Whose(stores=(narrow.store_id,) if narrow.store_id else tuple(stores))
-        return list_orders(mine, Mode.LIVE, narrow, asked.limit, oldest_first=not asked.is_descending)
+        after, oldest_first = _uuid(asked.after), not asked.is_descending
+        return list_orders(mine, Mode.LIVE, narrow, asked.limit, after=after, oldest_first=oldest_first)
 
     return Listing(
         name="orders",
@@ -162,12 +163,12 @@ def _store_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> uuid.UUID | None
     return named[0] if len(named) == 1 else _NOBODYS
 
 
-def narrow_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> Narrow:
+def narrow_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> OrderFilter:
     """What the filters of the URL mean for orders; days are days of the viewer's zone."""
     number = asked.get("q")
     order_id = parse_public_id("ord", number) if number else None
     until = _midnight(asked.get("to"))
-    return Narrow(
+    return OrderFilter(
         order_id=order_id,
         external_id=number if order_id is None else None,
         status=asked.get("status"),
@@ -175,7 +176,6 @@ def narrow_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> Narrow:
         store_id=_store_of(asked, stores),
         created_from=_midnight(asked.get("from")),
         created_to=until + timedelta(days=1) if until else None,
-        beyond=_uuid(asked.after),
     )
 
 

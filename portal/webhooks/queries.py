@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
+from portal.core.ids import least_id_at
 from portal.core.modes import Mode
 from portal.core.queues import QueueName, is_paused
 from portal.events.models import Event
-from portal.orders.queries import least_id_at
 from portal.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 OLDEST_DUE = """
@@ -161,7 +161,7 @@ def list_deliveries_of_order(
     """What the store was told of its order at these moments (the times of its steps), oldest first."""
     windows = _windows(moments)
     params = {
-        "froms": [least_id_at(first, 0) for first, _ in windows], "tos": [least_id_at(last, 0) for _, last in windows],
+        "froms": [least_id_at(first) for first, _ in windows], "tos": [least_id_at(last) for _, last in windows],
         "store": store_id, "mode": mode.value, "subject": order_id,
     }  # fmt: skip
     return [_delivery(row) for row in hot(_OF_SUBJECT, params)]

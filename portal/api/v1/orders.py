@@ -19,13 +19,8 @@ from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.idempotency import StoredAnswer
 from portal.core.ids import parse_public_id, public_id
 from portal.identity.models import Scope
-from portal.orders.queries import (
-    OrderFilter,
-    find_order_by_external_id,
-    get_order_for_store,
-    list_orders_for_store,
-    requisite_number_of,
-)
+from portal.orders.order_list import OrderFilter, Whose, list_whole_orders
+from portal.orders.queries import find_order_by_external_id, get_order_for_store, requisite_number_of
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service.create import create_order_now
@@ -132,9 +127,10 @@ def list_() -> Response:
         direction=asked.direction and asked.direction.value,
         created_from=asked.created_from,
         created_to=asked.created_to,
-        before=uuid_of(asked.cursor),
     )
-    found = list_orders_for_store(caller.store.id, caller.mode, narrow, asked.limit + 1)
+    found = list_whole_orders(
+        Whose(stores=(caller.store.id,)), caller.mode, narrow, asked.limit + 1, after=uuid_of(asked.cursor)
+    )
     page = found[: asked.limit]
     has_more = len(found) > len(page)
     return answer(

@@ -9,7 +9,7 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.orders.day_figures import count_open_by_status, read_day
 from portal.orders.models import Status
-from portal.orders.order_list import Narrow, list_orders
+from portal.orders.order_list import OrderFilter, list_orders
 from portal.web.home_figures import day_of, flow_chart, main_currency
 from portal.web.languages import current_timezone
 from portal.web.listing import fixed
@@ -28,7 +28,7 @@ def home() -> ResponseReturnValue:
     currency = main_currency(figures)
     listing = staff_listing("support")
     disputed = list_orders(
-        whose_orders(), Mode.LIVE, Narrow(status=Status.DISPUTED), _SHOWN, oldest_first=True
+        whose_orders(), Mode.LIVE, OrderFilter(status=Status.DISPUTED), _SHOWN, oldest_first=True
     )
     return render_template(
         "support/home.html",
