@@ -19,56 +19,54 @@ _ASKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class AuditFilter:
     """Which entries; None means any. `action` may end in a dot: all of that noun. Times are UTC.
 
-    `subject` is a kind and an id, either of them perhaps empty. `since` counts, `until` does not.
+    `subject` is a kind and an id, either of them perhaps empty. `at_from` counts, `at_to` does not.
     """
 
     actor_id: uuid.UUID | None = None
     subject: tuple[str, str] | None = None
     action: str | None = None
-    since: datetime | None = None
-    before_id: int | None = None
-    until: datetime | None = None
+    at_from: datetime | None = None
+    at_to: datetime | None = None
     actor_ids: Collection[uuid.UUID] | None = None
-    after_id: int | None = None
 
 
-def list_entries(filters: Filters, limit: int = 50, *, is_descending: bool = True) -> Sequence[AuditEntry]:
-    """What was done, the newest first unless told otherwise; `before_id` (or `after_id`) continues a page."""
+def list_entries(
+    narrow: AuditFilter, limit: int = 50, *, after: int | None = None, is_descending: bool = True
+) -> Sequence[AuditEntry]:
+    """What was done, the newest first unless told otherwise, behind `after`: the id of the last one of a page."""
     order = AuditEntry.id.desc() if is_descending else AuditEntry.id
     query: Select[Any] = select(AuditEntry).order_by(order).limit(limit)
-    if filters.actor_id is not None:
-        query = query.where(AuditEntry.actor_id == filters.actor_id)
-    if filters.actor_ids is not None:
-        query = query.where(AuditEntry.actor_id.in_(filters.actor_ids))
-    if filters.subject is not None:
-        kind, subject_id = filters.subject
+    if narrow.actor_id is not None:
+        query = query.where(AuditEntry.actor_id == narrow.actor_id)
+    if narrow.actor_ids is not None:
+        query = query.where(AuditEntry.actor_id.in_(narrow.actor_ids))
+    if narrow.subject is not None:
+        kind, subject_id = narrow.subject
         query = query.where(AuditEntry.subject_kind == kind) if kind else query
         query = query.where(AuditEntry.subject_id == subject_id) if subject_id else query
-    if filters.action is not None and filters.action.endswith("."):
-        query = query.where(AuditEntry.action.startswith(filters.action, autoescape=True))
-    elif filters.action is not None:
-        query = query.where(AuditEntry.action == filters.action)
-    query = _within(query, filters)
+    if narrow.action is not None and narrow.action.endswith("."):
+        query = query.where(AuditEntry.action.startswith(narrow.action, autoescape=True))
+    elif narrow.action is not None:
+        query = query.where(AuditEntry.action == narrow.action)
+    query = _within(query, narrow)
+    if after is not None:
+        query = query.where(AuditEntry.id < after if is_descending else AuditEntry.id > after)
     return db.session.scalars(query).all()
 
 
-def _within(query: Select[Any], filters: Filters) -> Select[Any]:
+def _within(query: Select[Any], narrow: AuditFilter) -> Select[Any]:
     """The period, also as a range of ids: a day long ago is found without reading what came after it."""
-    if filters.since is not None:
-        earlier = select(AuditEntry.id).where(AuditEntry.at < filters.since - _ASKEW)
+    if narrow.at_from is not None:
+        earlier = select(AuditEntry.id).where(AuditEntry.at < narrow.at_from - _ASKEW)
         first = earlier.order_by(AuditEntry.at.desc()).limit(1).scalar_subquery()
-        query = query.where(AuditEntry.at >= filters.since, AuditEntry.id >= db.func.coalesce(first, 0))
-    if filters.until is not None:
-        later = select(AuditEntry.id).where(AuditEntry.at >= filters.until + _ASKEW)
+        query = query.where(AuditEntry.at >= narrow.at_from, AuditEntry.id >= db.func.coalesce(first, 0))
+    if narrow.at_to is not None:
+        later = select(AuditEntry.id).where(AuditEntry.at >= narrow.at_to + _ASKEW)
         last = later.order_by(AuditEntry.at).limit(1).scalar_subquery()
-        query = query.where(AuditEntry.at < filters.until, AuditEntry.id <= db.func.coalesce(last, 2**62))
-    if filters.before_id is not None:
-        query = query.where(AuditEntry.id < filters.before_id)
-    if filters.after_id is not None:
-        query = query.where(AuditEntry.id > filters.after_id)
+        query = query.where(AuditEntry.at < narrow.at_to, AuditEntry.id <= db.func.coalesce(last, 2**62))
     return query
 
 

@@ -20,7 +20,7 @@ from portal.audit.chains import POWER
 from portal.audit.findings import Finding
 from portal.audit.heads import FILE, Head, UnreadableHeads, export_heads, find_heads, read_heads
 from portal.audit.models import AuditEntry
-from portal.audit.queries import Filters, list_entries
+from portal.audit.queries import AuditFilter, list_entries
 from portal.audit.sealing import seal_waiting
 from portal.audit.verification import Verdict, note_verification, verify_chain
 from portal.cli.json_output import AS_JSON, echo_json
@@ -172,11 +172,11 @@ def list_(
     kind, colon, subject_id = (subject or "").partition(":")
     if subject and not (kind and colon and subject_id):
         raise click.UsageError("--subject is a kind and an id, such as user:01a2...")
-    chosen = Filters(
+    chosen = AuditFilter(
         actor_id=actor,
         subject=(kind, subject_id) if subject else None,
         action=action,
-        since=since.replace(tzinfo=UTC) if since else None,
+        at_from=since.replace(tzinfo=UTC) if since else None,
     )
     entries = list_entries(chosen, limit)
     if as_json:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from portal.core.cursors import value_as
 from portal.core.db import hot
 
 RANK = "rank"
@@ -36,8 +37,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A sort by an expression over `b`, of this type; there should be an index of it and the id. `join` brings what
-    else the expression needs, and costs as much as there are lines.
+    """A sort by an expression over `b`, of this type (one that `value_as` knows); there should be an index of it and
+    the id. `join` brings what else the expression needs, and costs as much as there are lines.
     """
 
     expression: str
@@ -78,7 +79,8 @@ class Listed:
         self, page: Page, values: Mapping[str, Any], *, also: Sequence[str] = ()
     ) -> list[dict[str, Any]]:
         """The lines, each with `sort_key` (the sorted value as `after` takes it back). With `values["like"]`
-        those that have the words; `also` are more conditions over `b`.
+        those that have the words; `also` are more conditions over `b`. Raises BadCursor when `after` is no value of
+        the sort.
         """
         return self._read(page, values, also, self.lines)
 
@@ -108,6 +110,9 @@ class Listed:
     ) -> list[dict[str, Any]]:
         state = [self.states[page.state].condition] if page.state else []
         sort = Numbers(self.owned) if page.sort == RANK else self.sorts[page.sort]
+        if page.after is not None:
+            kind = sort.kind if isinstance(sort, Key) else "bigint"
+            page = replace(page, after=(value_as(kind, page.after[0]), page.after[1]))
         conditions = [self.where, *state, *also, *self._worded(values)]
         picked = (
             self._by_key(page, sort, conditions)

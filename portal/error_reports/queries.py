@@ -9,27 +9,28 @@ from sqlalchemy import func, or_, select, tuple_
 
 from portal.core.db import db
 from portal.core.errors import NotFound
+from portal.core.keyset import words_like
 from portal.error_reports.models import ErrorReport, ProofRun
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorFilter:
-    """Empty takes everything. `is_handled` None: both; `text` is looked for in kind and sample."""
+    """Empty takes everything. `is_handled` None: both; `words` are looked for in kind and sample."""
 
     kind: str = ""
     role: str = ""
-    text: str = ""
+    words: str = ""
     request_id: str = ""
     is_handled: bool | None = None
 
 
 def list_error_reports(
-    narrow: ErrorFilter = ErrorFilter(), *, before: tuple[datetime, int] | None = None, limit: int = 50
+    narrow: ErrorFilter = ErrorFilter(), *, after: tuple[datetime, int] | None = None, limit: int = 50
 ) -> list[ErrorReport]:
-    """The latest first. `before` is last_at and id of the last one of the page before."""
+    """The latest first. `after` is last_at and id of the last one of the page before."""
     query = select(ErrorReport).order_by(ErrorReport.last_at.desc(), ErrorReport.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(tuple_(ErrorReport.last_at, ErrorReport.id) < before)
+    if after is not None:
+        query = query.where(tuple_(ErrorReport.last_at, ErrorReport.id) < after)
     if narrow.kind:
         query = query.where(ErrorReport.kind == narrow.kind)
     if narrow.role:
@@ -38,9 +39,8 @@ def list_error_reports(
         query = query.where(ErrorReport.request_ids.contains([narrow.request_id]))
     if narrow.is_handled is not None:
         query = query.where(ErrorReport.handled_at.is_not(None) == narrow.is_handled)
-    if narrow.text:
-        sought = narrow.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        query = query.where(or_(*(c.ilike(f"%{sought}%") for c in (ErrorReport.kind, ErrorReport.sample))))
+    if (like := words_like(narrow.words)) is not None:
+        query = query.where(or_(*(c.ilike(like) for c in (ErrorReport.kind, ErrorReport.sample))))
     return list(db.session.scalars(query))
 
 

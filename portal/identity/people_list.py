@@ -47,7 +47,7 @@ class PersonRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Narrow:
+class PeopleFilter:
     """Which people; None does not narrow. `words` are part of a name or an email, or a whole id."""
 
     role: Role | None = None
@@ -88,7 +88,7 @@ _LIST = Listed(
 
 
 def list_people_rows(
-    narrow: Narrow,
+    narrow: PeopleFilter,
     sort: PersonSort,
     *,
     is_descending: bool,
@@ -100,12 +100,12 @@ def list_people_rows(
     return [_row(row) for row in _LIST.page(page, _values(narrow), also=_conditions(narrow))]
 
 
-def count_people(narrow: Narrow) -> Mapping[str, int]:
+def count_people(narrow: PeopleFilter) -> Mapping[str, int]:
     """How many there are in each state by the state's name, up to COUNTED_TO + 1; `narrow.state` is not looked at."""
     return _LIST.counts(_values(narrow), also=_conditions(narrow))
 
 
-def _conditions(narrow: Narrow) -> list[str]:
+def _conditions(narrow: PeopleFilter) -> list[str]:
     """The role stands in the text: how many have it decides where the search begins."""
     conditions = []
     if narrow.role is not None:
@@ -120,7 +120,7 @@ def _conditions(narrow: Narrow) -> list[str]:
     return conditions
 
 
-def _values(narrow: Narrow) -> dict[str, Any]:
+def _values(narrow: PeopleFilter) -> dict[str, Any]:
     person_id = _uuid((narrow.words or "").strip())
     like = words_like(narrow.words) if person_id is None else None
     return {"merchant": narrow.merchant_id, "like": like, "person": person_id}

@@ -129,7 +129,7 @@ SELECT p.id, p.amount, p.currency, p.balance_after, e.kind AS entry_kind, e.subj
   FROM ledger_account a
   JOIN LATERAL (
     SELECT * FROM ledger_posting p
-     WHERE p.account_id = a.id AND p.id < %(before)s
+     WHERE p.account_id = a.id AND p.id < %(after)s
      ORDER BY p.id DESC LIMIT %(limit)s
   ) p ON true
   JOIN ledger_entry e ON e.id = p.entry_id
@@ -137,7 +137,7 @@ SELECT p.id, p.amount, p.currency, p.balance_after, e.kind AS entry_kind, e.subj
    AND a.kind = ANY(%(kinds)s)
  ORDER BY p.id DESC LIMIT %(limit)s
 """
-NEWEST = 2**62
+_NEWEST = 2**62
 
 
 def list_statement(
@@ -146,16 +146,16 @@ def list_statement(
     mode: Mode,
     kinds: Sequence[AccountKind],
     *,
-    before: int = NEWEST,
+    after: int | None = None,
     limit: int = 50,
 ) -> list[StatementLine]:
-    """Newest postings first, those with an id below `before` (keyset; the last line's id is the cursor)."""
+    """Newest postings first, those that come after the posting of this id, which is the last line of a page."""
     params = {
         "owner_kind": owner_kind.value,
         "owner_id": owner_id,
         "mode": mode.value,
         "kinds": [kind.value for kind in kinds],
-        "before": before,
+        "after": _NEWEST if after is None else after,
         "limit": limit,
     }
     return [

@@ -22,7 +22,7 @@ SELECT count(*) AS n FROM (
 
 _LIST = """
 SELECT id, kind, params, link, created_at, read_at FROM notification
-WHERE user_id = %(user)s AND is_in_app AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+WHERE user_id = %(user)s AND is_in_app AND (%(after)s::uuid IS NULL OR id < %(after)s::uuid)
 ORDER BY id DESC LIMIT %(limit)s
 """
 
@@ -60,10 +60,10 @@ def count_unread(user_id: uuid.UUID) -> int:
 
 
 def list_notifications(
-    user_id: uuid.UUID, *, before: uuid.UUID | None = None, limit: int = 50
+    user_id: uuid.UUID, *, after: uuid.UUID | None = None, limit: int = 50
 ) -> list[NotificationLine]:
-    """A person's notifications, newest first, those older than `before`."""
-    rows = hot(_LIST, {"user": user_id, "before": before, "limit": limit})
+    """A person's notifications, newest first, those that come after the one of this id."""
+    rows = hot(_LIST, {"user": user_id, "after": after, "limit": limit})
     return [NotificationLine(**row | {"kind": NotificationKind(row["kind"])}) for row in rows]
 
 

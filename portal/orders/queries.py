@@ -127,8 +127,8 @@ _ENDED = f"""
 SELECT {COLUMNS} FROM orders o
  WHERE o.trader_id = %(trader_id)s AND o.ended_at IS NOT NULL AND o.status = ANY(%(statuses)s)
    AND o.ended_at >= %(since)s
-   AND (%(before)s::uuid IS NULL
-        OR (o.ended_at, o.id) < (SELECT b.ended_at, b.id FROM orders b WHERE b.id = %(before)s::uuid))
+   AND (%(after)s::uuid IS NULL
+        OR (o.ended_at, o.id) < (SELECT b.ended_at, b.id FROM orders b WHERE b.id = %(after)s::uuid))
  ORDER BY o.ended_at DESC, o.id DESC LIMIT %(limit)s
 """  # noqa: S608
 
@@ -138,15 +138,15 @@ def list_ended_for_trader(
     statuses: Sequence[str],
     since: datetime,
     *,
-    before: uuid.UUID | None = None,
+    after: uuid.UUID | None = None,
     limit: int = 20,
 ) -> list[OrderRecord]:
     """Orders of this trader in the given statuses that ended since then, the last ended first.
 
-    `before` is the id of the order after which the page starts.
+    `after` is the id of the order after which the page starts.
     """
     params = {
-        "trader_id": trader_id, "statuses": list(statuses), "since": since, "before": before, "limit": limit,
+        "trader_id": trader_id, "statuses": list(statuses), "since": since, "after": after, "limit": limit,
     }  # fmt: skip
     return [record_of(row) for row in hot(_ENDED, params)]
 

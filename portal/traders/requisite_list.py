@@ -65,7 +65,7 @@ class RequisiteLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowed:
+class RequisiteFilter:
     """Which requisites; None does not narrow. `words` are part of the trader's name, or the last four digits."""
 
     state: RequisiteState | None = None
@@ -106,7 +106,7 @@ _OF_LEAD = "b.trader_id IN (SELECT x.id FROM team m JOIN trader x ON x.team_id =
 
 
 def list_requisite_lines(
-    narrow: Narrowed,
+    narrow: RequisiteFilter,
     sort: RequisiteSort,
     *,
     day_timezone: str,
@@ -128,7 +128,7 @@ def list_requisite_lines(
     return [RequisiteLine(**row) for row in rows]
 
 
-def _conditions(narrow: Narrowed) -> list[str]:
+def _conditions(narrow: RequisiteFilter) -> list[str]:
     asked = {
         "b.status <> 'archived'": narrow.state is None,
         _OF_LEAD: narrow.lead_id is not None,

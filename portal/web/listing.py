@@ -6,9 +6,6 @@ table, the pages, the export - follows. It works without a script; with one, onl
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +19,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import gettext as _
 
+from portal.core.cursors import BadCursor, Position, decode, encode
 from portal.core.errors import BadRequest
 from portal.core.htmx import fragment, is_htmx
 from portal.settings import get_settings
@@ -82,7 +80,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Filter:
     """One field above the list; its name is the parameter in the URL. `choices` are (value, words); `otherwise`
-    says what no choice means, where that is not all.
+    says what no choice means, where that is not all. `former` is its name in addresses that people kept.
     """
 
     name: str
@@ -91,6 +89,7 @@ class Filter:
     choices: Callable[[], Sequence[tuple[str, str]]] = tuple
     hint: LazyString | str = ""
     otherwise: LazyString | str = ""
+    former: str = ""
 
     def clean(self, text: str) -> str:
         """What is taken of the URL: nothing endless. Raises NotOfThisList for a choice or a day that is none."""
@@ -109,12 +108,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the URL asks for. `after` is the cursor of the row before the page: its values, as strings."""
+    """What the URL asks for. `after` is the position of the row before the page, None for the first."""
 
     filters: Mapping[str, str]
     sort: str
     is_descending: bool
-    after: tuple[str, ...] | None
+    after: Position | None
     limit: int = PAGE
 
     def get(self, name: str) -> str | None:
@@ -123,7 +122,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Row]):
-    """A list of one kind of rows. `cursor` says after which values the next page goes on, for the asked sort.
+    """A list of one kind of rows. `position` says of a row what the list is sorted by, which `fetch` finds in `after`
+    when the next page goes on behind it; it may raise BadCursor.
 
     `endpoint` shows it, `export_endpoint` gives it as a file; `params` are both routes' own.
     """
@@ -131,7 +131,7 @@ class Listing(Generic[Row]):
     name: str
     columns: tuple[Column[Row], ...]
     fetch: Callable[[Asked], Sequence[Row]]
-    cursor: Callable[[Row, Asked], tuple[str, ...]]
+    position: Callable[[Row], Position]
     endpoint: str
     default_sort: str
     title: LazyString | str
@@ -239,17 +239,20 @@ def read_asked(listing: Listing[Any]) -> Asked:
 def _leading_back(listing: Listing[Any]) -> Iterator[None]:
     try:
         yield
-    except NotOfThisList as error:
-        error.extra["page"] = url_for(listing.endpoint, **listing.params)
-        raise
+    except (NotOfThisList, BadCursor) as error:
+        refusal = bad_place() if isinstance(error, BadCursor) else error
+        refusal.extra["page"] = url_for(listing.endpoint, **listing.params)
+        raise refusal from None
 
 
 def _read(listing: Listing[Any]) -> Asked:
-    known = {narrow.name for narrow in listing.filters} | _OWN | set(listing.params)
+    former = {narrow.former: narrow.name for narrow in listing.filters if narrow.former}
+    known = {narrow.name for narrow in listing.filters} | former.keys() | _OWN | set(listing.params)
     for name in request.args:
         if name not in known:
             raise NotOfThisList(_("This list knows no “%(name)s”.", name=name[:_SHOWN]))
-        if name != "columns" and len(request.args.getlist(name)) > 1:
+        is_twice = len(request.args.getlist(name)) > 1 or former.get(name) in request.args
+        if name != "columns" and is_twice:
             raise NotOfThisList(_("“%(name)s” stands in the address more than once.", name=name[:_SHOWN]))
     sort = request.args.get("sort", "") or listing.default_sort
     if sort.removeprefix("-") not in listing.sorts:
@@ -259,10 +262,14 @@ def _read(listing: Listing[Any]) -> Asked:
     for name in request.args.getlist("columns"):
         if name not in {column.name for column in listing.columns}:
             raise NotOfThisList(_("This list has no column “%(name)s”.", name=name[:_SHOWN]))
-    filters = {narrow.name: narrow.clean(request.args.get(narrow.name, "")) for narrow in listing.filters}
-    return Asked(
-        filters, sort.removeprefix("-"), sort.startswith("-"), _unpack(request.args.get("after", ""))
-    )
+    filters = {narrow.name: narrow.clean(_value_of(narrow)) for narrow in listing.filters}
+    after = request.args.get("after", "")
+    return Asked(filters, sort.removeprefix("-"), sort.startswith("-"), decode(after) if after else None)
+
+
+def _value_of(narrow: Filter) -> str:
+    former = request.args.get(narrow.former, "") if narrow.former else ""
+    return request.args.get(narrow.name, former)
 
 
 def day_of(text: str) -> date | None:
@@ -286,7 +293,7 @@ def show(listing: Listing[Row]) -> Shown[Row]:
     with _leading_back(listing):
         rows = listing.fetch(Asked(asked.filters, asked.sort, asked.is_descending, asked.after, size + 1))
     page = rows[:size]
-    more = _pack(listing.cursor(page[-1], asked)) if len(rows) > size else None
+    more = encode(listing.position(page[-1])) if len(rows) > size else None
     return Shown(listing, asked, page, chosen_columns(listing), more)
 
 
@@ -342,21 +349,4 @@ def pages_of(listing: Listing[Row], asked: Asked, size: int, most: int) -> Itera
         if len(rows) < size:
             return
         seen += len(rows)
-        asked = Asked(asked.filters, asked.sort, asked.is_descending, listing.cursor(rows[-1], asked))
-
-
-def _pack(values: tuple[str, ...]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
-def _unpack(text: str) -> tuple[str, ...] | None:
-    """The cursor's values; None where there is none, which is the first page. Raises NotOfThisList."""
-    if not text:
-        return None
-    try:
-        values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error):
-        raise bad_place() from None
-    if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
-        return tuple(values)
-    raise bad_place()
+        asked = Asked(asked.filters, asked.sort, asked.is_descending, listing.position(rows[-1]))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from portal.core.cursors import id_in, position_of
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.orders.models import Direction, Status
 from portal.orders.order_list import OrderFilter, OrderLine, Whose, list_orders
-from portal.web.languages import current_timezone
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, day_of
+from portal.web.list_days import day_filters, period_of
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
 from portal.web.presentation import AMOUNT_ASKED, method_name, shown_status
 
 # What a home page shows of its latest orders.
@@ -114,8 +114,7 @@ def filters(stores: Mapping[uuid.UUID, str] | None = None) -> tuple[Filter, ...]
     elif stores is not None and len(stores) > 1:
         choices = tuple((public_id("st", store_id), name) for store_id, name in stores.items())
         asked.append(Filter("store", _l("Store"), Kind.CHOICE, lambda: choices))
-    asked += [Filter("from", _l("From"), Kind.DATE), Filter("to", _l("Until"), Kind.DATE)]
-    return tuple(asked)
+    return (*asked, *day_filters())
 
 
 def order_listing(
@@ -135,14 +134,14 @@ def order_listing(
         if mine == Whose() and stores and (narrow.external_id or narrow.store_id):
             # A shop's own number is found by the shop: by all of them where none is named.
             mine = Whose(stores=(narrow.store_id,) if narrow.store_id else tuple(stores))
-        after, oldest_first = _uuid(asked.after), not asked.is_descending
+        after, oldest_first = id_in(asked.after), not asked.is_descending
         return list_orders(mine, Mode.LIVE, narrow, asked.limit, after=after, oldest_first=oldest_first)
 
     return Listing(
         name="orders",
         columns=columns(link, stores, traders),
         fetch=fetch,
-        cursor=lambda line, _asked: (str(line.id),),
+        position=lambda line: position_of(line.id),
         endpoint=endpoint,
         export_endpoint=export_endpoint,
         default_sort="-created",
@@ -164,28 +163,16 @@ def _store_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> uuid.UUID | None
 
 
 def narrow_of(asked: Asked, stores: Mapping[uuid.UUID, str]) -> OrderFilter:
-    """What the filters of the URL mean for orders; days are days of the viewer's zone."""
+    """What the filters of the URL mean for orders."""
     number = asked.get("q")
     order_id = parse_public_id("ord", number) if number else None
-    until = _midnight(asked.get("to"))
+    created_from, created_to = period_of(asked)
     return OrderFilter(
         order_id=order_id,
         external_id=number if order_id is None else None,
         status=asked.get("status"),
         direction=asked.get("direction"),
         store_id=_store_of(asked, stores),
-        created_from=_midnight(asked.get("from")),
-        created_to=until + timedelta(days=1) if until else None,
+        created_from=created_from,
+        created_to=created_to,
     )
-
-
-def _midnight(text: str | None) -> datetime | None:
-    day = day_of(text) if text else None
-    return datetime(day.year, day.month, day.day, tzinfo=current_timezone()) if day else None
-
-
-def _uuid(after: tuple[str, ...] | None) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(after[0]) if after else None
-    except ValueError:
-        raise bad_place() from None

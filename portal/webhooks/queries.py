@@ -66,10 +66,10 @@ def list_deliveries(
     mode: Mode,
     *,
     state: DeliveryState | None = None,
-    before: uuid.UUID | None = None,
+    after: uuid.UUID | None = None,
     limit: int = 50,
 ) -> list[DeliveryLine]:
-    """The store's deliveries by event, newest event first; `before` is the event id of the last line seen."""
+    """The store's deliveries by event, newest event first; `after` is the event id of the last line seen."""
     query = (
         select(
             WebhookDelivery.id,
@@ -95,8 +95,8 @@ def list_deliveries(
     )
     if state is not None:
         query = query.where(WebhookDelivery.state == state.value)
-    if before is not None:
-        query = query.where(WebhookDelivery.event_id < before)
+    if after is not None:
+        query = query.where(WebhookDelivery.event_id < after)
     return [DeliveryLine(*row) for row in db.session.execute(query)]
 
 

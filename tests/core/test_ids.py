@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.core.ids import new_id, parse_public_id, public_id
+from portal.core.ids import least_id_at, new_id, parse_public_id, public_id
 
 
 @given(st.uuids())
@@ -37,3 +38,13 @@ def test_ids_are_uuid7_and_sort_by_time_inside_and_outside() -> None:
 )
 def test_what_is_no_order_id_is_none(text: str) -> None:
     assert parse_public_id("ord", text) is None
+
+
+def test_the_least_id_of_a_moment_is_before_every_id_made_since() -> None:
+    now = datetime.now(UTC)
+    least, next_minute = least_id_at(now), least_id_at(now, 60)
+    assert least is not None
+    assert next_minute is not None
+    assert least < new_id() < next_minute
+    assert least_id_at(None) is None
+    assert least_id_at(datetime(1960, 1, 1, tzinfo=UTC)) == uuid.UUID(int=0)

@@ -116,7 +116,7 @@ def test_reading_is_ones_own(anna: User, boris: User, nudged: list[str]) -> None
     with transaction():
         assert mark_read(anna.id) == 1
     assert (count_unread(anna.id), count_unread(boris.id)) == (0, 1)
-    assert list_notifications(anna.id, before=newest.id)[0].id == oldest.id
+    assert list_notifications(anna.id, after=newest.id)[0].id == oldest.id
     with pytest.raises(NotFound):
         get_link(boris.id, newest.id)
 

@@ -234,8 +234,8 @@ def test_deliveries_are_listed_newest_event_first_page_by_page(stage: Stage) -> 
     endpoint, _ = stage.endpoint()
     ids = sorted(stage.happen_and_relay(endpoint.store_id, 7), reverse=True)
     seen: list[uuid.UUID] = []
-    before = None
-    while page := queries.list_deliveries(endpoint.store_id, Mode.TEST, before=before, limit=3):
+    last = None
+    while page := queries.list_deliveries(endpoint.store_id, Mode.TEST, after=last, limit=3):
         seen += [line.event_id for line in page]
-        before = seen[-1]
+        last = seen[-1]
     assert seen == ids

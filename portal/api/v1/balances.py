@@ -12,14 +12,15 @@ from portal.api.answers import answer
 from portal.api.authentication import Caller, current_caller
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
-from portal.api.v1.cursors import cursor_of, number_of
+from portal.api.v1.cursors import number_after
 from portal.api.v1.orders_schemas import Cursor, Limit
 from portal.api.validation import Answer, Query, validated_query
+from portal.core.cursors import encode_number
 from portal.core.ids import public_id
 from portal.core.money import format_amount
 from portal.identity.models import Scope
 from portal.ledger.models import AccountKind, EntryKind, OwnerKind, SubjectKind
-from portal.ledger.queries import NEWEST, StatementLine, list_balances, list_statement
+from portal.ledger.queries import StatementLine, list_balances, list_statement
 from portal.orders.representation import moment
 from portal.reference.queries import get_currency
 
@@ -135,10 +136,9 @@ def entries() -> Response:
     caller = current_caller()
     asked = validated_query(ListEntries, request.args)
     kinds = _KINDS if asked.account is None else (AccountKind(asked.account),)
-    before = number_of(asked.cursor)
     found = list_statement(
         OwnerKind.STORE, caller.store.id, caller.mode, kinds,
-        before=NEWEST if before is None else before, limit=asked.limit + 1,
+        after=number_after(asked.cursor), limit=asked.limit + 1,
     )  # fmt: skip
     page = found[: asked.limit]
     has_more = len(found) > len(page)
@@ -147,7 +147,7 @@ def entries() -> Response:
             "object": "list",
             "data": [_entry(line) for line in page],
             "has_more": has_more,
-            "next_cursor": cursor_of(page[-1].posting_id) if has_more else None,
+            "next_cursor": encode_number(page[-1].posting_id) if has_more else None,
         }
     )
 

@@ -1,40 +1,28 @@
-"""Cursors of keyset lists: the place of the last line, in a text that callers only carry back.
-
-A made-up cursor can do no harm: every list is narrowed to its store before the cursor is looked at.
-"""
+"""The cursor of a list as a caller of the API sends it back: what is none is a problem with its field."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
+from collections.abc import Callable
+from typing import TypeVar
 
+from portal.core.cursors import BadCursor, decode_id, decode_number
 from portal.core.errors import ValidationFailed
 
-
-def cursor_of(last: uuid.UUID | int) -> str:
-    raw = last.bytes if isinstance(last, uuid.UUID) else last.to_bytes(8, "big")
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+Decoded = TypeVar("Decoded")
 
 
-def uuid_of(cursor: str | None) -> uuid.UUID | None:
+def id_after(cursor: str | None) -> uuid.UUID | None:
     """The id in a cursor, None for the first page. Raises ValidationFailed for anything else."""
-    raw = _bytes_of(cursor, 16)
-    return None if raw is None else uuid.UUID(bytes=raw)
+    return _decoded(decode_id, cursor)
 
 
-def number_of(cursor: str | None) -> int | None:
-    raw = _bytes_of(cursor, 8)
-    return None if raw is None else int.from_bytes(raw, "big") & 2**63 - 1
+def number_after(cursor: str | None) -> int | None:
+    return _decoded(decode_number, cursor)
 
 
-def _bytes_of(cursor: str | None, length: int) -> bytes | None:
-    if cursor is None:
-        return None
+def _decoded(decode: Callable[[str], Decoded], cursor: str | None) -> Decoded | None:
     try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != length:
-        raise ValidationFailed.of("cursor", "malformed", "Use the next_cursor of the page before.")
-    return raw
+        return None if cursor is None else decode(cursor)
+    except BadCursor:
+        raise ValidationFailed.of("cursor", "malformed", "Use the next_cursor of the page before.") from None

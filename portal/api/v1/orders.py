@@ -10,11 +10,12 @@ from portal.api.idempotency import call_of, kept_refusal, read_key, replayable
 from portal.api.operations import operation
 from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
-from portal.api.v1.cursors import cursor_of, uuid_of
+from portal.api.v1.cursors import id_after
 from portal.api.v1.new_orders import new_order
 from portal.api.v1.orders_answers import OrderList, OrderOut
 from portal.api.v1.orders_schemas import CreateOrder, ListOrders
 from portal.api.validation import validated, validated_query
+from portal.core.cursors import encode_id
 from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.idempotency import StoredAnswer
 from portal.core.ids import parse_public_id, public_id
@@ -129,7 +130,7 @@ def list_() -> Response:
         created_to=asked.created_to,
     )
     found = list_whole_orders(
-        Whose(stores=(caller.store.id,)), caller.mode, narrow, asked.limit + 1, after=uuid_of(asked.cursor)
+        Whose(stores=(caller.store.id,)), caller.mode, narrow, asked.limit + 1, after=id_after(asked.cursor)
     )
     page = found[: asked.limit]
     has_more = len(found) > len(page)
@@ -138,6 +139,6 @@ def list_() -> Response:
             "object": "list",
             "data": [order_object(order, with_link=Scope.ORDERS_WRITE in caller.scopes) for order in page],
             "has_more": has_more,
-            "next_cursor": cursor_of(page[-1].id) if has_more else None,
+            "next_cursor": encode_id(page[-1].id) if has_more else None,
         }
     )

@@ -24,6 +24,7 @@ from portal.notifications.queries import (
 from portal.notifications.service import choose, mark_read
 from portal.web.account.notification_words import told
 from portal.web.auth.visitor import background
+from portal.web.list_place import id_after
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("notifications", __name__, url_prefix="/account/notifications")
@@ -33,10 +34,10 @@ PAGE = 30
 @blueprint.get("")
 @requires(Permission.ACCOUNT_VIEW)
 def index() -> ResponseReturnValue:
-    before = _uuid(request.args.get("before", ""))
-    lines = list_notifications(current_user.id, before=before, limit=PAGE + 1)
+    after = id_after()
+    lines = list_notifications(current_user.id, after=after, limit=PAGE + 1)
     older = lines[PAGE - 1].id if len(lines) > PAGE else None
-    return render_template("account/notifications.html", lines=lines[:PAGE], older=older, before=before)
+    return render_template("account/notifications.html", lines=lines[:PAGE], older=older, after=after)
 
 
 @blueprint.get("/count")
@@ -85,13 +86,6 @@ def save_choices() -> ResponseReturnValue:
                 by_mail=f"{choice.kind}-by_mail" in request.form,
             )
     return redirect(url_for("notifications.show_choices", saved=1), code=303)
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 def unread_notifications() -> int:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.audit.heads import find_head
-from portal.audit.queries import Filters, count_unsealed, get_entry, list_entries
+from portal.audit.queries import AuditFilter, count_unsealed, get_entry, list_entries
 from portal.audit.service import record_audit
 from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
@@ -24,7 +24,7 @@ from portal.web.listing_export import export
 @blueprint.get("/audit")
 @requires(Permission.AUDIT_VIEW)
 def audit() -> ResponseReturnValue:
-    verified = list_entries(Filters(action="audit.verified"), 1)
+    verified = list_entries(AuditFilter(action="audit.verified"), 1)
     return render(
         "admin/audit/list.html",
         audit_listing(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flask import url_for
@@ -14,16 +13,17 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from portal.audit.models import AuditEntry
-from portal.audit.queries import Filters, list_entries
+from portal.audit.queries import AuditFilter, list_entries
+from portal.core.cursors import number_in, position_of
 from portal.core.ids import parse_public_id, public_id
 from portal.core.permissions import Permission
-from portal.identity.people_list import Narrow, PersonSort, list_people_rows
+from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.queries import list_store_names
 from portal.traders.queries import traders
 from portal.web.admin.action_words import ACTIONS, action_words
 from portal.web.admin.history import actor_names, actor_words
-from portal.web.languages import current_timezone
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
+from portal.web.list_days import day_filters, period_of
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
 
 _MOST_ACTORS = 200
 _PAGES = {
@@ -97,38 +97,16 @@ def _key(entry: AuditEntry) -> uuid.UUID | None:
         return None
 
 
-def filters_of(asked: Asked) -> Filters:
-    """What the URL narrows to. The days are the viewer's own; the last one counts."""
-    since, until = _day(asked.get("since")), _day(asked.get("until"))
-    action, place = asked.get("action"), _place(asked)
-    return Filters(
+def filter_of(asked: Asked) -> AuditFilter:
+    """What the URL narrows to."""
+    at_from, at_to = period_of(asked)
+    return AuditFilter(
         subject=_subject(asked.get("subject")),
-        action=action,
-        since=since,
-        until=until + timedelta(days=1) if until else None,
+        action=asked.get("action"),
+        at_from=at_from,
+        at_to=at_to,
         actor_ids=_actors(asked.get("who")),
-        before_id=place if asked.is_descending else None,
-        after_id=None if asked.is_descending else place,
     )
-
-
-def _place(asked: Asked) -> int | None:
-    """The id of the entry before the page. Raises NotOfThisList."""
-    if asked.after is None:
-        return None
-    text = asked.after[0] if len(asked.after) == 1 else ""
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise bad_place()
-    return int(text)
-
-
-def _day(text: str | None) -> datetime | None:
-    try:
-        day = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    midnight = datetime(day.year, day.month, day.day, tzinfo=current_timezone())
-    return midnight.astimezone(UTC) if 1970 < day.year < 9000 else None
 
 
 def _subject(text: str | None) -> tuple[str, str] | None:
@@ -147,7 +125,7 @@ def _actors(words: str | None) -> list[uuid.UUID] | None:
     """Everybody whose name, email or id has the words: people, and traders and stores, who act under their own id."""
     if not words:
         return None
-    narrow, low = Narrow(words=words), words.lower()
+    narrow, low = PeopleFilter(words=words), words.lower()
     people = list_people_rows(narrow, PersonSort.NAME, is_descending=False, limit=_MOST_ACTORS)
     found = [person.id for person in people]
     named = [(trader.id, trader.name) for trader in traders.get().by_id.values()] + list(
@@ -163,7 +141,10 @@ def _action_choices() -> Sequence[tuple[str, str]]:
 
 def audit_listing() -> Listing[NamedEntry]:
     def fetch(asked: Asked) -> list[NamedEntry]:
-        return lines_of(list_entries(filters_of(asked), asked.limit, is_descending=asked.is_descending))
+        entries = list_entries(
+            filter_of(asked), asked.limit, after=number_in(asked.after), is_descending=asked.is_descending
+        )
+        return lines_of(entries)
 
     return Listing(
         name="audit",
@@ -179,7 +160,7 @@ def audit_listing() -> Listing[NamedEntry]:
             Column("request", _l("Request"), lambda line: line.entry.request_id, Cell.CODE, is_shown=False),
         ),
         fetch=fetch,
-        cursor=lambda line, _asked: (str(line.id),),
+        position=lambda line: position_of(line.id),
         endpoint="admin.audit",
         export_endpoint="admin.export_audit" if current_user.can(Permission.AUDIT_EXPORT) else None,
         default_sort="-at",
@@ -191,7 +172,6 @@ def audit_listing() -> Listing[NamedEntry]:
             Filter("who", _l("Who"), hint=_l("Name, email or id")),
             Filter("action", _l("What"), Kind.CHOICE, _action_choices),
             Filter("subject", _l("To what"), hint=_l("trader:id, an id, an order's number")),
-            Filter("since", _l("From"), Kind.DATE),
-            Filter("until", _l("To"), Kind.DATE),
+            *day_filters(former=("since", "until")),
         ),
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
+from portal.core.cursors import moment_and_number_in, position_of
 from portal.core.db import transaction
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
@@ -20,7 +20,7 @@ from portal.error_reports.queries import ErrorFilter, get_error_report, list_err
 from portal.identity.audience import names_of
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place, render
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, render
 from portal.web.reason_form import ReasonForm
 from portal.web.refusal_words import words_of_error
 
@@ -31,20 +31,10 @@ def _fetch(asked: Asked) -> Sequence[ErrorReport]:
     states = {"open": False, "handled": True}
     wanted = asked.filters
     narrow = ErrorFilter(
-        kind=wanted["kind"], role=wanted["role"], text=wanted["text"], request_id=wanted["request_id"],
+        kind=wanted["kind"], role=wanted["role"], words=wanted["q"], request_id=wanted["request_id"],
         is_handled=states.get(wanted["state"]),
     )  # fmt: skip
-    return list_error_reports(narrow, before=_place(asked), limit=asked.limit)
-
-
-def _place(asked: Asked) -> tuple[datetime, int] | None:
-    if asked.after is None:
-        return None
-    try:
-        last_at, report_id = asked.after
-        return datetime.fromisoformat(last_at), int(report_id)
-    except ValueError:
-        raise bad_place() from None
+    return list_error_reports(narrow, after=moment_and_number_in(asked.after), limit=asked.limit)
 
 
 def _state(report: ErrorReport) -> tuple[str, str]:
@@ -67,14 +57,14 @@ ERRORS: Listing[ErrorReport] = Listing(
         Column("place", _l("Where"), lambda one: one.logger, Cell.CODE),
     ),
     fetch=_fetch,
-    cursor=lambda one, _asked: (one.last_at.isoformat(), str(one.id)),
+    position=lambda one: position_of(one.last_at, one.id),
     endpoint="admin.errors",
     default_sort="-last_at",
     empty_title=_l("No errors"),
     empty_next=_l("What goes wrong in any process stands here, one line for each kind and place."),
     icon="circle-check",
     filters=(
-        Filter("text", _l("Words"), hint=_l("in the kind or the sample")),
+        Filter("q", _l("Words"), hint=_l("in the kind or the sample"), former="text"),
         Filter("kind", _l("Kind")),
         Filter("role", _l("Process"), Kind.CHOICE, lambda: [(role, role) for role in _ROLES]),
         Filter(

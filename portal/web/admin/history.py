@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.audit.models import AuditEntry
-from portal.audit.queries import Filters, list_entries
+from portal.audit.queries import AuditFilter, list_entries
 from portal.core.actors import ActorKind
 from portal.core.permissions import Permission
 from portal.identity.audience import names_of
@@ -35,7 +35,7 @@ def history_of(kind: str, subject_id: uuid.UUID) -> History | None:
     """The last SHOWN entries about it; None for who may not see the log."""
     if not current_user.can(Permission.AUDIT_VIEW):
         return None
-    entries = list_entries(Filters(subject=(kind, str(subject_id))), SHOWN)
+    entries = list_entries(AuditFilter(subject=(kind, str(subject_id))), SHOWN)
     return History(entries, actor_names(entry.actor_id for entry in entries if entry.actor_id))
 
 

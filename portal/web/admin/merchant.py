@@ -15,7 +15,7 @@ from portal.core.db import transaction
 from portal.core.errors import Conflict, NotFound
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
-from portal.identity.people_list import Narrow, PersonSort, list_people_rows
+from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.blocking import block_merchant, concerned_by_block, unblock_merchant
 from portal.merchants.queries import list_stores_of_merchant
 from portal.merchants.staff_list import find_merchant_line
@@ -77,7 +77,7 @@ def _page(
     if found is None:
         raise NotFound("There is no such merchant.")
     members = list_people_rows(
-        Narrow(merchant_id=merchant_id), PersonSort.NAME, is_descending=False, limit=_MEMBERS_SHOWN
+        PeopleFilter(merchant_id=merchant_id), PersonSort.NAME, is_descending=False, limit=_MEMBERS_SHOWN
     )
     page = render_template(
         "admin/merchant.html",

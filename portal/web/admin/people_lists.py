@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from flask import request, url_for
@@ -12,17 +10,18 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
+from portal.core.cursors import position_of, value_and_id_in
 from portal.core.permissions import Permission
 from portal.identity.models import Role
 from portal.identity.people_list import (
-    Narrow,
+    PeopleFilter,
     PersonRow,
     PersonSort,
     PersonState,
     count_people,
     list_people_rows,
 )
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
 from portal.web.presentation import role_names
 
 
@@ -102,28 +101,14 @@ def _columns() -> tuple[Column[PersonRow], ...]:
     )  # fmt: skip
 
 
-def _narrow(asked: Asked) -> Narrow:
+def _narrow(asked: Asked) -> PeopleFilter:
     role, state = asked.get("role"), asked.get("state")
-    return Narrow(Role(role) if role else None, PersonState(state) if state else None, asked.get("q"))
-
-
-def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
-    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
-    if asked.after is None:
-        return None
-    if len(asked.after) != 2:
-        raise bad_place()
-    try:
-        if asked.sort in {PersonSort.CREATED, PersonSort.SEEN} and asked.after[0] != "-infinity":
-            datetime.fromisoformat(asked.after[0])
-        return asked.after[0].replace("\0", ""), uuid.UUID(asked.after[1])
-    except ValueError:
-        raise bad_place() from None
+    return PeopleFilter(Role(role) if role else None, PersonState(state) if state else None, asked.get("q"))
 
 
 def _fetch(asked: Asked) -> list[PersonRow]:
     return list_people_rows(
-        _narrow(asked), PersonSort(asked.sort), is_descending=asked.is_descending, after=_after(asked),
+        _narrow(asked), PersonSort(asked.sort), is_descending=asked.is_descending, after=value_and_id_in(asked.after),
         limit=asked.limit,
     )  # fmt: skip
 
@@ -133,7 +118,7 @@ def people_listing() -> Listing[PersonRow]:
         name="people",
         columns=_columns(),
         fetch=_fetch,
-        cursor=lambda row, _asked: (row.sort_key, str(row.id)),
+        position=lambda row: position_of(row.sort_key, row.id),
         endpoint="admin.people",
         export_endpoint="admin.export_people" if current_user.can(Permission.PERSON_EXPORT) else None,
         default_sort="name",
@@ -153,7 +138,7 @@ def people_counts() -> list[Count]:
     """How many of this role are in each state."""
     role = request.args.get("role", "")
     kept = Role(role) if role in set(Role) else None
-    counts = count_people(Narrow(kept))
+    counts = count_people(PeopleFilter(kept))
     tones = {"blocked": "bad", "no_factor": "warn"}
     return [
         Count(

@@ -7,9 +7,10 @@ import uuid
 from flask import request, url_for
 from flask_babel import lazy_gettext as _l
 
+from portal.core.cursors import position_of, value_and_id_in
 from portal.core.keyset import Page
 from portal.traders.staff_list import TraderLine, list_traders_outside, page_of_team
-from portal.web.listing import Asked, Column, Filter, Listing, bad_place
+from portal.web.listing import Asked, Column, Filter, Listing
 
 MOST_FOUND = 20
 
@@ -18,7 +19,7 @@ def members_of(team_id: uuid.UUID) -> Listing[TraderLine]:
     """The live traders of the team by name; `find` of its address is what `found_outside` looks for."""
 
     def fetch(asked: Asked) -> list[TraderLine]:
-        page = Page("name", asked.is_descending, _after(asked), asked.limit)
+        page = Page("name", asked.is_descending, value_and_id_in(asked.after), asked.limit)
         return page_of_team(team_id, asked.get("q"), page)
 
     return Listing(
@@ -30,7 +31,7 @@ def members_of(team_id: uuid.UUID) -> Listing[TraderLine]:
             ),
         ),
         fetch=fetch,
-        cursor=lambda line, _asked: (line.sort_key, str(line.id)),
+        position=lambda line: position_of(line.sort_key, line.id),
         endpoint="admin.team",
         default_sort="name",
         title=_l("Traders"),
@@ -45,14 +46,3 @@ def found_outside(team_id: uuid.UUID) -> list[TraderLine] | None:
     """Live traders of other teams and of none who have the looked-for words; None while nothing is looked for."""
     words = request.args.get("find", "").replace("\0", "").strip()[:200]
     return list_traders_outside(team_id, words, MOST_FOUND) if words else None
-
-
-def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
-    """The cursor's values. Raises NotOfThisList for others."""
-    if asked.after is None:
-        return None
-    try:
-        name, key = asked.after
-        return name.replace("\0", ""), uuid.UUID(key)
-    except ValueError:
-        raise bad_place() from None

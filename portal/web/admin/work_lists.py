@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
+from portal.core.cursors import position_of, value_and_id_in
 from portal.core.keyset import RANK, Page
 from portal.core.modes import Mode
 from portal.core.permissions import Permission
@@ -36,26 +37,9 @@ from portal.traders.staff_list import (
 )
 from portal.web.admin.people_lists import Count
 from portal.web.admin.periods import period_choices, since_of
-from portal.web.listing import PAGE, Asked, Cell, Column, Filter, Kind, Listing, bad_place
+from portal.web.listing import PAGE, Asked, Cell, Column, Filter, Kind, Listing
 
 _BY_TURNOVER = {"turnover", "orders"}
-
-
-def _after(asked: Asked) -> tuple[str, UUID] | None:
-    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
-    if asked.after is None:
-        return None
-    if len(asked.after) != 2:
-        raise bad_place()
-    value, key = asked.after
-    try:
-        if asked.sort == "created":
-            datetime.fromisoformat(value)
-        elif asked.sort not in {"name", "team"} and not 0 <= int(value) < 2**62:
-            raise bad_place()
-        return value.replace("\0", ""), UUID(key)
-    except ValueError:
-        raise bad_place() from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +81,8 @@ class WorkList:
             found, sort = self.everybodys(Mode.LIVE, since), RANK
             by_money = asked.sort == "turnover"
             ranking = {owner: t.minor if by_money else t.orders for owner, t in found.items()}
-        page = Page(sort, asked.is_descending, _after(asked), asked.limit, asked.get("state"), ranking)
+        after, state = value_and_id_in(asked.after), asked.get("state")
+        page = Page(sort, asked.is_descending, after, asked.limit, state, ranking)
         lines, self.counts = self.read(words, page)
         if found is None:
             found = self.turnover([owner for line in lines for owner in line.owners], Mode.LIVE, since)
@@ -112,7 +97,7 @@ class WorkList:
             name=self.name,
             columns=self.columns,
             fetch=self.fetch,
-            cursor=lambda row, _asked: (row.line.sort_key, str(row.id)),
+            position=lambda row: position_of(row.line.sort_key, row.id),
             endpoint=f"admin.{self.name}",
             export_endpoint=f"admin.export_{self.name}"
             if current_user.can(Permission.PERSON_EXPORT)

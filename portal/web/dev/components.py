@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from wtforms import BooleanField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 
+from portal.core.cursors import number_in, position_of
 from portal.core.permissions import Permission, requires
 from portal.orders.models import Status
 from portal.settings import get_settings
@@ -58,8 +59,7 @@ def _fetch(asked: Asked) -> Sequence[Specimen]:
     if words := asked.get("q"):
         rows = [row for row in rows if words in str(row.number)]
     rows.sort(key=lambda row: row.number, reverse=asked.is_descending)
-    if asked.after is not None and asked.after[0].isdigit():
-        last = int(asked.after[0])
+    if (last := number_in(asked.after)) is not None:
         rows = [row for row in rows if (row.number < last) == asked.is_descending and row.number != last]
     return rows[: asked.limit]
 
@@ -78,7 +78,7 @@ _LISTING: Listing[Specimen] = Listing(
         Column("at", "Created", lambda row: row.at, Cell.MOMENT, is_shown=False),
     ),
     fetch=_fetch,
-    cursor=lambda row, _asked: (str(row.number),),
+    position=lambda row: position_of(row.number),
     endpoint="components.show",
     export_endpoint="components.export_specimens",
     default_sort="-number",

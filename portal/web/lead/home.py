@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
+from portal.core.cursors import position_of
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.ledger.models import AccountKind, OwnerKind
@@ -112,7 +113,7 @@ _TEAM: Listing[TeamLine] = Listing(
         Column("held", _l("On hold"), lambda line: (line.held_minor, line.currency), Cell.MONEY),
     ),
     fetch=lambda _asked: (),
-    cursor=lambda line, _asked: (str(line.trader.id),),
+    position=lambda line: position_of(line.trader.id),
     endpoint="lead.home",
     default_sort="name",
     title=_l("Team"),

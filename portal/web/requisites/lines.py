@@ -8,17 +8,18 @@ from collections.abc import Callable, Sequence
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from portal.core.cursors import position_of, value_and_id_in
 from portal.reference import configuration as config
 from portal.reference.queries import list_banks, list_currencies, list_methods
 from portal.traders.requisite_list import (
-    Narrowed,
+    RequisiteFilter,
     RequisiteLine,
     RequisiteSort,
     RequisiteState,
     Used,
     list_requisite_lines,
 )
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, bad_place
+from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing
 from portal.web.presentation import amount_text, bank_name, method_name, percent_text
 from portal.web.requisites.words import state_pill
 
@@ -73,23 +74,6 @@ def _columns(link: Callable[[RequisiteLine], str | None]) -> tuple[Column[Requis
     )  # fmt: skip
 
 
-def _after(asked: Asked) -> tuple[str, uuid.UUID] | None:
-    """The cursor's values. Raises NotOfThisList when they are not what this sort sorts by."""
-    if asked.after is None:
-        return None
-    if len(asked.after) != 2:
-        raise bad_place()
-    value, key = asked.after
-    try:
-        if asked.sort == RequisiteSort.CREATED:
-            uuid.UUID(value)
-        if asked.sort == RequisiteSort.USED and not 0 <= int(value) < 2**62:
-            raise bad_place()
-        return value.replace("\0", ""), uuid.UUID(key)
-    except ValueError:
-        raise bad_place() from None
-
-
 def requisite_listing(
     portal: str, link: Callable[[RequisiteLine], str | None], lead_id: uuid.UUID | None = None
 ) -> Listing[RequisiteLine]:
@@ -97,20 +81,20 @@ def requisite_listing(
 
     def fetch(asked: Asked) -> list[RequisiteLine]:
         state, used = asked.get("state"), asked.get("used")
-        narrow = Narrowed(
+        narrow = RequisiteFilter(
             RequisiteState(state) if state else None, asked.get("method"), asked.get("bank"),
             Used(used) if used else None, asked.get("q"), lead_id,
         )  # fmt: skip
         return list_requisite_lines(
             narrow, RequisiteSort(asked.sort), day_timezone=config.get(config.DAY_TIMEZONE),
-            is_descending=asked.is_descending, after=_after(asked), limit=asked.limit,
+            is_descending=asked.is_descending, after=value_and_id_in(asked.after), limit=asked.limit,
         )  # fmt: skip
 
     return Listing(
         name="requisites",
         columns=_columns(link),
         fetch=fetch,
-        cursor=lambda line, _asked: (line.sort_key, str(line.id)),
+        position=lambda line: position_of(line.sort_key, line.id),
         endpoint=f"{portal}.requisites",
         export_endpoint=f"{portal}.export_requisites",
         default_sort="-created",

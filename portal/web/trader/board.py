@@ -48,10 +48,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A page of the orders that ended today; `older` is the last id where there are more."""
+    """A page of the orders that ended today, those after an id; `older` is the last id where there are more."""
 
     orders: tuple[OrderRecord, ...]
     older: uuid.UUID | None
+    after: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ def fingerprint(parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def read_board(seat: Seat, before: uuid.UUID | None = None) -> Board:
-    """The queue of this trader now, by the database's clock; the page of finished orders before an id."""
+def read_board(seat: Seat, after: uuid.UUID | None = None) -> Board:
+    """The queue of this trader now, by the database's clock; the page of finished orders after one of them."""
     now = database_now()
     mode = Mode(seat.mode)
     late_since = now - timedelta(seconds=config.get(config.LATE_COMPLETION_WINDOW_S))
@@ -104,14 +105,14 @@ def read_board(seat: Seat, before: uuid.UUID | None = None) -> Board:
         queue=tuple(list_queue_for_trader(seat.trader_id)),
         offers=tuple(list_payout_offers(seat.trader_id, mode)),
         late=tuple(list_ended_for_trader(seat.trader_id, [Status.EXPIRED.value], late_since)),
-        finished=_finished(seat, now, before),
+        finished=_finished(seat, now, after),
     )
 
 
-def _finished(seat: Seat, now: datetime, before: uuid.UUID | None) -> Finished:
+def _finished(seat: Seat, now: datetime, after: uuid.UUID | None) -> Finished:
     midnight = now.astimezone(current_timezone()).replace(hour=0, minute=0, second=0, microsecond=0)
-    found = list_ended_for_trader(seat.trader_id, _FINISHED, midnight, before=before, limit=PAGE + 1)
-    return Finished(tuple(found[:PAGE]), found[PAGE - 1].id if len(found) > PAGE else None)
+    found = list_ended_for_trader(seat.trader_id, _FINISHED, midnight, after=after, limit=PAGE + 1)
+    return Finished(tuple(found[:PAGE]), found[PAGE - 1].id if len(found) > PAGE else None, after)
 
 
 def cards_of(orders: Sequence[OrderRecord]) -> list[Card]:

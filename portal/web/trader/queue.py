@@ -11,12 +11,12 @@ from flask_babel import gettext as _
 from portal.core.db import run_in_transaction
 from portal.core.errors import BadRequest
 from portal.core.htmx import fragment
-from portal.core.ids import parse_public_id
 from portal.core.permissions import Permission, requires
 from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import get_receipt
 from portal.traders.service import set_working
 from portal.web.auth.visitor import background
+from portal.web.list_place import id_after
 from portal.web.receipts import upload_response
 from portal.web.trader import blueprint
 from portal.web.trader.answers import board_variables, done
@@ -24,14 +24,10 @@ from portal.web.trader.board import read_board
 from portal.web.trader.seat import current_seat
 
 
-def _before() -> uuid.UUID | None:
-    return parse_public_id("ord", request.args.get("before", ""))
-
-
 @blueprint.get("/queue")
 @requires(Permission.TRADER_QUEUE_VIEW)
 def queue() -> ResponseReturnValue:
-    board = read_board(current_seat(), _before())
+    board = read_board(current_seat(), id_after("ord"))
     return render_template("trader/queue/queue.html", seat=current_seat(), **board_variables(board))
 
 
@@ -40,7 +36,7 @@ def queue() -> ResponseReturnValue:
 @background
 def cards() -> ResponseReturnValue:
     """The live part; 304 while nothing would look different."""
-    board = read_board(current_seat(), _before())
+    board = read_board(current_seat(), id_after("ord"))
     if request.if_none_match.contains_weak(board.version):
         response = make_response("", 304)
     else:

@@ -68,13 +68,15 @@ def test_a_hundred_are_more_than_99(browser: Browser, anna: User) -> None:
     assert "99+" in browser.get(f"{LIST}/count").text
     first = browser.get(LIST).text
     assert first.count('id="notification-') == 30
-    older = re.search(r'href="(/account/notifications\?before=[^"]+)"', first)
+    older = re.search(r'href="(/account/notifications\?after=[^"]+)"', first)
     assert older is not None
     second = browser.get(older[1]).text
     assert second.count('id="notification-') == 30
     assert not set(re.findall(r'id="notification-[^"]+', first)) & set(
         re.findall(r'id="notification-[^"]+', second)
     )
+    former = browser.get(older[1].replace("after=", "before=")).text
+    assert re.findall(r'id="notification-[^"]+', former) == re.findall(r'id="notification-[^"]+', second)
 
 
 @pytest.mark.parametrize("kind", NotificationKind)
@@ -104,6 +106,7 @@ def test_the_list_says_what_happened_and_escapes_it(browser: Browser, anna: User
     page = browser.get(LIST).text
     assert "A dispute is open over order ord_&lt;b&gt;x&lt;/b&gt;" in page
     assert browser.get(f"{LIST}?before=nonsense").status_code == 200
+    assert browser.get(f"{LIST}?after=nonsense").status_code == 200
 
 
 def test_the_list_has_words_for_every_kind(browser: Browser, anna: User) -> None:

@@ -77,8 +77,22 @@ def test_a_period_holds_its_days_and_nothing_else(office: Office) -> None:
     assert column("SELECT id FROM audit_entry WHERE id = %(id)s", id=entry) == [entry]
     for since, until, count in ((0, 0, 1), (-3, 0, 1), (-3, -2, 0), (2, 5, 0)):
         days = [(today + timedelta(days=shift)).isoformat() for shift in (since, until)]
-        assert rows(shown(office, f"{who}&since={days[0]}&until={days[1]}")) == count, days
-    assert office.browser.get("/admin/audit?since=yesterday").status_code == 400
+        assert rows(shown(office, f"{who}&from={days[0]}&to={days[1]}")) == count, days
+    assert office.browser.get("/admin/audit?from=yesterday").status_code == 400
+
+
+def test_a_period_is_also_found_by_the_names_that_it_had_in_addresses(office: Office) -> None:
+    note(office)
+    today = datetime.now(UTC).date()
+    who, day, earlier = f"who={office.ben.id}", today.isoformat(), (today - timedelta(days=3)).isoformat()
+    for query, count in ((f"since={day}&until={day}", 1), (f"since={earlier}&until={earlier}", 0)):
+        page = shown(office, f"{who}&{query}")
+        assert rows(page) == count, query
+        assert f"from={query[6:16]}" in page, "what the page leads to has the names of today"
+    answer = office.browser.get(f"/admin/audit.csv?{who}&since={earlier}&until={earlier}")
+    assert len(list(csv.reader(io.StringIO(answer.text)))) == 1
+    for query in ("since=yesterday", f"since={day}&from={day}", f"until={day}&until={day}"):
+        assert office.browser.get(f"/admin/audit?{query}").status_code == 400, query
 
 
 def test_pages_hold_every_entry_once_both_ways(office: Office) -> None:

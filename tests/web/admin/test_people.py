@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 
 import pytest
@@ -11,7 +13,7 @@ from portal.core.db import db
 from portal.core.ids import new_id
 from portal.core.trace import traced
 from portal.identity.models import Role
-from portal.identity.people_list import Narrow, PersonSort, PersonState, list_people_rows
+from portal.identity.people_list import PeopleFilter, PersonSort, PersonState, list_people_rows
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof, give_app
 from tests.web.desk import Browser, Desk, new_user
@@ -61,10 +63,10 @@ def test_people_are_found_by_name_email_and_state(office: Office) -> None:
 @pytest.mark.parametrize("is_descending", [False, True])
 def test_pages_of_people_hold_everybody_once(office: Office, sort: PersonSort, is_descending: bool) -> None:
     with traced("a test"):
-        whole = list_people_rows(Narrow(Role.ADMIN), sort, is_descending=is_descending, limit=1000)
+        whole = list_people_rows(PeopleFilter(Role.ADMIN), sort, is_descending=is_descending, limit=1000)
         seen, after = [], None
         while page := list_people_rows(
-            Narrow(Role.ADMIN), sort, is_descending=is_descending, after=after, limit=1
+            PeopleFilter(Role.ADMIN), sort, is_descending=is_descending, after=after, limit=1
         ):
             seen += [row.id for row in page]
             after = (page[-1].sort_key, page[-1].id)
@@ -74,10 +76,23 @@ def test_pages_of_people_hold_everybody_once(office: Office, sort: PersonSort, i
 
 def test_a_list_of_one_state_holds_nobody_else(office: Office) -> None:
     online = list_people_rows(
-        Narrow(state=PersonState.ONLINE), PersonSort.NAME, is_descending=False, limit=1000
+        PeopleFilter(state=PersonState.ONLINE), PersonSort.NAME, is_descending=False, limit=1000
     )
     assert office.ada.id in {row.id for row in online}
     assert office.ben.id not in {row.id for row in online}
+
+
+def place(*values: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+@pytest.mark.proves("attack 65")
+def test_row_65_a_mended_cursor_of_the_log_of_errors_is_refused(office: Office) -> None:
+    moment = "2026-11-30T09:30:00+00:00"
+    for values in ((moment,), ("x", "1"), (moment, "x"), (moment, str(10**30)), (moment[:19], "1")):
+        assert office.browser.get(f"/admin/errors?after={place(*values)}").status_code == 400, values
+        assert office.browser.get(f"/admin/audit?after={place(*values)}").status_code == 400, values
+    assert office.browser.get(f"/admin/errors?after={place(moment, '1')}").status_code == 200
 
 
 @pytest.mark.proves("attack 65")
@@ -89,6 +104,9 @@ def test_row_65_a_mended_cursor_or_a_wrong_choice_is_refused(office: Office) -> 
         "role=king",
         "state=%00",
         "sort=created&after=WyJhIiwgImIiXQ",
+        f"after={place(chr(0xD800), str(office.ada.id))}",
+        f"after={place('x', 'urn:uuid:x')}",
+        f"sort=created&after={place('2026-W01-1', str(office.ada.id))}",
     ):
         assert office.browser.get(f"/admin/people?{query}").status_code == 400
 

@@ -204,11 +204,13 @@ def test_finished_orders_come_in_pages_of_twenty(desk: Desk) -> None:
     newest, oldest = public_id("ord", orders[-1].id), public_id("ord", orders[0].id)
     assert newest in page
     assert oldest not in page
-    older = re.search(r'href="(/trader/queue\?before=ord_[0-9a-z]+)"', page)
+    older = re.search(r'href="(/trader/queue\?after=ord_[0-9a-z]+)"', page)
     assert older is not None
-    second = desk.browser.get(older[1]).text
-    assert oldest in second
-    assert newest not in second
+    for path in (older[1], older[1].replace("after=", "before=")):
+        second = desk.browser.get(path).text
+        assert oldest in second, path
+        assert newest not in second, path
+        assert f'hx-get="/trader/queue/cards?{older[1].partition("?")[2]}"' in second, path
 
 
 @pytest.mark.parametrize("path", ["/trader/queue", "/trader/queue/cards", "/streams/trader"])
