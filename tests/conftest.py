@@ -275,7 +275,7 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
 
 def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
-    from portal.core.redis_patience import ask_again
+    from portal.core.circuit_breaker import ask_again
     from portal.core.uploads.turns import costly
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all

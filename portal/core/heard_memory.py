@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import redis
 
-from portal.core.redis_patience import asking
+from portal.core.circuit_breaker import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)

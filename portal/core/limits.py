@@ -19,7 +19,7 @@ from typing import cast
 
 import redis
 
-from portal.core.redis_patience import asking
+from portal.core.circuit_breaker import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)

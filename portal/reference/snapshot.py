@@ -22,8 +22,8 @@ import redis
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from portal.core.circuit_breaker import asking
 from portal.core.db import after_commit, db
-from portal.core.redis_patience import asking
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)

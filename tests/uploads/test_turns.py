@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from portal.core import limits
-from portal.core.redis_patience import ask_again
+from portal.core.circuit_breaker import ask_again
 from portal.core.uploads import turns
 from portal.core.uploads.sandbox import Killed
 from portal.core.uploads.turns import (

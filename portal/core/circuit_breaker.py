@@ -1,4 +1,4 @@
-"""Redis is asked for hints alone, so nobody waits for it twice: who is slow or away is left alone for a moment.
+"""The circuit breaker before Redis: it holds hints alone, so while it is slow or away it is left alone for a moment.
 
 A request asks for several things (limits, what others have changed). One of them finds out, the others go on
 without, and so does every request of this process until the moment is over.
