@@ -70,7 +70,7 @@ def measure_webhooks(run: Run) -> None:
 
 def measure_jobs(run: Run) -> None:
     """Jobs a second that one worker takes from Redis, ours with nothing to match to one that does nothing."""
-    from portal.core.hints import JOBS
+    from portal.core.jobs import JOBS
 
     with app_for(run.databases.create("jobs", like="base")) as app, app.app_context():
         nothing = _worked_off("builtins.dict", run.repeats)
@@ -83,7 +83,7 @@ def _worked_off(job: str, count: int) -> float:
     from rq import SimpleWorker
     from rq.serializers import JSONSerializer
 
-    from portal.core.hints import queue_on
+    from portal.core.jobs import queue_on
 
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as connection:
         queue = queue_on(connection)

@@ -141,7 +141,7 @@ def _kill_postgres(stage: Stage) -> None:
 
 def _is_job_done(stage: Stage) -> bool:
     """A job that is put into the queue now is done within a moment."""
-    from portal.core.hints import JOBS, queue_on
+    from portal.core.jobs import JOBS, queue_on
 
     with redis.Redis.from_url(stage.redis_url, socket_timeout=2) as connection:
         job = queue_on(connection).enqueue_call(f"{JOBS}.match_waiting", result_ttl=30, failure_ttl=30)

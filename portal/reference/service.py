@@ -14,7 +14,7 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.db import after_commit, db, hot
 from portal.core.egress import EgressPolicy, EgressRefused, parse_target
 from portal.core.errors import ValidationFailed
-from portal.core.hints import hint
+from portal.core.jobs import hint
 from portal.core.money import BPS, format_rate
 from portal.reference.errors import RateDeviates, UnknownRatePair
 from portal.reference.models import RateHistory, RatePair, RateSourceKind

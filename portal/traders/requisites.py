@@ -17,7 +17,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import after_commit, db
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from portal.core.hints import hint
+from portal.core.jobs import hint
 from portal.reference.queries import list_banks
 from portal.traders.models import Requisite, RequisiteStatus
 from portal.traders.queries import get_trader

@@ -15,8 +15,8 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.crypto import blind_index, encrypt
 from portal.core.db import after_commit, constraint_of, db
 from portal.core.errors import Conflict, FieldProblem, Forbidden, ValidationFailed
-from portal.core.hints import hint
 from portal.core.ids import new_id
+from portal.core.jobs import hint
 from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account
 from portal.ledger.models import AccountKind

@@ -18,7 +18,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from portal.core import metrics
-from portal.core.hints import JOBS, queue_on
+from portal.core.jobs import JOBS, queue_on
 from portal.core.presence import at_work, present
 from portal.core.queues import HINTED, QueueName
 from portal.core.stopping import stop_on_signals

@@ -9,7 +9,7 @@ import redis
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from portal.audit.chain_states import list_chain_states
-from portal.core.hints import queue_on
+from portal.core.jobs import queue_on
 from portal.core.queues import HINTED
 from portal.error_reports.queries import latest_proof
 from portal.events.queries import count_waiting_events, outbox_overdue_s

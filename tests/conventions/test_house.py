@@ -111,7 +111,7 @@ def test_the_queues_have_a_worker_that_knows_every_job() -> None:
     """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}
     assert [file for file, text in texts.items() if re.search(r"(?<!Simple)\bQueue\(", text)] == [
-        "portal/core/hints.py"
+        "portal/core/jobs.py"
     ]
     asked = {job for text in texts.values() for job in re.findall(r"\bhint\(\"(\w+)\"\)", text)}
     known = {

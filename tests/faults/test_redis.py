@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import redis
 
-from portal.core.hints import JOBS, queue_on
+from portal.core.jobs import JOBS, queue_on
 from portal.core.queues import QueueName
 from portal.simulator.browser import Browser, Refused, path_of
 from portal.simulator.tally import Tally

@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from portal.core.db import db, transaction
-from portal.core.hints import JOBS, queue_on
 from portal.core.ids import parse_public_id
+from portal.core.jobs import JOBS, queue_on
 from portal.core.queues import QueueName
 from portal.traders.service import set_working
 from tests.faults.processes import wait_until

@@ -19,7 +19,7 @@ from werkzeug import Request, Response
 
 from portal.core import statement_comments
 from portal.core.db import db, transaction
-from portal.core.hints import JOBS, hint, queue_on
+from portal.core.jobs import JOBS, hint, queue_on
 from portal.core.log_writer import LineWriter
 from portal.core.logging import _formatter as formatter_of
 from portal.core.redaction import REMOVED, redact, redact_text
@@ -292,7 +292,7 @@ def test_a_job_has_the_id_of_the_request_that_asked_for_it(
 ) -> None:
     from rq.timeouts import TimerDeathPenalty
 
-    from portal.core.hints import queue_on
+    from portal.core.jobs import queue_on
     from portal.workers import jobs
     from portal.workers.queue import TracedWorker
 

@@ -10,9 +10,9 @@ from flask import Flask
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from portal.core import hints
+from portal.core import jobs
 from portal.core.db import hot, transaction
-from portal.core.hints import hint, queue_on
+from portal.core.jobs import hint, queue_on
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.settings import get_settings
@@ -70,7 +70,7 @@ def test_what_is_put_into_redis_is_json_without_a_pickle(
 def test_without_redis_the_switch_works_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     trader = scene.trader(working=False)
     gone = redis_client.Redis.from_url("unix:///nowhere.sock")
-    monkeypatch.setattr(hints, "_connection", lambda _url, _timeout: gone)
+    monkeypatch.setattr(jobs, "_connection", lambda _url, _timeout: gone)
     with transaction():
         set_working(trader.id, True)
     with transaction():

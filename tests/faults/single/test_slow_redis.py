@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.core import heard_memory, hints, limits, live
+from portal.core import heard_memory, jobs, limits, live
 from portal.core.db import transaction
 from portal.orders.models import Status
 from portal.orders.queries import get_order
@@ -26,7 +26,7 @@ ROUNDS = 8
 
 
 def forget_clients() -> None:
-    for kept in (limits._redis, heard_memory._redis, snapshot._redis, hints._connection):
+    for kept in (limits._redis, heard_memory._redis, snapshot._redis, jobs._connection):
         kept.cache_clear()
     live._publisher = None
 

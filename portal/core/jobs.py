@@ -1,4 +1,4 @@
-"""Asking the worker to do something sooner. Only a hint: the clock finds the same work without it."""
+"""Jobs put into a queue: asking the worker to do something sooner. A hint alone: the clock finds the same work without it."""
 
 from __future__ import annotations
 
