@@ -22,6 +22,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import Base, hot, transaction
+from portal.core.redis import own_client
 from portal.core.uploads.sandbox import Killed, probe
 from portal.settings import Settings
 
@@ -243,11 +244,7 @@ def _stopped_queues(_settings: Settings) -> Found:
 
 
 def _redis(settings: Settings) -> Found:
-    timeout = settings.redis_timeout_s
-    client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=timeout, socket_connect_timeout=timeout
-    )
-    with client:
+    with own_client(settings) as client:
         client.ping()
         told: dict[str, Any] = client.info("server")
         version = str(told.get("redis_version", "0"))

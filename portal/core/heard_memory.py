@@ -10,14 +10,12 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Generic, TypeVar
 from uuid import uuid4
 
 import redis
 
-from portal.core.circuit_breaker import asking
-from portal.settings import get_settings
+from portal.core.redis import guarded_client, request_client
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,15 +25,6 @@ LOOK_EVERY_S = 1.0
 LOOK_AGAIN_AFTER_FAILURE_S = 5.0
 _MARK_TTL_S = 86400
 _LARGEST = 20_000
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    settings = get_settings()
-    timeout = settings.redis_timeout_s
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=timeout, socket_connect_timeout=timeout
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,7 @@ class HeardMemory(Generic[T]):
         with self._lock:
             self._values = {}
         try:
-            _redis().set(self._mark_key, uuid4().hex, ex=_MARK_TTL_S)
+            request_client().set(self._mark_key, uuid4().hex, ex=_MARK_TTL_S)
         except redis.RedisError:
             log.warning("other processes cannot be told of a change; they notice by age")
 
@@ -90,8 +79,8 @@ class HeardMemory(Generic[T]):
                 return
             self._look_at = now + LOOK_EVERY_S
         try:
-            with asking():
-                mark = _redis().get(self._mark_key)
+            with guarded_client() as client:
+                mark = client.get(self._mark_key)
         except redis.RedisError:
             self._look_at = now + LOOK_AGAIN_AFTER_FAILURE_S
             return

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import redis
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
 from portal.core.queues import QueueName
+from portal.core.redis import request_client
 from portal.core.trace import request_id_now
-from portal.settings import get_settings
 
 # Which queue each job belongs to: a worker can be given to some of them alone.
 QUEUES = {"match_waiting": QueueName.MATCHING, "refresh_rates": QueueName.MAINTENANCE}
@@ -28,20 +26,13 @@ def queue_on(connection: redis.Redis, queue: QueueName = QueueName.MATCHING) -> 
     return Queue(f"nostro:{queue.value}", connection=connection, serializer=JSONSerializer)
 
 
-@lru_cache(maxsize=1)
-def _connection(url: str, timeout_s: float) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-
-
 def hint(job: str) -> None:
     """Put a job of `portal.workers.jobs` into the queue, unless it waits there already.
 
     Call it after the commit. Raises redis.RedisError when Redis is away, which is nobody's concern then.
     """
-    settings = get_settings()
-    connection = _connection(settings.redis_url.get_secret_value(), settings.redis_timeout_s)
     try:
-        queue_on(connection, QUEUES[job]).enqueue_call(
+        queue_on(request_client(), QUEUES[job]).enqueue_call(
             f"{JOBS}.{job}",
             job_id=job,
             unique=True,

@@ -19,8 +19,7 @@ from typing import cast
 
 import redis
 
-from portal.core.circuit_breaker import asking
-from portal.settings import get_settings
+from portal.core.redis import guarded_client, request_client
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +55,6 @@ class _Count:
     def __init__(self) -> None:
         self.everywhere = 0
         self.unsent = 0
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    settings = get_settings()
-    timeout = settings.redis_timeout_s
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=timeout, socket_connect_timeout=timeout
-    )
 
 
 class RequestCounter:
@@ -134,8 +124,8 @@ class RequestCounter:
                 if count.unsent or subject == asked
             ]
         try:
-            with asking():
-                totals = self._add(window, [(subject, unsent) for subject, _, unsent in sent])
+            with guarded_client() as client:
+                totals = self._add(client, window, [(subject, unsent) for subject, _, unsent in sent])
         except redis.RedisError:
             log.warning("requests are counted by each process alone: Redis does not answer")
             self._sync_at = time.monotonic() + SYNC_AGAIN_AFTER_FAILURE_S
@@ -145,8 +135,8 @@ class RequestCounter:
                 count.everywhere = max(total, count.everywhere)
                 count.unsent -= unsent
 
-    def _add(self, window: int, sent: list[tuple[str, int]]) -> list[int]:
-        pipeline = _redis().pipeline(transaction=False)
+    def _add(self, client: redis.Redis, window: int, sent: list[tuple[str, int]]) -> list[int]:
+        pipeline = client.pipeline(transaction=False)
         for subject, unsent in sent:
             key = f"{self._prefix}:{window}:{subject}"
             pipeline.incrby(key, unsent)
@@ -158,14 +148,15 @@ class RequestCounter:
         with self._lock:
             self._counts.pop(subject, None)
             window = self._window
-        _redis().delete(f"{self._prefix}:{window}:{subject}")
+        request_client().delete(f"{self._prefix}:{window}:{subject}")
 
     def forget(self) -> None:
         """Start from nothing, here and in Redis (for tests)."""
         with self._lock:
             self._window, self._counts, self._sync_at = 0, {}, 0.0
-        for key in _redis().scan_iter(f"{self._prefix}:*"):
-            _redis().delete(key)
+        client = request_client()
+        for key in client.scan_iter(f"{self._prefix}:*"):
+            client.delete(key)
 
 
 @lru_cache(maxsize=4096)

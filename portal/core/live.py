@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import redis
 
-from portal.settings import get_settings
+from portal.core.redis import request_client
 
 log = logging.getLogger(__name__)
 PREFIX = "live:"
@@ -31,12 +31,6 @@ class _Publisher(threading.Thread):
         self.waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def run(self) -> None:
-        settings = get_settings()
-        client = redis.Redis.from_url(
-            settings.redis_url.get_secret_value(),
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-        )
         while True:
             channels = {self.waiting.get()}
             time.sleep(_BATCH_S)
@@ -44,7 +38,7 @@ class _Publisher(threading.Thread):
                 while True:
                     channels.add(self.waiting.get_nowait())
             try:
-                pipeline = client.pipeline(transaction=False)
+                pipeline = request_client().pipeline(transaction=False)
                 for channel in channels:
                     pipeline.publish(PREFIX + channel, b"1")
                 pipeline.execute()

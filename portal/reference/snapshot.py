@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakSet
@@ -22,9 +21,8 @@ import redis
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from portal.core.circuit_breaker import asking
 from portal.core.db import after_commit, db
-from portal.settings import get_settings
+from portal.core.redis import guarded_client, request_client
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,16 +36,6 @@ _CHANGED = "changed_snapshots"
 _snapshots: list[Snapshot[Any]] = []
 # Sessions that have changed a snapshot's tables and not ended yet: mostly none, and then nobody looks closer.
 _changing: WeakSet[Session] = WeakSet()
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    settings = get_settings()
-    timeout = settings.redis_timeout_s
-    url = settings.redis_url.get_secret_value()
-    return redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, decode_responses=True
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,7 @@ class Snapshot(Generic[T]):
         with self._lock:
             self._held = None
         try:
-            _redis().set(self._key, uuid4().hex, ex=_MARK_TTL_S)
+            request_client().set(self._key, uuid4().hex, ex=_MARK_TTL_S)
         except redis.RedisError:
             log.warning("cannot tell other processes that %s changed; they notice by age", self.name)
 
@@ -146,24 +134,24 @@ class Snapshot(Generic[T]):
     def _look(self, now: float) -> None:
         self._look_at = now + LOOK_EVERY_S
         try:
-            with asking():
-                mark = _redis().get(self._key)
+            with guarded_client() as client:
+                mark = client.get(self._key)
                 if mark is None:
-                    _redis().set(self._key, uuid4().hex, ex=_MARK_TTL_S, nx=True)
-                    mark = _redis().get(self._key)
+                    client.set(self._key, uuid4().hex, ex=_MARK_TTL_S, nx=True)
+                    mark = client.get(self._key)
         except redis.RedisError:
             self._look_at = now + LOOK_AGAIN_AFTER_FAILURE_S
             log.warning("cannot ask Redis whether %s changed; using what is known", self.name)
             return
-        self._mark = cast("str", mark or "")
+        self._mark = cast("bytes", mark or b"").decode()
 
     def _copied(self, mark: str) -> T | None:
         if not self._copy_in_redis or not mark:
             return None
         try:
-            with asking():
-                copy = _redis().get(f"{self._key}:{mark}")
-            return cast("T", json.loads(cast("str", copy))) if copy else None
+            with guarded_client() as client:
+                copy = client.get(f"{self._key}:{mark}")
+            return cast("T", json.loads(cast("bytes", copy))) if copy else None
         except (redis.RedisError, ValueError):
             return None
 
@@ -171,8 +159,8 @@ class Snapshot(Generic[T]):
         if not self._copy_in_redis or not mark:
             return
         try:
-            with asking():
-                _redis().set(f"{self._key}:{mark}", json.dumps(value), ex=_COPY_TTL_S)
+            with guarded_client() as client:
+                client.set(f"{self._key}:{mark}", json.dumps(value), ex=_COPY_TTL_S)
         except redis.RedisError:
             log.info("no copy of %s left in Redis", self.name)
 

@@ -11,13 +11,11 @@ import random
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-import redis.asyncio
 from redis import RedisError
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from portal.core.live import PREFIX
+from portal.core.redis import async_listening_client
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +119,7 @@ class FanOut:
             await asyncio.gather(sweeping, return_exceptions=True)
 
     async def _listen(self, *, catch_up: bool) -> None:
-        client = redis.asyncio.Redis.from_url(
-            self._url, socket_connect_timeout=self._timeout_s, retry=Retry(NoBackoff(), 0)
-        )
-        async with client, client.pubsub() as pubsub:
+        async with async_listening_client(self._url, self._timeout_s) as client, client.pubsub() as pubsub:
             await pubsub.subscribe(_NOBODY)
             # From here on who joins subscribes by itself; who had joined before is subscribed now.
             self._pubsub, waiting = pubsub, list(self._listeners)

@@ -21,9 +21,9 @@ from portal.core import metrics
 from portal.core.jobs import JOBS, queue_on
 from portal.core.presence import at_work, present
 from portal.core.queues import HINTED, QueueName
+from portal.core.redis import worker_client
 from portal.core.stopping import stop_on_signals
 from portal.core.trace import traced
-from portal.settings import get_settings
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,10 @@ def run_worker(app: Flask, queues: Sequence[QueueName] = HINTED) -> None:
 
 
 def _work_until_stopped(queues: Sequence[QueueName]) -> None:
-    settings = get_settings()
     stop = stop_on_signals()
     wait_s = FIRST_WAIT_S
     while not stop.is_set():
-        connection = redis.Redis.from_url(settings.redis_url.get_secret_value(), socket_connect_timeout=2)
+        connection = worker_client()
         try:
             connection.ping()
             log.info("worker started")

@@ -20,6 +20,7 @@ from portal.core.db import after_commit, transaction
 from portal.core.live import PREFIX, nudge
 from portal.core.presence import at_work, present
 from portal.core.queues import QueueName, is_paused
+from portal.core.redis import listening_client
 from portal.core.trace import traced
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
@@ -73,10 +74,7 @@ def hint_until(stop: Event, hint: Event, redis_url: str) -> None:
     """Set `hint` whenever something happened to an order. Without Redis there are no hints, only polls."""
     while not stop.is_set():
         try:
-            with (
-                redis.Redis.from_url(redis_url, socket_connect_timeout=1) as client,
-                client.pubsub() as listening,
-            ):
+            with listening_client(redis_url) as client, client.pubsub() as listening:
                 listening.psubscribe(f"{PREFIX}order:*")
                 while not stop.is_set():
                     if listening.get_message(ignore_subscribe_messages=True, timeout=POLL_S):

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from portal.audit.chain_states import list_chain_states
 from portal.core.jobs import queue_on
 from portal.core.queues import HINTED
+from portal.core.redis import own_client
 from portal.error_reports.queries import latest_proof
 from portal.events.queries import count_waiting_events, outbox_overdue_s
 from portal.events.readiness import clock_silent_s
@@ -112,12 +113,7 @@ def _chains() -> Iterator[Metric]:
 
 
 def _queue() -> Iterator[Metric]:
-    settings = get_settings()
-    with redis.Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-    ) as connection:
+    with own_client(get_settings()) as connection:
         yield from _hints_on(connection)
 
 

@@ -331,9 +331,10 @@ def test_without_redis_each_process_still_counts(monkeypatch: pytest.MonkeyPatch
     import redis
 
     from portal.core import limits
+    from portal.core import redis as clients
 
     dead = redis.Redis(unix_socket_path="/nonexistent/redis.sock")
-    monkeypatch.setattr(limits, "_redis", lambda: dead)
+    monkeypatch.setattr(clients, "_shared", lambda _url, _timeout_s: dead)
     counter = limits.RequestCounter(uuid.uuid4().hex)
     allowances = [counter.hit("k", 5) for _ in range(12)]
     assert [allowance.is_exceeded for allowance in allowances] == [False] * 5 + [True] * 7

@@ -107,6 +107,23 @@ def test_a_status_is_written_as_its_enum() -> None:
     assert [name_of(path) for path in MODULES if loose.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_clients_of_redis_are_made_in_one_place() -> None:
+    """Where each has its time limits. The embedded server asks the one that it has started, through its own socket."""
+    made = {
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _makes_a_client_of_redis(node)
+    }
+    assert made == {"portal/core/redis.py", "portal/embedded/redis.py"}
+
+
+def _makes_a_client_of_redis(call: ast.Call) -> bool:
+    """`redis.Redis(...)`, its pools and subclasses by any road, and `from_url` of whatever."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name in {"Redis", "StrictRedis", "RedisCluster", "Sentinel", "from_url", "from_pool"}
+
+
 def test_the_queues_have_a_worker_that_knows_every_job() -> None:
     """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}

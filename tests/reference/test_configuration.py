@@ -13,6 +13,7 @@ import redis
 from flask import Flask
 from sqlalchemy import select, text
 
+from portal.core import redis as clients
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import db, transaction
 from portal.reference import configuration as config
@@ -143,7 +144,7 @@ def test_a_new_process_takes_the_copy_in_redis_and_asks_no_database() -> None:
 
 
 def test_without_redis_settings_are_read_from_the_database_and_age() -> None:
-    with patch.object(snapshots, "_redis", side_effect=redis.ConnectionError):
+    with patch.object(clients, "_shared", side_effect=redis.ConnectionError):
         set_value(20)
         assert config.get(KEY) == 20
         other = Snapshot("settings", config._load, lambda: 0.0, copy_in_redis=True)

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from portal.core import limits
+from portal.core import redis as clients
 from portal.core.circuit_breaker import ask_again
 from portal.core.uploads import turns
 from portal.core.uploads.sandbox import Killed
@@ -331,7 +332,7 @@ def test_a_kill_of_another_process_counts_and_without_redis_ones_own(
     assert [read("store:1"), read("store:2")] == ["refused", "read"]
     dead = redis.Redis(unix_socket_path="/nonexistent/redis.sock")
     with monkeypatch.context() as without:
-        without.setattr(limits, "_redis", lambda: dead)
+        without.setattr(clients, "_shared", lambda _url, _timeout_s: dead)
         assert [read("store:2", is_costly=True) for _ in range(KILLED_A_MINUTE)] == [
             "killed"
         ] * KILLED_A_MINUTE

@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.api.authentication import passwords
-from portal.core import limits as counting
+from portal.core import redis as clients
 from portal.identity.models import Role
 from portal.reference import configuration as config
 from portal.web.limits import forget as forget_requests
@@ -161,7 +161,7 @@ def test_without_redis_pages_are_served_and_still_counted(
     dead = redis.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
     lower(web_requests_per_minute=3)
     with monkeypatch.context() as away:
-        away.setattr(counting, "_redis", lambda: dead)
+        away.setattr(clients, "_shared", lambda _url, _timeout_s: dead)
         assert statuses(browser, 4) == [200, 200, 200, 429]
         assert ask_token(in_context).status_code == 401
 

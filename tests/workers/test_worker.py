@@ -10,7 +10,7 @@ from flask import Flask
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from portal.core import jobs
+from portal.core import redis as clients
 from portal.core.db import hot, transaction
 from portal.core.jobs import hint, queue_on
 from portal.orders.models import Status
@@ -70,7 +70,7 @@ def test_what_is_put_into_redis_is_json_without_a_pickle(
 def test_without_redis_the_switch_works_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     trader = scene.trader(working=False)
     gone = redis_client.Redis.from_url("unix:///nowhere.sock")
-    monkeypatch.setattr(jobs, "_connection", lambda _url, _timeout: gone)
+    monkeypatch.setattr(clients, "_shared", lambda _url, _timeout_s: gone)
     with transaction():
         set_working(trader.id, True)
     with transaction():

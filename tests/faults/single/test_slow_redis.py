@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.core import heard_memory, jobs, limits, live
+from portal.core import live
+from portal.core import redis as clients
 from portal.core.db import transaction
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
-from portal.reference import snapshot
 from portal.settings import get_settings
 from tests.faults.proxy import Proxy, proxy_to, redis_target, redis_through
 from tests.faults.single.conftest import Site
@@ -26,8 +26,7 @@ ROUNDS = 8
 
 
 def forget_clients() -> None:
-    for kept in (limits._redis, heard_memory._redis, snapshot._redis, jobs._connection):
-        kept.cache_clear()
+    clients._shared.cache_clear()
     live._publisher = None
 
 

@@ -10,7 +10,7 @@ import redis as redis_client
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal.core import limits as counting
+from portal.core import redis as clients
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.reference import configuration as config
@@ -50,7 +50,7 @@ def forget(
         if request.param == "away":
             pages.forget()
             dead = redis_client.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.1)
-            away.setattr(counting, "_redis", lambda: dead)
+            away.setattr(clients, "_shared", lambda _url, _timeout_s: dead)
 
         def forgotten() -> None:
             if request.param == "wiped":
