@@ -16,10 +16,10 @@ from sqlalchemy import func, select
 
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
+from portal.core.cache import Cache
 from portal.core.crypto import blind_index
 from portal.core.db import after_commit, db, hot, transaction
 from portal.core.errors import NotFound, ValidationFailed
-from portal.core.heard_memory import HeardMemory
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.models import ApiKey, Scope
@@ -58,7 +58,7 @@ class StoreKey:
         return any((mapped or parsed) in network for network in self.networks)
 
 
-_memory: HeardMemory[StoreKey] = HeardMemory("api_keys")
+_memory: Cache[StoreKey] = Cache("api_keys")
 
 _COLUMNS = "id, store_id, mode, scopes, allowed_networks::text[] AS networks, expires_at, secret_hash, mac"
 _BY_HASH = f"SELECT {_COLUMNS} FROM api_key WHERE secret_hash = %(value)s AND revoked_at IS NULL"  # noqa: S608

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
+from portal.core.cache import Cache
 from portal.core.crypto import bound_token, is_bound_token, token_hash
 from portal.core.db import after_commit, db, hot, transaction
 from portal.core.errors import NotFound
-from portal.core.heard_memory import HeardMemory
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.models import Audience, RefreshToken, User
@@ -46,7 +46,7 @@ class TokenFamily:
         return (self.id, self.audience.value, self.subject, self.store_id, self.mode)
 
 
-_memory: HeardMemory[TokenFamily] = HeardMemory("token_families")
+_memory: Cache[TokenFamily] = Cache("token_families")
 
 # Alive while its links are not revoked (they are revoked together), and the person may still sign in.
 _ALIVE = """

@@ -82,10 +82,10 @@ def test_row_56_a_revoked_key_is_dead_at_once(shop: Shop) -> None:
 @pytest.mark.proves("attack 56")
 def test_row_56_another_process_hears_of_a_revocation_within_a_second(shop: Shop) -> None:
     """Another process is played by a second memory that only Redis connects with the first."""
-    from portal.core.heard_memory import HeardMemory
+    from portal.core.cache import Cache
 
-    here: HeardMemory[str] = HeardMemory("test")
-    there: HeardMemory[str] = HeardMemory("test")
+    here: Cache[str] = Cache("test")
+    there: Cache[str] = Cache("test")
     there.put(there.page(), b"k", "remembered")
     assert there.find(there.page(), b"k", 60) == "remembered"
     here.forget()
@@ -94,9 +94,9 @@ def test_row_56_another_process_hears_of_a_revocation_within_a_second(shop: Shop
 
 
 def test_what_was_read_before_a_revocation_cannot_be_remembered_after_it(shop: Shop) -> None:
-    from portal.core.heard_memory import HeardMemory
+    from portal.core.cache import Cache
 
-    memory: HeardMemory[str] = HeardMemory("test")
+    memory: Cache[str] = Cache("test")
     page = memory.page()
     memory.forget()
     memory.put(page, b"k", "read before")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from portal.core.cache import Cache
 from portal.core.db import hot, transaction
-from portal.core.heard_memory import HeardMemory
 from portal.core.ids import new_id
 from portal.identity import api_keys, token_families
 from portal.identity.models import Role, Scope
@@ -31,7 +31,7 @@ VALUES (%(id)s, %(id)s, %(hash)s, %(user)s, 'admin', now() + interval '1 hour')
 def write(sql: str, **values: Any) -> None:
     with transaction():
         assert hot(f"{sql.strip()} RETURNING id", values)
-    memories: list[HeardMemory[Any]] = [api_keys._memory, token_families._memory]
+    memories: list[Cache[Any]] = [api_keys._memory, token_families._memory]
     for memory in memories:
         memory.forget()
 

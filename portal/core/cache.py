@@ -33,7 +33,7 @@ class _Remembered(Generic[T]):
     since: float
 
 
-class HeardMemory(Generic[T]):
+class Cache(Generic[T]):
     """Values by a key of bytes, shared by the threads of a process. Only what exists is remembered."""
 
     def __init__(self, name: str) -> None:
