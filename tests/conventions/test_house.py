@@ -124,6 +124,15 @@ def _makes_a_client_of_redis(call: ast.Call) -> bool:
     return name in {"Redis", "StrictRedis", "RedisCluster", "Sentinel", "from_url", "from_pool"}
 
 
+def test_the_streams_process_loads_neither_the_web_nor_the_database() -> None:
+    """It holds a connection for each open page and is meant to be small."""
+    told = (
+        "import sys, portal.workers.streams; print(*sorted({'flask', 'sqlalchemy', 'rq'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_the_queues_have_a_worker_that_knows_every_job() -> None:
     """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}

@@ -15,13 +15,14 @@ from sqlalchemy import select, text
 
 from portal.core import redis as clients
 from portal.core.actors import Actor, ActorKind
+from portal.core.cache import LOOK_EVERY_S
 from portal.core.db import db, transaction
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.reference import snapshot as snapshots
 from portal.reference.errors import SettingRefused, UnknownSetting
 from portal.reference.models import ConfigSettingHistory
-from portal.reference.snapshot import LOOK_EVERY_S, Snapshot
+from portal.reference.snapshot import Snapshot
 
 ADMIN = Actor(ActorKind.ADMIN)
 KEY = config.RATE_FETCH_TIMEOUT_S.key

@@ -273,8 +273,9 @@ def test_the_database_keeps_the_history_of_rates(fiat: str) -> None:
 
 def test_another_process_hears_of_a_rate_within_a_second(fiat: str) -> None:
     """The other process is played by a second snapshot of the same tables, which only Redis can tell."""
+    from portal.core.cache import LOOK_EVERY_S
     from portal.reference import queries
-    from portal.reference.snapshot import LOOK_EVERY_S, Snapshot
+    from portal.reference.snapshot import Snapshot
 
     set_rate(fiat, 95_000_000)
     other = Snapshot("reference", queries.snapshot._load, lambda: 3600.0)
