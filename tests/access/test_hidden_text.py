@@ -128,7 +128,7 @@ def test_every_text_field_of_every_form_says_what_is_wrong_with_it(app: Flask) -
             options = inspect.signature(kind.__init__).parameters
             if {"sent", "order"} & options.keys():
                 continue  # about an order: walked over HTTP above
-            extra = {"exponent": 2} if "exponent" in options else {}
+            extra = {"currency": "RUB"} if "currency" in options else {}
             for field in kind(**extra):
                 if not isinstance(field, StringField) or isinstance(field, PasswordField | TextAreaField):
                     continue
