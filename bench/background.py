@@ -176,13 +176,16 @@ class _Receivers:
 
 
 def _endpoint(url: str) -> tuple[uuid.UUID, uuid.UUID]:
+    from portal.core.actors import SYSTEM
     from portal.core.db import transaction
     from portal.core.modes import Mode
     from portal.merchants.service import NewStore, create_merchant, create_store
     from portal.webhooks.service import EndpointUrl, set_endpoint
 
     with transaction():
-        store = create_store(create_merchant("Bench").id, NewStore(name="Bench")).id
+        store = create_store(
+            create_merchant("Bench", actor=SYSTEM).id, NewStore(name="Bench"), actor=SYSTEM
+        ).id
         return store, set_endpoint(store, Mode.TEST, EndpointUrl(url))[0].id
 
 

@@ -28,16 +28,14 @@ from portal.reference import setting_changes
 from portal.reference.example_numbers import example_number
 from portal.reference.seeding import seed_reference
 from portal.reference.service import set_rate
+from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
-    add_requisite,
-    approve_requisite,
-    create_team,
     create_trader,
     set_working,
-    switch_requisite,
     verify_trader,
 )
+from portal.traders.teams import open_team
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a password of the bench only"
@@ -84,10 +82,13 @@ def build(app: Flask) -> World:
                 role: create_user(f"{role.value}@bench.example", role.value, PASSWORD, [role])
                 for role in _STAFFED
             }
-            team = create_team("Bench", people[Role.LEAD].id)
-            merchant = create_merchant("Bench", [people[Role.MERCHANT].id])
+            team = open_team("Bench", people[Role.LEAD].id, actor=SYSTEM)
+            merchant = create_merchant("Bench", [people[Role.MERCHANT].id], actor=SYSTEM)
             plans = [("payin", None, PLAN), ("payout", None, PLAN)]
-            stores = [create_store(merchant.id, NewStore(f"Store {n}", plans=plans)) for n in range(STORES)]
+            stores = [
+                create_store(merchant.id, NewStore(f"Store {n}", plans=plans), actor=SYSTEM)
+                for n in range(STORES)
+            ]
             keys = [issue_api_key(store.id, Mode.LIVE, "bench")[1] for store in stores]
         traders = [_trader(team.id, n) for n in range(TRADERS)]
         more_requisites(REQUISITES - TRADERS)
@@ -99,7 +100,7 @@ def _trader(team_id: uuid.UUID, n: int) -> tuple[uuid.UUID, str]:
     email = f"trader{n}@bench.example"
     with transaction():
         user = create_user(email, f"Trader {n}", PASSWORD, [Role.TRADER])
-        trader = create_trader(f"Trader {n}", user_id=user.id, team_id=team_id)
+        trader = create_trader(f"Trader {n}", user_id=user.id, team_id=team_id, actor=SYSTEM)
         verify_trader(trader.id)
         set_working(trader.id, True)
         deposit(trader.id, RICH, "USDT", Mode.LIVE, subject_id=new_id(), reference="bench", actor=SYSTEM)
@@ -113,9 +114,7 @@ def _trader(team_id: uuid.UUID, n: int) -> tuple[uuid.UUID, str]:
             600_000_00,
             max_open_orders=1000,
         )
-        requisite = add_requisite(trader.id, new)
-        approve_requisite(requisite.id)
-        switch_requisite(requisite.id, payin_on=True, payout_on=True)
+        add_approved_requisite(trader.id, new)
         return trader.id, email
 
 

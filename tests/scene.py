@@ -11,7 +11,7 @@ from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.identity.models import User
+from portal.identity.models import Role, User, UserRole
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
@@ -25,16 +25,14 @@ from portal.orders.service.create import Customer, NewOrder, Recipient, create_o
 from portal.reference.requisite_numbers import normalise
 from portal.reference.service import set_rate
 from portal.traders.models import Requisite, Trader
+from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
-    add_requisite,
-    approve_requisite,
-    create_team,
     create_trader,
     set_working,
-    switch_requisite,
     verify_trader,
 )
+from portal.traders.teams import open_team
 
 USDT = 10**6
 _numbers = itertools.count(1)
@@ -72,7 +70,7 @@ class Scene:
 
     def trader(self, *, deposit_minor: int = 10_000 * USDT, working: bool = True) -> Trader:
         with transaction():
-            trader = create_trader("Tara", team_id=self.team_id)
+            trader = create_trader("Tara", team_id=self.team_id, actor=SYSTEM)
             verify_trader(trader.id)
             set_working(trader.id, working)
             if deposit_minor:
@@ -93,10 +91,7 @@ class Scene:
             method="card", currency="RUB", number=card_number(), holder="TARA P.", bank="sber", **values
         )
         with transaction():
-            requisite = add_requisite(trader.id, new)
-            approve_requisite(requisite.id)
-            switch_requisite(requisite.id, payin_on=on, payout_on=on)
-        return requisite
+            return add_approved_requisite(trader.id, new, is_on=on)
 
     def payin(self, amount_minor: int = 1500_00, **values: Any) -> OrderRecord:
         new = NewOrder(Direction.PAYIN, amount_minor, "RUB", **({"method": "card"} | values))
@@ -134,10 +129,11 @@ def build_scene(**plan: Any) -> Scene:
     """Call inside transaction() or with its isolation: a merchant with a store, a lead with a team."""
     set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
     lead = User(email=f"lead-{uuid.uuid4().hex}@example.test", name="Lena")
+    lead.roles = [UserRole(role=Role.LEAD.value)]
     db.session.add(lead)
     db.session.flush()
-    team = create_team("Lena's team", lead.id)
-    merchant = create_merchant("Acme")
+    team = open_team("Lena's team", lead.id, actor=SYSTEM)
+    merchant = create_merchant("Acme", actor=SYSTEM)
     terms = PlanTerms(
         **(
             {"store_fee_bps": 300, "fixed_minor": 0, "trader_commission_bps": 100, "lead_commission_bps": 50}
@@ -145,7 +141,9 @@ def build_scene(**plan: Any) -> Scene:
         )
     )
     plans = [("payin", None, terms), ("payout", None, terms)]
-    store = create_store(merchant.id, NewStore("Acme shop", ["https://shop.example"], plans=plans))
+    store = create_store(
+        merchant.id, NewStore("Acme shop", ["https://shop.example"], plans=plans), actor=SYSTEM
+    )
     return Scene(store.id, lead.id, team.id)
 
 

@@ -32,16 +32,14 @@ from portal.reference.service import PairTerms, change_terms, set_rate
 from portal.settings import get_settings
 from portal.traders.models import Trader
 from portal.traders.sandbox import seed_sandbox
+from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
-    add_requisite,
-    approve_requisite,
-    create_team,
     create_trader,
     set_working,
-    switch_requisite,
     verify_trader,
 )
+from portal.traders.teams import open_team
 from portal.webhooks.service import check_endpoint_url, reveal_secret, set_endpoint
 
 USDT = 10**6
@@ -144,7 +142,7 @@ def _traders(lead: User, user: User) -> tuple[uuid.UUID, list[uuid.UUID]]:
         team = select(Trader.id).where(Trader.team_id == first.team_id, Trader.id != first.id)
         return first.id, list(db.session.scalars(team.order_by(Trader.id)))
     with transaction():
-        team_id = create_team("Lena's team", lead.id).id
+        team_id = open_team("Lena's team", lead.id, actor=SYSTEM).id
         tara = _trader("Tara", team_id, user.id, 0)
         crew = []
         for n in range(1, SIMULATED_TRADERS + 1):
@@ -156,7 +154,7 @@ def _traders(lead: User, user: User) -> tuple[uuid.UUID, list[uuid.UUID]]:
 
 
 def _trader(name: str, team_id: uuid.UUID, user_id: uuid.UUID, n: int) -> uuid.UUID:
-    trader = create_trader(name, user_id=user_id, team_id=team_id)
+    trader = create_trader(name, user_id=user_id, team_id=team_id, actor=SYSTEM)
     verify_trader(trader.id)
     set_working(trader.id, True)
     deposit(trader.id, 50_000 * USDT, "USDT", Mode.LIVE, subject_id=new_id(), reference="demo", actor=SYSTEM)
@@ -178,9 +176,7 @@ def _requisite(trader: Trader, name: str, method: str, currency: str, n: int) ->
         # One hour for those whom the simulator works, so that orders leave while it runs.
         window_s=_HOUR_S if n >= 100 else 24 * _HOUR_S, window_amount_limit=terms.max_minor * 40,
     )  # fmt: skip
-    requisite = add_requisite(trader.id, new)
-    approve_requisite(requisite.id)
-    switch_requisite(requisite.id, payin_on=True, payout_on=True)
+    add_approved_requisite(trader.id, new)
 
 
 def _store(
@@ -194,21 +190,21 @@ def _store(
             stores.changed()
             return found.id
         merchant = db.session.scalar(select(Merchant).where(Merchant.name == "Acme"))
-        merchant = merchant or create_merchant("Acme", [owner.id])
+        merchant = merchant or create_merchant("Acme", [owner.id], actor=SYSTEM)
         new = NewStore(
             name, origins, support_contact="help@acme.example",
             plans=[("payin", None, PLAN), ("payout", None, PLAN)],
         )  # fmt: skip
-        store = create_store(merchant.id, new)
+        store = create_store(merchant.id, new, actor=SYSTEM)
         for mode in Mode:
             account = account_id(store_account(store.id, AccountKind.AVAILABLE, "USDT", mode))
             deposit_to_account(
                 account, 20_000 * USDT, "USDT", mode, subject_id=new_id(), reference="demo", actor=SYSTEM
             )
         for trader_id in pinned:
-            set_traffic_rule(store.id, trader_id, "pin")
+            set_traffic_rule(store.id, trader_id, "pin", actor=SYSTEM)
         for trader_id in excluded:
-            set_traffic_rule(store.id, trader_id, "exclude")
+            set_traffic_rule(store.id, trader_id, "exclude", actor=SYSTEM)
     return store.id
 
 

@@ -6,6 +6,8 @@ import uuid
 from functools import lru_cache
 from zoneinfo import available_timezones
 
+from portal.audit.service import record_audit
+from portal.core.actors import Actor
 from portal.core.db import db
 from portal.core.errors import NotFound, ValidationFailed
 from portal.core.text_rules import is_clean
@@ -32,12 +34,18 @@ def zones() -> tuple[str, ...]:
 
 
 def change_profile(
-    user_id: uuid.UUID, *, name: str | None = None, locale: str | None = None, timezone: str | None = None
+    user_id: uuid.UUID,
+    *,
+    actor: Actor,
+    name: str | None = None,
+    locale: str | None = None,
+    timezone: str | None = None,
 ) -> None:
-    """Change what is given. Needs transaction(). Raises ValidationFailed (name, timezone), NotFound."""
-    user = db.session.get(User, user_id)
+    """Change what is given. Needs transaction(). Raises ValidationFailed (name, timezone), NotFound. Locks the login."""
+    user = db.session.get(User, user_id, with_for_update={"key_share": True})
     if user is None:
         raise NotFound("There is no such login.")
+    before = _said(user)
     if name is not None:
         clean = " ".join(name.split())
         if not 0 < len(clean) <= LONGEST_NAME or not is_clean(clean):
@@ -50,3 +58,12 @@ def change_profile(
     if locale is not None:
         user.locale = locale
     db.session.flush()
+    after = _said(user)
+    if before != after:
+        record_audit(
+            "user.profile_changed", actor=actor, subject=("user", user_id), before=before, after=after
+        )
+
+
+def _said(user: User) -> dict[str, str]:
+    return {"name": user.name, "locale": user.locale, "timezone": user.timezone}

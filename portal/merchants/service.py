@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete
+from sqlalchemy import select
 
+from portal.audit.service import record_audit
+from portal.core.actors import Actor
 from portal.core.db import db
 from portal.core.errors import ValidationFailed
 from portal.identity.people_models import MerchantMember
@@ -18,6 +20,11 @@ from portal.merchants.queries import PlanTerms, stores
 from portal.reference.queries import default_settlement_currency
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
+
+
+_STORE_FIELDS = (
+    "name", "return_origins", "settlement_currency", "accent_colour", "support_contact", "receipt_required",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +38,19 @@ class NewStore:
     plans: Sequence[tuple[str, str | None, PlanTerms]] = field(default_factory=tuple)
 
 
-def create_merchant(name: str, members: Sequence[uuid.UUID] = ()) -> Merchant:
+def create_merchant(name: str, members: Sequence[uuid.UUID] = (), *, actor: Actor) -> Merchant:
+    """A new merchant with the people who work for it. Needs transaction()."""
     merchant = Merchant(name=name)
     db.session.add(merchant)
     db.session.flush()
     db.session.add_all(MerchantMember(merchant_id=merchant.id, user_id=user_id) for user_id in members)
-    db.session.flush()
+    after = {"name": name, "members": members}
+    record_audit("merchant.opened", actor=actor, subject=("merchant", merchant.id), after=after)
     return merchant
 
 
-def create_store(merchant_id: uuid.UUID, new: NewStore) -> Store:
-    """Open a store with its fee plans. Raises ValidationFailed for an origin, a colour or a plan."""
+def create_store(merchant_id: uuid.UUID, new: NewStore, *, actor: Actor) -> Store:
+    """Open a store with its fee plans. Raises ValidationFailed for an origin, a colour or a plan. Needs transaction()."""
     if not _COLOUR.fullmatch(new.accent_colour):
         raise ValidationFailed.of("accent_colour", "malformed", "Give a colour such as #0b5fff.")
     store = Store(
@@ -55,8 +64,10 @@ def create_store(merchant_id: uuid.UUID, new: NewStore) -> Store:
     )
     db.session.add(store)
     db.session.flush()
+    after = {"merchant": merchant_id} | {name: getattr(store, name) for name in _STORE_FIELDS}
+    record_audit("store.opened", actor=actor, subject=("store", store.id), after=after)
     for direction, method, terms in new.plans:
-        save_fee_plan(store.id, direction, method, terms)
+        save_fee_plan(store.id, direction, method, terms, actor=actor)
     stores.changed()
     return store
 
@@ -80,11 +91,12 @@ def save_fee_plan(
     method: str | None,
     terms: PlanTerms,
     *,
+    actor: Actor,
     allows_negative_margin: bool = False,
 ) -> FeePlan:
-    """Replace the plan of this direction and method. Orders that exist keep theirs.
+    """Replace the plan of this direction and method. Orders that exist keep theirs. Needs transaction().
 
-    Raises ValidationFailed when the commissions exceed the store's fee and nobody has allowed that.
+    Locks the former plan. Raises ValidationFailed when the commissions exceed the store's fee and nobody has allowed that.
     """
     margin = terms.store_fee_bps - terms.trader_commission_bps - terms.lead_commission_bps
     if margin < 0 and not allows_negative_margin:
@@ -97,36 +109,51 @@ def save_fee_plan(
         or max(terms.store_fee_bps, terms.trader_commission_bps, terms.lead_commission_bps) > 5000
     ):
         raise ValidationFailed.of("store_fee_bps", "out_of_range", "Shares go from 0 to 50 percent.")
-    db.session.execute(
-        delete(FeePlan).where(
+    saved = asdict(terms) | {"allows_negative_margin": allows_negative_margin}
+    former = db.session.scalar(
+        select(FeePlan)
+        .where(
             FeePlan.store_id == store_id,
             FeePlan.direction == direction,
             FeePlan.method.is_not_distinct_from(method),
         )
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
-    plan = FeePlan(
-        store_id=store_id,
-        direction=direction,
-        method=method,
-        store_fee_bps=terms.store_fee_bps,
-        fixed_minor=terms.fixed_minor,
-        trader_commission_bps=terms.trader_commission_bps,
-        lead_commission_bps=terms.lead_commission_bps,
-        allows_negative_margin=allows_negative_margin,
-    )
+    before = None if former is None else {name: getattr(former, name) for name in saved}
+    if former is not None:
+        if before == saved:
+            return former
+        db.session.delete(former)
+        db.session.flush()
+    plan = FeePlan(store_id=store_id, direction=direction, method=method, **saved)
     db.session.add(plan)
     db.session.flush()
+    record_audit(
+        "store.fee_plan_set",
+        actor=actor,
+        subject=("store", store_id),
+        before=before,
+        after={"direction": direction, "method": method} | saved,
+    )
     stores.changed()
     return plan
 
 
 def set_traffic_rule(
-    store_id: uuid.UUID, trader_id: uuid.UUID, rule: str | None, percent: int | None = None
+    store_id: uuid.UUID, trader_id: uuid.UUID, rule: str | None, percent: int | None = None, *, actor: Actor
 ) -> None:
-    """Pin, exclude or split by percent; None takes the rule away. The shares of a store sum to 100 at most."""
-    db.session.execute(
-        delete(StoreTraffic).where(StoreTraffic.store_id == store_id, StoreTraffic.trader_id == trader_id)
-    )
+    """Pin, exclude or split by percent; None takes the rule away. The shares of a store sum to 100 at most.
+
+    Raises ValidationFailed (percent). Needs transaction().
+    """
+    former = db.session.get(StoreTraffic, (store_id, trader_id), with_for_update=True)
+    was = (former.rule, former.percent) if former else (None, None)
+    if was == (rule, percent):
+        return
+    if former is not None:
+        db.session.delete(former)
+        db.session.flush()
     if rule is not None:
         taken = sum(
             row.percent or 0
@@ -136,4 +163,11 @@ def set_traffic_rule(
             raise ValidationFailed.of("percent", "too_large", f"{100 - taken} percent are left.")
         db.session.add(StoreTraffic(store_id=store_id, trader_id=trader_id, rule=rule, percent=percent))
     db.session.flush()
+    record_audit(
+        "store.traffic_rule_set",
+        actor=actor,
+        subject=("store", store_id),
+        before={"rule": was[0], "percent": was[1]},
+        after={"trader": trader_id, "rule": rule, "percent": percent},
+    )
     stores.changed()

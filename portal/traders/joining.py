@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from portal.audit.service import record_audit
@@ -37,10 +39,13 @@ def join_as_known(token: str, user: User, origin: Origin) -> None:
 
 
 def _settle(invited: Invited, user: User, origin: Origin) -> None:
+    actor = actor_of_user(user.id)
     is_trader = db.session.scalar(select(Trader.id).where(Trader.user_id == user.id)) is not None
     if Role.TRADER in invited.roles and not is_trader:
-        create_trader(user.name, user_id=user.id, team_id=invited.team_id)
+        create_trader(
+            user.name, user_id=user.id, team_id=invited.team_id, actor=replace(actor, origin=origin)
+        )
     record_audit(
-        "invitation.accepted", actor=actor_of_user(user.id), subject=("user", user.id), origin=origin,
+        "invitation.accepted", actor=actor, subject=("user", user.id), origin=origin,
         after={"invitation": str(invited.id), "roles": [role.value for role in invited.roles]},
     )  # fmt: skip

@@ -12,7 +12,7 @@ from portal.core.crypto import decrypt
 from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.reference.snapshot import Snapshot
-from portal.traders.models import Requisite, RequisiteStatus, Trader
+from portal.traders.models import Requisite, RequisiteStatus, Team, Trader
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +181,12 @@ def get_requisite(requisite_id: uuid.UUID) -> Requisite:
 def requisite_number(requisite_id: uuid.UUID) -> str:
     """The full number, decrypted. Never log it."""
     return decrypt("requisite", "number", requisite_id, get_requisite(requisite_id).number_encrypted)
+
+
+def get_team(team_id: uuid.UUID, *, lock: bool = False) -> Team:
+    """Raises NotFound."""
+    query = select(Team).where(Team.id == team_id).execution_options(populate_existing=True)
+    found = db.session.scalar(query.with_for_update(key_share=True) if lock else query)
+    if found is None:
+        raise NotFound("There is no such team.")
+    return found

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import select
 
 from portal.audit.service import record_audit
-from portal.core.actors import Actor
+from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit, db
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.jobs import hint
@@ -89,12 +89,7 @@ def submit_requisite(
         raise Conflict("Archive a requisite before you add another one.", code="too_many_requisites")
     _check_holder(new.holder)
     _check_bank(new.method, new.currency, new.bank)
-    requisite = add_requisite(trader_id, new)
-    requisite.submitted_by = user_id
-    db.session.flush()
-    after = {"method": new.method, "currency": new.currency, "bank": new.bank, "number": new.number}
-    record_audit("requisite.added", actor=actor, subject=("requisite", requisite.id), after=after)
-    return requisite
+    return add_requisite(trader_id, new, actor=actor, submitted_by=user_id)
 
 
 def change_requisite(
@@ -172,11 +167,13 @@ def decide_requisite(
     """Decide about a requisite exactly as it was seen (`seal_of`). Locks it. Needs transaction().
 
     Raises NotFound, Conflict `requisite_changed` when it is not what was seen, Forbidden `not_for_oneself` for
-    its own trader and for whoever handed it in, ValidationFailed (reason).
+    its own trader, for whoever handed it in and for who is not known, ValidationFailed (reason).
     """
     requisite = _get(requisite_id, lock=True)
     trader = get_trader(requisite.trader_id)
-    if actor.id is None or actor.id in {trader.user_id, requisite.submitted_by}:
+    # The house itself, for what it seeds, and the operator's console are nobody's requisite's owner.
+    is_house = actor.id is None and actor.kind in {ActorKind.SYSTEM, ActorKind.OPS}
+    if not is_house and (actor.id is None or actor.id in {trader.user_id, requisite.submitted_by}):
         raise Forbidden("Nobody decides about a requisite of their own.", code="not_for_oneself")
     status = RequisiteStatus(requisite.status)
     if seal_of(requisite) != seal or (status, decision) not in _AFTER:

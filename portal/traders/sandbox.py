@@ -23,13 +23,11 @@ from portal.reference.queries import (
     method_terms,
 )
 from portal.traders.models import Requisite, Trader
+from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
-    add_requisite,
-    approve_requisite,
     create_trader,
     set_working,
-    switch_requisite,
     verify_trader,
 )
 
@@ -43,7 +41,7 @@ def seed_sandbox() -> int:
     """Add the sandbox trader and the test requisites that are missing; how many were added. Repeatable."""
     trader = db.session.scalar(select(Trader).where(Trader.mode == Mode.TEST.value, Trader.name == NAME))
     if trader is None:
-        trader = create_trader(NAME, mode=Mode.TEST)
+        trader = create_trader(NAME, mode=Mode.TEST, actor=SYSTEM)
         verify_trader(trader.id)
         set_working(trader.id, True)
         deposit(
@@ -75,7 +73,5 @@ def _fill(trader: Trader, method: str, currency: str) -> int:
             holder="SANDBOX TRADER", bank=banks[n % len(banks)] if banks else None, min_amount=terms.min_minor,
             max_amount=terms.max_minor, max_open_orders=1000,
         )  # fmt: skip
-        requisite = add_requisite(trader.id, new)
-        approve_requisite(requisite.id)
-        switch_requisite(requisite.id, payin_on=True, payout_on=True)
+        add_approved_requisite(trader.id, new)
     return len(missing)

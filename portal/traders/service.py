@@ -1,4 +1,4 @@
-"""Opening teams, traders and requisites, and every switch that decides whether they get orders."""
+"""Opening traders and requisites, and every switch that decides whether they get orders."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from portal.ledger.models import AccountKind
 from portal.reference import configuration as config
 from portal.reference.queries import default_settlement_currency, find_bank, get_method, method_terms
 from portal.reference.requisite_numbers import normalise
-from portal.traders.models import Requisite, RequisiteStatus, Team, Trader, TraderStatus
-from portal.traders.queries import get_requisite, get_trader, traders
+from portal.traders.models import Requisite, Team, Trader, TraderStatus
+from portal.traders.queries import get_team, get_trader, traders
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,10 @@ class NewRequisite:
     weight: int = 1
 
 
-def create_team(name: str, lead_id: uuid.UUID) -> Team:
-    team = Team(name=name, lead_id=lead_id)
-    db.session.add(team)
-    db.session.flush()
-    return team
-
-
 def create_trader(
     name: str,
     *,
+    actor: Actor,
     user_id: uuid.UUID | None = None,
     team_id: uuid.UUID | None = None,
     mode: Mode = Mode.LIVE,
@@ -70,6 +64,8 @@ def create_trader(
     db.session.flush()
     for kind in (AccountKind.AVAILABLE, AccountKind.HELD):
         account_id(trader_account(trader.id, kind, settled_in, mode))
+    after = {"name": name, "user": user_id, "team": team_id, "mode": mode.value, "currency": settled_in}
+    record_audit("trader.opened", actor=actor, subject=("trader", trader.id), after=after)
     traders.changed()
     return trader
 
@@ -136,10 +132,15 @@ def set_lead_switches(
 
 
 def set_team_switches(team_id: uuid.UUID, *, payin_on: bool, payout_on: bool, actor: Actor = SYSTEM) -> None:
-    """The lead's switches for the whole team."""
+    """The lead's switches for the whole team. Locks the team. Raises NotFound. Needs transaction()."""
+    team = get_team(team_id, lock=True)
+    before = {"payin_on": team.payin_on, "payout_on": team.payout_on}
     after = {"payin_on": payin_on, "payout_on": payout_on}
-    record_audit("team.switched", actor=actor, subject=("team", team_id), after=after)
-    db.session.execute(update(Team).where(Team.id == team_id).values(payin_on=payin_on, payout_on=payout_on))
+    if before == after:
+        return
+    team.payin_on, team.payout_on = payin_on, payout_on
+    db.session.flush()
+    record_audit("team.switched", actor=actor, subject=("team", team_id), before=before, after=after)
     for trader_id in db.session.scalars(
         select(Trader.id).where(Trader.team_id == team_id).order_by(Trader.id)
     ):
@@ -182,11 +183,17 @@ def refresh_readiness(trader_id: uuid.UUID) -> None:
 
 
 def add_requisite(
-    trader_id: uuid.UUID, new: NewRequisite, *, settlement_currency: str | None = None
+    trader_id: uuid.UUID,
+    new: NewRequisite,
+    *,
+    actor: Actor,
+    submitted_by: uuid.UUID | None = None,
+    settlement_currency: str | None = None,
 ) -> Requisite:
     """A requisite that waits for approval. The number is checked by its method and stored encrypted.
 
-    Its orders move the trader's money in the settlement currency, None for the house's.
+    Its orders move the trader's money in the settlement currency, None for the house's. `submitted_by` is the
+    person who may not approve it.
 
     Raises ValidationFailed (number, bank, limits, method not of this currency) and Conflict
     `duplicate_requisite` when the number is in use.
@@ -228,6 +235,7 @@ def add_requisite(
         window_s=new.window_s,
         window_amount_limit=new.window_amount_limit,
         total_amount_limit=new.total_amount_limit,
+        submitted_by=submitted_by,
     )
     try:
         with db.session.begin_nested():
@@ -237,6 +245,8 @@ def add_requisite(
         if constraint_of(error) == "uq_requisite_number":
             raise Conflict("This number is in use already.", code="duplicate_requisite") from None
         raise
+    after = {"method": new.method, "currency": new.currency, "bank": new.bank, "number": new.number}
+    record_audit("requisite.added", actor=actor, subject=("requisite", requisite_id), after=after)
     refresh_readiness(trader_id)
     return requisite
 
@@ -278,21 +288,3 @@ def check_limits(new: Limits) -> None:
         )
     if problems:
         raise ValidationFailed(problems[0].message, errors=problems)
-
-
-def approve_requisite(requisite_id: uuid.UUID) -> None:
-    db.session.execute(
-        update(Requisite)
-        .where(Requisite.id == requisite_id)
-        .values(status=RequisiteStatus.APPROVED.value, approved_at=db.func.clock_timestamp())
-    )
-
-
-def switch_requisite(requisite_id: uuid.UUID, *, payin_on: bool, payout_on: bool) -> None:
-    """What the trader wants this requisite to do. Raises NotFound."""
-    requisite = get_requisite(requisite_id)
-    requisite.payin_on = payin_on
-    requisite.payout_on = payout_on
-    db.session.flush()
-    if payin_on:
-        after_commit(_look_again)

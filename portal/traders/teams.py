@@ -6,16 +6,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db, hot
 from portal.core.errors import NotFound, ValidationFailed
 from portal.identity.models import Role, User
 from portal.traders.models import Team
-from portal.traders.queries import get_trader, traders
-from portal.traders.service import create_team, refresh_readiness
+from portal.traders.queries import get_team, get_trader, traders
+from portal.traders.service import refresh_readiness
 
 MAX_NAME = 80
 
@@ -56,20 +54,13 @@ def list_possible_leads() -> list[tuple[uuid.UUID, str]]:
     return [(row["id"], f"{row['name']} ({row['email']})") for row in hot(_LEADS)]
 
 
-def get_team(team_id: uuid.UUID, *, lock: bool = False) -> Team:
-    """Raises NotFound."""
-    query = select(Team).where(Team.id == team_id).execution_options(populate_existing=True)
-    found = db.session.scalar(query.with_for_update(key_share=True) if lock else query)
-    if found is None:
-        raise NotFound("There is no such team.")
-    return found
-
-
 def open_team(name: str, lead_id: uuid.UUID, *, actor: Actor) -> Team:
     """A new team. Raises ValidationFailed (name, lead). Needs transaction()."""
     words = _name(name)
     _refuse_who_is_no_lead(lead_id)
-    team = create_team(words, lead_id)
+    team = Team(name=words, lead_id=lead_id)
+    db.session.add(team)
+    db.session.flush()
     after = {"name": words, "lead": lead_id}
     record_audit("team.opened", actor=actor, subject=("team", team.id), after=after)
     return team

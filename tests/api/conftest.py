@@ -30,13 +30,11 @@ from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
 from portal.ledger.service import deposit, deposit_to_account
 from portal.traders.models import Trader
+from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
-    add_requisite,
-    approve_requisite,
     create_trader,
     set_working,
-    switch_requisite,
     verify_trader,
 )
 from tests.scene import USDT, build_scene
@@ -112,7 +110,7 @@ class Shop:
     def trader(self, deposit_minor: int = 100_000 * USDT, **limits: Any) -> Trader:
         """A test trader with one card that takes and pays."""
         with transaction():
-            trader = create_trader("Tess", team_id=self.team_id, mode=Mode.TEST)
+            trader = create_trader("Tess", team_id=self.team_id, mode=Mode.TEST, actor=SYSTEM)
             verify_trader(trader.id)
             set_working(trader.id, True)
             deposit(
@@ -128,9 +126,7 @@ class Shop:
             new = NewRequisite(
                 method="card", currency="RUB", number=card_number(), holder="TESS T.", bank="sber", **values
             )
-            requisite = add_requisite(trader.id, new)
-            approve_requisite(requisite.id)
-            switch_requisite(requisite.id, payin_on=True, payout_on=True)
+            add_approved_requisite(trader.id, new)
         return trader
 
     def fund(self, minor: int = 1000 * USDT) -> None:

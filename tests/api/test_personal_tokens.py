@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.permissions import Permission, Reach
@@ -226,7 +227,7 @@ def test_a_members_token_may_do_what_their_role_may(shop: Shop, role: MemberRole
 def test_a_member_of_chosen_stores_gets_no_token_for_another(shop: Shop) -> None:
     with transaction():
         merchant_id = db.session.get_one(Store, shop.store_id).merchant_id
-        second = create_store(merchant_id, NewStore("Second"))
+        second = create_store(merchant_id, NewStore("Second"), actor=SYSTEM)
     user = join(shop, MemberRole.OWNER, stores=[second.id])
     assert member_token(shop, user).json["store_id"] == public_id("st", second.id)
     answer = member_token(shop, user, store_id=public_id("st", shop.store_id))

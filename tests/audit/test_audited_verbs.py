@@ -9,21 +9,34 @@ import pytest
 from flask import Flask
 
 from portal.audit.models import AuditEntry
-from portal.core.actors import Actor, ActorKind, Origin
+from portal.core.actors import CUSTOMER, Actor, ActorKind, Origin
 from portal.core.db import db, transaction
+from portal.core.errors import Forbidden
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key, revoke_api_key, rotate_api_key
 from portal.identity.models import Scope
+from portal.identity.profile import change_profile
+from portal.merchants.queries import PlanTerms
+from portal.merchants.service import NewStore, create_merchant, create_store, save_fee_plan, set_traffic_rule
 from portal.orders.queries import get_order
 from portal.orders.service import cancel_order
 from portal.reference import setting_changes
 from portal.reference.service import PairTerms, change_terms, set_rate, use_feed, use_manual
 from portal.risk.models import ListKind, ListName, RiskAction, RuleMode
 from portal.risk.rule_changes import add_entry, add_rule, remove_entry, set_mode
-from portal.traders.service import block_trader, set_team_switches, set_working
+from portal.traders.seeding import add_approved_requisite
+from portal.traders.service import (
+    NewRequisite,
+    add_requisite,
+    block_trader,
+    create_trader,
+    set_team_switches,
+    set_working,
+)
+from portal.traders.teams import open_team
 from portal.webhooks import service as webhooks
-from tests.scene import Scene, build_scene
+from tests.scene import Scene, build_scene, card_number
 
 SOMEBODY = Actor(ActorKind.ADMIN, new_id(), origin=Origin("203.0.113.7", "Firefox", "request-1", new_id()))
 
@@ -150,7 +163,92 @@ def test_traders_and_teams(scene: Scene) -> None:
     working, blocked, team = entries()
     assert told(working) == ("trader.changed", {"is_working": True}, {"is_working": False})
     assert blocked.after == {"is_blocked": True, "blocked_reason": "Late again"}
-    assert (team.action, team.after) == ("team.switched", {"payin_on": False, "payout_on": True})
+    assert told(team) == ("team.switched", {"payin_on": True}, {"payin_on": False})
+
+
+@pytest.mark.proves("tried A8")
+def test_a_merchant_a_store_its_fees_and_its_traffic(scene: Scene) -> None:
+    trader = scene.trader()
+    plan, dearer = PlanTerms(300, 0, 100, 50), PlanTerms(350, 0, 100, 50)
+    with transaction():
+        merchant = create_merchant("Bolt", [scene.lead_id], actor=SOMEBODY)
+        store = create_store(
+            merchant.id, NewStore("Bolt shop", plans=[("payin", None, plan)]), actor=SOMEBODY
+        )
+        for _ in range(2):
+            save_fee_plan(store.id, "payin", None, dearer, actor=SOMEBODY)
+            set_traffic_rule(store.id, trader.id, "split", 40, actor=SOMEBODY)
+        for _ in range(2):
+            set_traffic_rule(store.id, trader.id, None, actor=SOMEBODY)
+    opened, shop, first, second, ruled, freed = entries()
+    assert (opened.action, opened.subject_id) == ("merchant.opened", str(merchant.id))
+    assert opened.after == {"name": "Bolt", "members": [str(scene.lead_id)]}
+    assert (shop.action, shop.after["merchant"]) == ("store.opened", str(merchant.id))
+    assert (shop.after["name"], shop.after["settlement_currency"]) == ("Bolt shop", "USDT")
+    assert {entry.subject_id for entry in (shop, first, second, ruled, freed)} == {str(store.id)}
+    assert (first.action, first.before) == ("store.fee_plan_set", None)
+    assert (first.after["store_fee_bps"], first.after["trader_commission_bps"]) == (300, 100)
+    of = {"direction": "payin", "method": None}
+    assert told(second) == (
+        "store.fee_plan_set", {"store_fee_bps": 300}, of | {"store_fee_bps": 350}
+    )  # fmt: skip
+    rule = {"rule": "split", "percent": 40}
+    none = {"rule": None, "percent": None}
+    assert told(ruled) == ("store.traffic_rule_set", none, {"trader": str(trader.id)} | rule)
+    assert told(freed) == ("store.traffic_rule_set", rule, {"trader": str(trader.id)} | none)
+
+
+@pytest.mark.proves("tried A8")
+def test_a_trader_their_requisites_and_a_team(scene: Scene) -> None:
+    number = card_number()
+    new = NewRequisite("card", "RUB", number, "TARA P.", "sber", 100_00, 1_000_00)
+    with transaction():
+        team = open_team("Night shift", scene.lead_id, actor=SOMEBODY)
+        trader = create_trader("Tara", team_id=team.id, actor=SOMEBODY)
+        requisite = add_requisite(trader.id, new, actor=SOMEBODY)
+        for _ in range(2):
+            set_team_switches(team.id, payin_on=False, payout_on=True, actor=SOMEBODY)
+    formed, opened, added, switched = entries()
+    assert told(formed) == ("team.opened", None, {"name": "Night shift", "lead": str(scene.lead_id)})
+    assert (opened.action, opened.subject_id) == ("trader.opened", str(trader.id))
+    assert opened.after == {
+        "name": "Tara", "user": None, "team": str(team.id), "mode": "live", "currency": "USDT"
+    }  # fmt: skip
+    assert (added.action, added.subject_id) == ("requisite.added", str(requisite.id))
+    assert added.after == {"method": "card", "currency": "RUB", "bank": "sber", "number": f"***{number[-4:]}"}
+    assert told(switched) == ("team.switched", {"payin_on": True}, {"payin_on": False})
+
+
+@pytest.mark.proves("tried A8")
+def test_what_is_seeded_leaves_the_entries_that_people_leave(scene: Scene) -> None:
+    ops = Actor(ActorKind.OPS)
+    new = NewRequisite("card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00)
+    trader = scene.trader()
+    with transaction():
+        requisite = add_approved_requisite(trader.id, new, actor=ops)
+    query = db.select(AuditEntry).where(AuditEntry.subject_id == str(requisite.id)).order_by(AuditEntry.id)
+    added, approved, switched = db.session.scalars(query)
+    assert {entry.actor_kind for entry in (added, approved, switched)} == {"ops"}
+    assert added.action == "requisite.added"
+    assert told(approved) == ("requisite.approved", {"status": "pending"}, {"status": "approved"})
+    assert (switched.action, switched.after) == ("requisite.switched", {"payin_on": True, "payout_on": True})
+
+
+def test_nobody_unknown_approves_a_requisite(scene: Scene) -> None:
+    new = NewRequisite("card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00)
+    trader = scene.trader()
+    with pytest.raises(Forbidden), transaction():
+        add_approved_requisite(trader.id, new, actor=CUSTOMER)
+
+
+@pytest.mark.proves("tried A8")
+def test_the_name_by_which_others_know_somebody(scene: Scene) -> None:
+    for _ in range(2):
+        with transaction():
+            change_profile(scene.lead_id, name="Lena the second", locale="en", actor=SOMEBODY)
+    entry = only()
+    assert told(entry) == ("user.profile_changed", {"name": "Lena"}, {"name": "Lena the second"})
+    assert entry.subject_id == str(scene.lead_id)
 
 
 def test_what_staff_do_to_an_order_and_not_what_people_do_to_their_own(scene: Scene) -> None:

@@ -75,7 +75,7 @@ def world(settled: Settled) -> World:
         new = NewRequisite(
             "card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00, max_open_orders=3
         )
-        pending = add_requisite(settled.ids["first"], new)
+        pending = add_requisite(settled.ids["first"], new, actor=SYSTEM)
         for number in range(3):
             record_audit("thing.done", actor=SYSTEM, subject=("thing", str(number)), reason="as it was")
         mine = hot(

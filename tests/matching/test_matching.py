@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.matching.ring import RING, RingCursors
 from portal.matching.service import preferred_trader
@@ -15,12 +16,12 @@ from portal.orders.queries import get_match_trace, get_order
 from portal.orders.service import confirm_payin, match_waiting_orders
 from portal.orders.service.deadlines import free_limits
 from portal.reference import configuration as config
+from portal.traders.requisites import switch_own
 from portal.traders.service import (
     block_trader,
     set_lead_switches,
     set_team_switches,
     set_working,
-    switch_requisite,
 )
 from tests.scene import USDT, Scene, as_trader, counters
 
@@ -71,8 +72,12 @@ def test_every_switch_keeps_orders_away(scene: Scene) -> None:
             lambda: set_team_switches(scene.team_id, payin_on=True, payout_on=True),
         ),
         (
-            lambda: switch_requisite(requisite.id, payin_on=False, payout_on=True),
-            lambda: switch_requisite(requisite.id, payin_on=True, payout_on=True),
+            lambda: switch_own(
+                requisite.trader_id, requisite.id, actor=SYSTEM, payin_on=False, payout_on=True
+            ),
+            lambda: switch_own(
+                requisite.trader_id, requisite.id, actor=SYSTEM, payin_on=True, payout_on=True
+            ),
         ),
         (lambda: block_trader(trader.id, "test"), lambda: None),
     )
@@ -156,13 +161,13 @@ def test_a_store_pins_excludes_and_splits_its_traffic(scene: Scene) -> None:
     scene.requisite(first)
     scene.requisite(second)
     with transaction():
-        set_traffic_rule(scene.store_id, first.id, "pin")
+        set_traffic_rule(scene.store_id, first.id, "pin", actor=SYSTEM)
     assert {scene.payin(1500_00 + cents).trader_id for cents in range(4)} == {first.id}
     with transaction():
-        set_traffic_rule(scene.store_id, first.id, "exclude")
+        set_traffic_rule(scene.store_id, first.id, "exclude", actor=SYSTEM)
     assert {scene.payin(1600_00 + cents).trader_id for cents in range(4)} == {second.id}
     with transaction():
-        set_traffic_rule(scene.store_id, first.id, "split", 100)
+        set_traffic_rule(scene.store_id, first.id, "split", 100, actor=SYSTEM)
     assert {scene.payin(1700_00 + cents).trader_id for cents in range(4)} == {first.id}
 
 

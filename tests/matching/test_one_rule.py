@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portal.core.actors import CUSTOMER
+from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
@@ -82,12 +82,12 @@ def test_a_payout_is_offered_and_given_by_the_same_rules_of_traffic_and_history(
     order = scene.payout(AMOUNT)
     for rule, of in (("exclude", trader), ("pin", other)):
         with transaction():
-            set_traffic_rule(scene.store_id, of.id, rule)
+            set_traffic_rule(scene.store_id, of.id, rule, actor=SYSTEM)
         assert list_payout_offers(trader.id, Mode.LIVE) == []
         with pytest.raises(NotFound), transaction():
             accept_payout(trader.id, order.id, actor=as_trader(trader))
     with transaction():
-        set_traffic_rule(scene.store_id, trader.id, "pin")
+        set_traffic_rule(scene.store_id, trader.id, "pin", actor=SYSTEM)
         accept_payout(trader.id, order.id, actor=as_trader(trader))
         decline_payout(get_order(order.id, lock=True), "no_money", actor=as_trader(trader))
     assert list_payout_offers(trader.id, Mode.LIVE) == []

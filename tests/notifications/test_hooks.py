@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from portal.core.actors import Actor, ActorKind
+from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.db import db, transaction
 from portal.core.egress import Answer
 from portal.core.ids import new_id
@@ -76,7 +76,7 @@ def answer_410(store_id: uuid.UUID) -> None:
 
 def test_who_can_repair_an_endpoint_hears_that_it_is_disabled(scene: Scene) -> None:
     with transaction():
-        second = create_store(get_store(scene.store_id).merchant_id, NewStore(name="Second")).id
+        second = create_store(get_store(scene.store_id).merchant_id, NewStore(name="Second"), actor=SYSTEM).id
         set_endpoint(scene.store_id, Mode.TEST, EndpointUrl(URL))
     concerned = [
         member(scene.store_id, MemberRole.OWNER),

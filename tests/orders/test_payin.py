@@ -125,7 +125,7 @@ def test_another_amount_is_priced_anew_at_the_orders_rate(scene: Scene, received
 @pytest.mark.proves("ASVS 5")
 def test_more_than_the_deposit_covers_is_refused_and_changes_nothing(scene: Scene) -> None:
     with transaction():
-        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 0, 0, 0))
+        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 0, 0, 0), actor=SYSTEM)
     trader = scene.trader(deposit_minor=A)
     scene.requisite(trader)
     order = scene.payin()
@@ -314,7 +314,7 @@ def test_a_dispute_over_an_expired_order_takes_the_hold_only_when_it_is_decided_
 
 def test_a_payin_that_does_not_cover_its_fee_is_refused(scene: Scene) -> None:
     with transaction():
-        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 20 * USDT, 0, 0))
+        save_fee_plan(scene.store_id, "payin", None, PlanTerms(300, 20 * USDT, 0, 0), actor=SYSTEM)
     with pytest.raises(ValidationFailed):
         scene.payin()
 

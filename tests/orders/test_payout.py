@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, InvalidTransition, NotFound, ValidationFailed
 from portal.core.modes import Mode
@@ -32,7 +33,7 @@ from portal.orders.service import (
 from portal.orders.service.claim import ProofMissing
 from portal.orders.service.decline import ProofAttached
 from portal.orders.verification import CHECKS as ORDER_CHECKS
-from portal.traders.service import switch_requisite
+from portal.traders.requisites import switch_own
 from tests.orders.test_payin import FEE, A, events, locked, make_due
 from tests.scene import USDT, Scene, as_trader, counters
 from tests.sent_files import receipt_pdf, screenshot
@@ -187,7 +188,7 @@ def test_a_store_can_keep_a_trader_away(funded: Scene) -> None:
     trader = funded.trader()
     funded.requisite(trader)
     with transaction():
-        set_traffic_rule(funded.store_id, trader.id, "exclude")
+        set_traffic_rule(funded.store_id, trader.id, "exclude", actor=SYSTEM)
     order = funded.payout()
     assert list_payout_offers(trader.id, Mode.LIVE) == []
     with pytest.raises(NotFound), transaction():
@@ -358,7 +359,7 @@ def test_a_proof_of_another_order_with_bytes_behind_its_end_is_none(funded: Scen
             accept_payout(trader.id, order.id, actor=as_trader(trader))
             add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
             claim_payout(locked(order), actor=as_trader(trader))
-            switch_requisite(requisite.id, payin_on=False, payout_on=False)
+            switch_own(requisite.trader_id, requisite.id, actor=SYSTEM, payin_on=False, payout_on=False)
         make_due(order)
         orders.append(order)
     act_on_due_orders(open_case=open_unconfirmed)

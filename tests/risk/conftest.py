@@ -14,6 +14,7 @@ import pytest
 from flask import Flask, has_app_context
 from sqlalchemy import delete, insert, text
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.ids import new_id
 from portal.merchants.service import NewStore, create_merchant, create_store
@@ -37,7 +38,9 @@ def store_id(app: Flask) -> Iterator[uuid.UUID]:
     with nullcontext() if has_app_context() else app.app_context():
         forget_rules()
         with transaction():
-            store = create_store(create_merchant("A merchant").id, NewStore(name="A store"))
+            store = create_store(
+                create_merchant("A merchant", actor=SYSTEM).id, NewStore(name="A store"), actor=SYSTEM
+            )
         yield store.id
         db.session.rollback()
         with transaction():

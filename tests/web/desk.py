@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from portal.core.actors import CUSTOMER
+from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.uploads.check import CleanFile, check_upload
@@ -211,5 +211,5 @@ def open_desk(app: Flask, **limits: Any) -> Desk:
         trader.user_id = user.id
         db.session.flush()
         requisite = scene.requisite(trader, **limits)
-        set_traffic_rule(scene.store_id, trader.id, "pin")
+        set_traffic_rule(scene.store_id, trader.id, "pin", actor=SYSTEM)
     return Desk(app, scene, trader, requisite, user)

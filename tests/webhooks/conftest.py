@@ -40,8 +40,8 @@ class Stage:
 
     def store(self) -> uuid.UUID:
         with transaction():
-            merchant = create_merchant("A merchant")
-            return create_store(merchant.id, NewStore(name="A store")).id
+            merchant = create_merchant("A merchant", actor=SYSTEM)
+            return create_store(merchant.id, NewStore(name="A store"), actor=SYSTEM).id
 
     def endpoint(
         self, url: str = "http://127.0.0.1:9/hook", *, store: uuid.UUID | None = None, **options: Any

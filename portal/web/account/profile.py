@@ -15,6 +15,7 @@ from wtforms.validators import InputRequired, Length
 from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.identity.profile import LONGEST_NAME, change_profile, zones
+from portal.web.acting import acting_person
 from portal.web.auth.forms import safe_next
 from portal.web.forms import PageForm
 from portal.web.languages import LANGUAGES
@@ -73,8 +74,9 @@ def save() -> ResponseReturnValue:
         return render_template("account/profile.html", form=form), 422
     with transaction():
         change_profile(
-            current_user.id, name=form.name.data, locale=form.language.data, timezone=form.timezone.data
-        )
+            current_user.id, name=form.name.data, locale=form.language.data, timezone=form.timezone.data,
+            actor=acting_person(),
+        )  # fmt: skip
     current_user.locale = form.language.data
     refresh()
     flash(_("Saved."))
@@ -90,7 +92,7 @@ def save_look() -> ResponseReturnValue:
     language = request.form.get("language")
     if language in LANGUAGES:
         with transaction():
-            change_profile(current_user.id, locale=language)
+            change_profile(current_user.id, locale=language, actor=acting_person())
     back = safe_next(request.form.get("next", "")) or url_for("profile.show")
     response = redirect(back, code=303)
     keep_look(response, theme=request.form.get("theme"), density=request.form.get("density"))

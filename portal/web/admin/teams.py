@@ -19,11 +19,11 @@ from portal.core.errors import ValidationFailed
 from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.audience import names_of
+from portal.traders.queries import get_team
 from portal.traders.teams import (
     MAX_NAME,
     assign_trader,
     change_team,
-    get_team,
     leave_team,
     list_possible_leads,
     list_teams,

@@ -30,8 +30,7 @@ from portal.core.permissions import Permission, requires
 from portal.core.uploads.check import check_upload
 from portal.identity.audience import names_of
 from portal.reference import configuration as config
-from portal.traders.queries import get_trader, list_requisites
-from portal.traders.teams import get_team
+from portal.traders.queries import get_team, get_trader, list_requisites
 from portal.traders.verification import (
     add_document,
     decide_verification,

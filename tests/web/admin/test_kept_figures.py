@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from flask import Flask
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.identity.service import create_user
@@ -114,7 +115,7 @@ def test_stores_and_people_of_merchants_are_counted_many_at_once(scene: Scene, c
         who = [
             create_user(f"{uuid.uuid4()}@kept.example", "Kept", None, [Role.MERCHANT]).id for _ in range(3)
         ]
-        there = [create_merchant(name, who[:2]).id for name in ("One", "Two")]
+        there = [create_merchant(name, who[:2], actor=SYSTEM).id for name in ("One", "Two")]
     back = [there[1], there[0]]
     leave = "DELETE FROM merchant_member WHERE user_id = ANY(%(which)s::uuid[])"
     join = """INSERT INTO merchant_member (merchant_id, user_id)

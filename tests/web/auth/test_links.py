@@ -150,9 +150,9 @@ def test_a_trader_who_joins_has_a_seat_in_the_team_and_the_accounts(browser: Bro
 
 def test_a_member_gets_the_role_and_the_stores_that_were_chosen(browser: Browser) -> None:
     with transaction():
-        merchant, stranger = create_merchant("Acme"), create_merchant("Other")
-        shop, _second = (create_store(merchant.id, NewStore(name)) for name in ("One", "Two"))
-        foreign = create_store(stranger.id, NewStore("Foreign"))
+        merchant, stranger = create_merchant("Acme", actor=SYSTEM), create_merchant("Other", actor=SYSTEM)
+        shop, _second = (create_store(merchant.id, NewStore(name), actor=SYSTEM) for name in ("One", "Two"))
+        foreign = create_store(stranger.id, NewStore("Foreign"), actor=SYSTEM)
     member = {"merchant_id": merchant.id, "member_role": MemberRole.ACCOUNTANT}
     with pytest.raises(ValidationFailed):
         invite(somebody(), Role.MERCHANT, **member, store_ids=[foreign.id])
@@ -175,8 +175,8 @@ def test_a_member_gets_the_role_and_the_stores_that_were_chosen(browser: Browser
 
 def test_the_database_keeps_a_members_stores_with_the_members_merchant(in_context: Flask) -> None:
     with transaction():
-        merchant, stranger = create_merchant("Acme"), create_merchant("Other")
-        foreign = create_store(stranger.id, NewStore("Foreign"))
+        merchant, stranger = create_merchant("Acme", actor=SYSTEM), create_merchant("Other", actor=SYSTEM)
+        foreign = create_store(stranger.id, NewStore("Foreign"), actor=SYSTEM)
     user = new_user(Role.MERCHANT)
     sql = "INSERT INTO merchant_member (merchant_id, user_id) VALUES (%(m)s, %(u)s)"
     with transaction():

@@ -7,7 +7,7 @@ import re
 import pytest
 from flask import Flask
 
-from portal.core.actors import CUSTOMER
+from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.disputes.models import DisputeReason
@@ -153,7 +153,7 @@ def test_a_trader_who_had_it_before_is_nobody_to_the_next_one_and_to_their_lead(
     tara: Desk, stranger: Desk
 ) -> None:
     with transaction():
-        set_traffic_rule(tara.scene.store_id, stranger.trader.id, "pin")
+        set_traffic_rule(tara.scene.store_id, stranger.trader.id, "pin", actor=SYSTEM)
         hot("UPDATE trader SET name = 'Omarion' WHERE id = %(id)s", {"id": stranger.trader.id})
     traders.forget()
     stores.forget()

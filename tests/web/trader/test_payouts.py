@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.uploads import turns
 from portal.identity.models import Role
@@ -44,7 +45,7 @@ def test_the_first_who_accepts_an_offer_gets_it(desk: Desk) -> None:
 
 def test_a_payout_that_somebody_else_took_is_409(desk: Desk, stranger: Desk) -> None:
     with transaction():
-        set_traffic_rule(desk.scene.store_id, stranger.trader.id, "pin")
+        set_traffic_rule(desk.scene.store_id, stranger.trader.id, "pin", actor=SYSTEM)
     order = desk.payout()
     assert stranger.browser.post(path_of(order, "acceptance")).status_code == 200
     answer = desk.browser.post(path_of(order, "acceptance"))

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role
@@ -17,7 +18,8 @@ from portal.orders.models import ReceiptKind, Status
 from portal.orders.queries import get_order, list_queue_for_trader
 from portal.orders.receipts import add_receipt
 from portal.orders.service.claim import claim_payout
-from portal.traders.service import block_trader, set_lead_switches, set_working, switch_requisite
+from portal.traders.requisites import switch_own
+from portal.traders.service import block_trader, set_lead_switches, set_working
 from tests.scene import USDT, as_trader
 from tests.web.desk import HTMX, Browser, Desk, new_user, open_desk, picture, upload
 
@@ -129,7 +131,7 @@ def test_each_reason_is_found_where_it_lies(desk: Desk) -> None:
     assert codes(desk) == [ReasonCode.BLOCKED, ReasonCode.LEAD_SWITCHED_OFF, ReasonCode.SWITCHED_OFF]
     assert "papers ran out" in desk.browser.get("/trader/queue").text
     with transaction():
-        switch_requisite(desk.requisite.id, payin_on=False, payout_on=False)
+        switch_own(desk.trader.id, desk.requisite.id, actor=SYSTEM, payin_on=False, payout_on=False)
     assert codes(desk)[-1] == ReasonCode.REQUISITE_OFF
     with transaction():
         hot("UPDATE requisite SET status = 'pending' WHERE id = %(id)s", {"id": desk.requisite.id})
