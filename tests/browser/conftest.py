@@ -55,6 +55,7 @@ def site(committed_db: Flask, chromium: Browser, monkeypatch: pytest.MonkeyPatch
         yield f"http://127.0.0.1:{web}"
         for context in chromium.contexts:
             context.close()
+    monkeypatch.undo()
     get_settings.cache_clear()
 
 

@@ -35,6 +35,7 @@ def house(site: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("PUBLIC_URL", address)
     get_settings.cache_clear()
     yield address
+    monkeypatch.undo()  # first: what is torn down after this reads settings
     get_settings.cache_clear()
 
 

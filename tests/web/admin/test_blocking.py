@@ -79,7 +79,7 @@ def test_a_blocked_merchants_programs_are_refused_by_every_road(office: Office, 
     assert office.post(f"{path}/unblock", {"reason": "Settled"}, htmx=False).status_code == 303
     assert call(desk, "POST", "/api/v1/orders", key, PAYIN)[0] == 201
     expected = [("merchant.blocked", "Chargebacks"), ("merchant.unblocked", "Settled")]
-    assert office.audited(merchant_of(desk)) == expected
+    assert office.audited(merchant_of(desk))[-2:] == expected
 
 
 def test_members_of_a_blocked_merchant_sign_in_and_read_and_running_orders_finish(

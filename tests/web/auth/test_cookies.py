@@ -22,6 +22,7 @@ def secure(in_context: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     yield create_app()
+    monkeypatch.undo()  # first: what is torn down after this reads settings
     get_settings.cache_clear()
 
 
