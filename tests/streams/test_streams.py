@@ -97,12 +97,18 @@ def test_a_full_process_lets_pages_poll(
             assert second.status == 204
 
 
+def last_of(page: Page) -> str:
+    """What comes after a look that was told before, and gathered for a moment."""
+    said = page.next()
+    return page.next() if said == "queue" else said
+
+
 @pytest.mark.proves("tried S2")
 def test_a_stream_ends_when_its_person_signs_out(house: House, desk: Desk, ask_often: None) -> None:
     with house.page(QUEUE, desk.browser) as page:
         assert page.next() == "bell"
         assert desk.browser.post("/sign-out", htmx=False).status_code == 303
-        assert page.next() == "(end)"
+        assert last_of(page) == "(end)"
 
 
 @pytest.mark.proves("tried S2")
@@ -116,7 +122,7 @@ def test_a_stream_ends_when_its_person_may_no_longer_see_the_queue(
         deny = AccessChange(deny=frozenset({Permission.TRADER_QUEUE_VIEW}))
         with transaction():
             assert change_access(desk.user.id, deny, "A test", actor=acting(admin)) is None
-        assert page.next() == "(end)"
+        assert last_of(page) == "(end)"
         nudge(f"user:{desk.user.id}")
         assert bell.next() == "bell"
 
