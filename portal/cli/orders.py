@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 from flask.cli import AppGroup
@@ -29,8 +28,6 @@ from portal.orders.queries import get_match_trace, get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service import cancel_order, confirm_payin, confirm_payout
-from portal.orders.service.assign import database_now
-from portal.reference import configuration as config
 from portal.reference.queries import current_rate, get_currency
 
 orders = AppGroup("orders", help="Look at an order, learn why it was matched or not, and help it along.")
@@ -123,8 +120,7 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
 
 def _count(wanted: Wanted) -> dict[str, int]:
     with transaction():
-        today = database_now().astimezone(ZoneInfo(config.get(config.DAY_TIMEZONE))).date()
-        return count_reasons(wanted, today)
+        return count_reasons(wanted)
 
 
 def _print_trace(trace: dict[str, Any]) -> None:

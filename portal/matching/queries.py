@@ -7,7 +7,6 @@ reserved: the answer holds for this moment only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from portal.core.db import hot
 from portal.matching.service import Wanted
@@ -59,14 +58,15 @@ def methods_available(
 
 _WHY = """
 WITH judged AS (
-  SELECT requisite_refusals(r, 'payin', %(amount)s, %(bank)s, %(day)s)
+  SELECT requisite_refusals(r, 'payin', %(amount)s, %(bank)s, t.day)
          || traffic_refusals(r.trader_id, %(only)s::uuid[], %(never)s::uuid[])
          || array_remove(ARRAY[
               CASE WHEN had_requisite(%(order_id)s, r.id) THEN 'had_it_before' END,
               CASE WHEN NOT deposit_covers(a, %(hold)s) THEN 'deposit' END,
               CASE WHEN has_open_amount(r.id, %(amount)s, %(order_id)s) THEN 'same_amount' END], NULL) AS refusals,
          r.can_take_payin
-    FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id
+    FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
+         (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
    WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.status <> 'archived'
 )
 SELECT v.verdict, count(*) AS requisites
@@ -78,16 +78,17 @@ SELECT v.verdict, count(*) AS requisites
 _REASONS = [verdict for verdict in Verdict if verdict not in {Verdict.FITS, Verdict.BUSY}]
 
 
-def count_reasons(wanted: Wanted, day: date) -> dict[str, int]:
+def count_reasons(wanted: Wanted) -> dict[str, int]:
     """How many requisites of the payin's bucket each verdict would turn away now, and how many would fit.
 
-    A requisite is counted under every condition it fails. `day` is the operator's today. Looks at all of
-    the bucket: for people who ask why, not for a hot path.
+    A requisite is counted under every condition it fails. Looks at all of the bucket: for people who ask
+    why, not for a hot path.
     """
     params = {
         "mode": wanted.mode, "method": wanted.method, "currency": wanted.currency, "bank": wanted.bank,
-        "amount": wanted.amount_minor, "hold": wanted.hold_minor, "order_id": wanted.order_id, "day": day,
+        "amount": wanted.amount_minor, "hold": wanted.hold_minor, "order_id": wanted.order_id,
         "never": list(wanted.traffic.excluded), "only": list(wanted.traffic.pinned),
+        "day_timezone": config.get(config.DAY_TIMEZONE),
     }  # fmt: skip
     counts = {row["verdict"]: int(row["requisites"]) for row in hot(_WHY, params)}
     found = {"requisites": counts.get("all", 0), "would_fit": counts.get(Verdict.FITS, 0)}

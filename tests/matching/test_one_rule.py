@@ -22,7 +22,7 @@ from portal.merchants.queries import TrafficTerms
 from portal.merchants.service import set_traffic_rule
 from portal.orders.queries import get_order, list_payout_offers
 from portal.orders.service import accept_payout, claim_payin, decline_payout
-from portal.orders.service.assign import NothingFree, database_now
+from portal.orders.service.assign import NothingFree
 from portal.reference import configuration as config
 from tests.scene import USDT, Scene, as_trader, counters
 
@@ -35,7 +35,7 @@ def wanted(amount_minor: int = AMOUNT, round_: int = 0, bank: str | None = None)
 
 def counted(scene: Scene, amount_minor: int = AMOUNT) -> dict[str, int]:
     """What turns requisites away now, without zeros."""
-    found = count_reasons(wanted(amount_minor), database_now().date())
+    found = count_reasons(wanted(amount_minor))
     return {name: count for name, count in found.items() if count}
 
 

@@ -6,8 +6,6 @@ Who may see orders, but not everybody's, sees none here.
 from __future__ import annotations
 
 import uuid
-from datetime import date
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,8 +20,6 @@ from portal.merchants.queries import get_store, list_store_names
 from portal.orders.order_list import OrderLine
 from portal.orders.receipts import get_receipt
 from portal.orders.record import OrderRecord
-from portal.orders.service.assign import database_now
-from portal.reference import configuration as config
 from portal.traders.queries import trader_name
 from portal.web.listing import Listing, render
 from portal.web.listing_export import export
@@ -113,7 +109,7 @@ def order_matching(order_id: uuid.UUID) -> ResponseReturnValue:
     found = staff_order(order_id)
     if not found.is_payin or found.method is None:
         raise NotFound("This order is not matched.")
-    counts = count_reasons(_wanted(found, found.method), _today())
+    counts = count_reasons(_wanted(found, found.method))
     return render_template("orders/matching.html", order=found, portal=_portal(), counts=counts)
 
 
@@ -123,10 +119,6 @@ def _wanted(order: OrderRecord, method: str) -> Wanted:
         order.id, order.round, order.mode, method, order.bank, order.currency, order.amount_minor,
         order.settlement_minor, traffic,
     )  # fmt: skip
-
-
-def _today() -> date:
-    return database_now().astimezone(ZoneInfo(config.get(config.DAY_TIMEZONE))).date()
 
 
 def add_order_routes(blueprint: Blueprint) -> None:
