@@ -83,7 +83,7 @@ lock: setup ## requirements*.in -> requirements*.txt with hashes
 	    --no-header --no-emit-index-url $$name.in -o $$name.txt; done
 
 .PHONY: catalogue
-catalogue: setup ## what the migrations make -> portal/core/catalogue.json, which the proof compares with
+catalogue: setup ## what the migrations make -> portal/core/schema/catalogue.json, which the proof compares with
 	@$(BIN)/python -m tests.make_catalogue
 
 .PHONY: translations screens

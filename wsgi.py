@@ -1,7 +1,7 @@
 """The WSGI entry point."""
 
 from portal import create_app
-from portal.core.heartbeat import keep_beating
+from portal.core.processes.heartbeat import keep_beating
 from portal.settings import exit_if_malformed
 
 exit_if_malformed()

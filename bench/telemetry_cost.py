@@ -1,6 +1,6 @@
 """`python -m bench.telemetry_cost`: what the request's line and its measurement cost `POST /api/v1/orders`.
 
-One process calls its own WSGI application, in turn with the hooks of portal/core/request_log.py and without
+One process calls its own WSGI application, in turn with the hooks of portal/core/observability/request_log.py and without
 them. The line is made and written, the metrics are kept in files as in production.
 """
 
@@ -26,7 +26,7 @@ def without_hooks(app: Flask) -> Iterator[None]:
     kept = [(hooks, list(hooks[None])) for hooks in (
         app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)]  # fmt: skip
     for hooks, former in kept:
-        hooks[None] = [hook for hook in former if hook.__module__ != "portal.core.request_log"]
+        hooks[None] = [hook for hook in former if hook.__module__ != "portal.core.observability.request_log"]
     try:
         yield
     finally:

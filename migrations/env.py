@@ -10,9 +10,9 @@ from flask import current_app
 from sqlalchemy import Connection, text
 
 from portal.audit.chain_statements import begin_in_new_database
-from portal.core.database_rights import Roles, give_rights
 from portal.core.db import release, transaction
-from portal.core.owner_engine import owner_engine
+from portal.core.db.owner_engine import owner_engine
+from portal.core.schema.rights import Roles, give_rights
 from portal.table_rights import writer_rights
 
 target = current_app.extensions["migrate"].db

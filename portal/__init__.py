@@ -15,10 +15,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the application: configuration, extensions, blueprints, error handlers. No logic."""
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from portal.core.bounded_connection import answer_within_s, bound_answers
     from portal.core.db import db, engine_options
+    from portal.core.db.bounded_connection import answer_within_s, bound_answers
     from portal.settings import get_settings
-    from portal.web.application import Application
+    from portal.web.shell.application import Application
 
     settings = settings or get_settings()
     app = Application(__name__, template_folder="../templates", static_folder="../static")

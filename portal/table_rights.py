@@ -1,7 +1,7 @@
 """What the application's database role may do to each table. A test keeps the list whole and compares the database.
 
 `nostro_owner` owns everything and runs the migrations, `nostro_writer` is the application, `nostro_reader` reads. The
-rights are given after each `flask db upgrade` (portal/core/database_rights.py); nobody truncates but the owner.
+rights are given after each `flask db upgrade` (portal/core/schema/rights.py); nobody truncates but the owner.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from importlib import import_module
 
 _MODULES = (
-    "portal.core.heartbeat",
-    "portal.core.presence",
+    "portal.core.processes.heartbeat",
+    "portal.core.processes.presence",
     "portal.core.queues",
     "portal.core.idempotency",
     "portal.error_reports.models",
@@ -18,10 +18,10 @@ _MODULES = (
     "portal.ledger.models",
     "portal.merchants.models",
     "portal.traders.models",
-    "portal.traders.verification_models",
+    "portal.traders.kyc_models",
     "portal.risk.models",
     "portal.orders.models",
-    "portal.orders.exposure_models",
+    "portal.orders.exposure.models",
     "portal.disputes.models",
     "portal.events.models",
     "portal.webhooks.models",

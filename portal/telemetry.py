@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from portal.core import error_tracking, lost_connections, process_metrics, request_log, statement_comments
-from portal.core import logging as logs
-from portal.core.db import db, transaction
+from portal.core.db import db, lost_connections, statement_comments, transaction
+from portal.core.observability import error_tracking, process_metrics, request_log
+from portal.core.observability import logging as logs
 from portal.error_reports.recorder import Counted, ErrorRecorder
 from portal.error_reports.service import add_reports
 from portal.settings import Settings, is_flask_command, say_ready

@@ -279,7 +279,7 @@ def forget_what_is_held() -> None:
     from portal.core.uploads.turns import costly
     from portal.ledger.accounts import forget_accounts
     from portal.reference.snapshot import forget_all
-    from portal.web.limits import forget as forget_requests
+    from portal.web.shell.limits import forget as forget_requests
 
     forget_accounts()
     ask_again()

@@ -15,7 +15,7 @@ def main() -> None:
         url = running.database_url_of(servers.database_url, servers.template)
         os.environ.update(DATABASE_URL=url, REDIS_URL=servers.redis_url)
         from portal import create_app
-        from portal.core import catalogue
+        from portal.core.schema import catalogue
 
         with create_app().app_context():
             catalogue.FILE.write_text(catalogue.as_file(catalogue.read_catalogue()), encoding="utf-8")

@@ -11,7 +11,7 @@ from flask import g, request
 from portal.api.access_tokens import family_of_token
 from portal.api.origin import current_origin
 from portal.core.actors import Actor, ActorKind
-from portal.core.database_clock import database_now
+from portal.core.db.clock import database_now
 from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from portal.core.limits import Allowance, RequestCounter, network_of
 from portal.core.modes import Mode

@@ -17,9 +17,9 @@ from werkzeug.routing import RequestRedirect
 
 from portal.api.codes import ERROR_CODES
 from portal.api.request_id import HEADER, request_id
-from portal.core import metrics
 from portal.core.db import is_out_of_service
 from portal.core.errors import DomainError, Unauthorized, Unavailable
+from portal.core.observability import metrics
 from portal.settings import get_settings
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import BigKey, CreatedAt, one_of
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, one_of
 
 
 class AuditEntry(Model):

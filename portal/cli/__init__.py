@@ -12,7 +12,7 @@ import click
 from flask import Flask
 
 from portal.core.db import is_out_of_service
-from portal.core.redaction import redact_text
+from portal.core.observability.redaction import redact_text
 from portal.core.text_rules import is_clean
 
 

@@ -19,10 +19,10 @@ from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import POWER
 from portal.audit.findings import Finding
 from portal.audit.heads import FILE, Head, UnreadableHeads, export_heads, find_heads, read_heads
+from portal.audit.integrity import Verdict, note_verification, verify_chain
 from portal.audit.models import AuditEntry
 from portal.audit.queries import AuditFilter, list_entries
 from portal.audit.sealing import seal_waiting
-from portal.audit.verification import Verdict, note_verification, verify_chain
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind

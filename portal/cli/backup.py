@@ -11,22 +11,22 @@ from flask.cli import AppGroup
 from pydantic import SecretStr
 
 from portal import create_app
-from portal.audit.verification import verify_chain
+from portal.audit.integrity import verify_chain
 from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.progress import Bars
 from portal.cli.terminal import echo
-from portal.core.backup import BackupFailed, Contents, create_backup
-from portal.core.database_rights import Roles, give_rights
 from portal.core.db import db, take_time, transaction
-from portal.core.owner_engine import owner_url
-from portal.core.postgres_programs import ProgramsMissing, conninfo_of
-from portal.core.restoring import differences, restore_backup, verify_backup
-from portal.core.rotation import sample
-from portal.core.sealed_file import SealBroken
-from portal.encrypted_columns import COLUMNS
-from portal.orders.proof import TITLES, verify_everything
+from portal.core.db.owner_engine import owner_url
+from portal.core.schema.rights import Roles, give_rights
+from portal.ops.backup import BackupFailed, Contents, create_backup
+from portal.ops.encrypted_columns import COLUMNS
+from portal.ops.key_rotation import sample
+from portal.ops.postgres_programs import ProgramsMissing, conninfo_of
+from portal.ops.restore import differences, restore_backup, verify_backup
+from portal.ops.sealed_file import SealBroken
+from portal.ops.stored_files import FILE_REFERENCES
+from portal.orders.integrity.proof import TITLES, verify_everything
 from portal.settings import get_settings
-from portal.stored_files import FILE_REFERENCES
 from portal.table_rights import writer_rights
 
 backup = AppGroup("backup", help="Make an encrypted backup, prove it, and restore it into a new database.")

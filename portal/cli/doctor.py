@@ -14,10 +14,10 @@ from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.crypto import newest_key_id
 from portal.core.db import hot, transaction
-from portal.core.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
-from portal.core.rotation import sample
-from portal.encrypted_columns import COLUMNS
-from portal.orders.proof import prove_catalogue
+from portal.ops.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
+from portal.ops.encrypted_columns import COLUMNS
+from portal.ops.key_rotation import sample
+from portal.orders.integrity.proof import prove_catalogue
 from portal.reference.rate_ages import Age, list_rate_ages
 from portal.settings import Settings, get_settings
 

@@ -15,8 +15,8 @@ from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.crypto import newest_key_id
 from portal.core.db import transaction
-from portal.core.rotation import BATCH, EncryptedColumn, count_by_key, rotate
-from portal.encrypted_columns import COLUMNS
+from portal.ops.encrypted_columns import COLUMNS
+from portal.ops.key_rotation import BATCH, EncryptedColumn, count_by_key, rotate
 from portal.settings import get_settings
 
 keys = AppGroup("keys", help="The keys that encrypt numbers, names and secrets in the database.")

@@ -18,7 +18,7 @@ from portal.core.modes import Mode
 from portal.core.money import format_amount
 from portal.ledger.models import OwnerKind
 from portal.ledger.queries import list_balances, list_owners
-from portal.orders.proof import TITLES, prove_ledger
+from portal.orders.integrity.proof import TITLES, prove_ledger
 from portal.reference.queries import list_currencies
 
 ledger = AppGroup("ledger", help="Prove that the money is right, and look at balances.")

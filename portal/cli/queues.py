@@ -14,7 +14,7 @@ from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.core.presence import list_workers
+from portal.core.processes.presence import list_workers
 from portal.core.queues import QueueName
 from portal.queues import service
 from portal.queues.figures import list_dead_letters, list_queues

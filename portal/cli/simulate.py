@@ -13,9 +13,9 @@ from flask.cli import with_appcontext
 
 from portal.cli.ledger import report
 from portal.cli.terminal import echo
-from portal.core.stopping import stop_on_signals
+from portal.core.processes.stopping import stop_on_signals
 from portal.demo.place import SIMULATION, read_private
-from portal.orders.proof import verify_everything
+from portal.orders.integrity.proof import verify_everything
 from portal.settings import get_settings
 from portal.simulator.run import Simulation
 

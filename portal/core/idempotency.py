@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, LargeBinary, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, one_of
 from portal.core.crypto import decrypt, encrypt
 from portal.core.db import Model, hot
+from portal.core.db.columns import CreatedAt, one_of
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.modes import Mode
 

@@ -7,9 +7,9 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from portal.core.observability.trace import request_id_now
 from portal.core.queues import QueueName
 from portal.core.redis import request_client
-from portal.core.trace import request_id_now
 
 # Which queue each job belongs to: a worker can be given to some of them alone.
 QUEUES = {"match_waiting": QueueName.MATCHING, "refresh_rates": QueueName.MAINTENANCE}

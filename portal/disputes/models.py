@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import CreatedAt, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, UuidKey, one_of
 
 
 class DisputeReason(StrEnum):

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import BigKey, CreatedAt, Moment
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, Moment
 
 
 class ErrorReport(Model):

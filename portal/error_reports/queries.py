@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, tuple_
 
 from portal.core.db import db
+from portal.core.db.keyset import words_like
 from portal.core.errors import NotFound
-from portal.core.keyset import words_like
 from portal.error_reports.models import ErrorReport, ProofRun
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from portal.core import metrics, trace
-from portal.core.logging import redacted_exception
-from portal.core.redaction import redact_text
+from portal.core.observability import metrics, trace
+from portal.core.observability.logging import redacted_exception
+from portal.core.observability.redaction import redact_text
 
 FLUSH_S = 1.0
 MOST_WAITING = 200  # fingerprints; an error storm is of few

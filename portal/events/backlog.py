@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.core.work_table import WorkTable
+from portal.core.queues.work_table import WorkTable
 
 # The newest rows are looked at: an hour's rate is not worth an index that every event would pay for.
 _OF_LATE = """(

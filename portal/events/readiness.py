@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
 
 import psycopg
 from alembic.script import ScriptDirectory
@@ -18,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import hot, release, transaction
 from portal.core.queues import QueueName, is_paused, paused_queues
+from portal.core.schema.catalogue import MIGRATIONS
 from portal.events.queries import outbox_overdue_s
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # How late work may be before somebody must look. The clock beats twice a second.
 OUTBOX_LATE_S = 60.0
 CLOCK_LATE_S = 30.0

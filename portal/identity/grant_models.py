@@ -11,8 +11,8 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, Moment, UuidKey, one_of
 from portal.core.permissions import Reach
 
 

@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
 from portal.core.modes import Mode
 
 

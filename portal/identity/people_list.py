@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from portal.core.keyset import Key, Listed, Page, State, words_like
+from portal.core.db.keyset import Key, Listed, Page, State, words_like
 from portal.identity.models import Role
 
 

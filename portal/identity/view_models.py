@@ -7,8 +7,8 @@ import uuid
 from sqlalchemy import CheckConstraint, ForeignKey, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, UuidKey
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, UuidKey
 
 
 class SavedView(Model):

@@ -22,10 +22,10 @@ from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import BigKey, CreatedAt, Minor, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, Minor, UuidKey, one_of
 from portal.core.modes import Mode
-from portal.core.row_rules import ONE_CHECK
+from portal.core.schema.row_rules import ONE_CHECK
 
 
 class OwnerKind(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.core.work_table import WorkTable
+from portal.core.queues.work_table import WorkTable
 
 _OF_LATE = """(
     SELECT (count(*) / 5.0)::float8 FROM mail

@@ -10,8 +10,8 @@ from sqlalchemy import CheckConstraint, DateTime, Index, Integer, LargeBinary, T
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, Moment, UuidKey, one_of
 
 
 class MailKind(StrEnum):

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, Minor, UuidKey
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, Minor, UuidKey
 
 
 class Merchant(Model):

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.core.keyset import Key, Listed, Page, State, words_like
+from portal.core.db.keyset import Key, Listed, Page, State, words_like
 from portal.core.modes import Mode
 
 ONLINE_S = 900

@@ -10,8 +10,8 @@ from sqlalchemy import DateTime, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, UuidKey, one_of
 
 
 class NotificationKind(StrEnum):

@@ -45,7 +45,7 @@ def commissions_of(
     platform whose rates leave it nothing to lose: whoever reached their half unit last waits for theirs until the fee
     has it (both at once: the lead). So each is within one unit of the exact value, and more money never gives anybody
     less. Rates that add up to more than the store's (a negative margin, allowed by its plan) are not cut.
-    portal.orders.settlement_checks says the same in SQL.
+    portal.orders.integrity.settlements says the same in SQL.
     """
     trader, lead = share_half_up(value_minor, trader_bps), share_half_up(value_minor, lead_bps)
     if trader + lead <= fee_minor or trader_bps + lead_bps > store_fee_bps:

@@ -13,7 +13,7 @@ from portal.core.ids import public_id
 from portal.core.queues import MOST, Backlog, QueueName
 from portal.events.backlog import EVENTS
 from portal.mail.backlog import MAIL
-from portal.orders import backlog as matching
+from portal.orders.figures import backlog as matching
 from portal.webhooks import backlog as webhooks
 
 _STOPS = "SELECT queue, state, reason, since FROM queue_stop"

@@ -13,7 +13,7 @@ from portal.core.errors import Conflict
 from portal.core.queues import QueueName, StopState
 from portal.events.backlog import EVENTS
 from portal.mail.backlog import MAIL
-from portal.orders import backlog as matching
+from portal.orders.figures import backlog as matching
 from portal.webhooks import backlog as webhooks
 
 REPLAYED_AT_ONCE = 10_000

@@ -24,8 +24,8 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import BigKey, CreatedAt, Minor, Moment, one_of
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, Minor, Moment, one_of
 
 
 class RequisiteKind(StrEnum):

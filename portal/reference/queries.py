@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from portal.core.database_clock import database_now
+from portal.core.db.clock import database_now
 from portal.core.money import BPS
 from portal.reference import configuration as config
 from portal.reference.errors import RateUnavailable, UnknownCurrency, UnknownMethod

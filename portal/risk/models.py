@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.actors import ActorKind
-from portal.core.columns import CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, Moment, UuidKey, one_of
 from portal.core.modes import Mode
 
 

@@ -24,10 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INT8RANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import CreatedAt, Minor, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import CreatedAt, Minor, UuidKey, one_of
 from portal.core.modes import Mode
-from portal.core.row_rules import ONE_CHECK
+from portal.core.schema.row_rules import ONE_CHECK
 
 
 class TraderStatus(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from portal.core.keyset import Key, Listed, Page, State, words_like
+from portal.core.db.keyset import Key, Listed, Page, State, words_like
 
 
 class RequisiteState(StrEnum):

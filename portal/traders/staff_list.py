@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.core.keyset import Key, Listed, Numbers, Page, State, words_like
+from portal.core.db.keyset import Key, Listed, Numbers, Page, State, words_like
 
 # Whose login is switched off is blocked too.
 _IS_OFF = "EXISTS (SELECT 1 FROM users u WHERE u.id = b.user_id AND NOT u.is_active)"

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from flask import Flask
 
-from portal.web import (
-    admin,
+from portal.web import admin, auth, lead, merchant, pay, streams, support, trader
+from portal.web.account import notifications, profile, tokens, views
+from portal.web.account import security as account_security
+from portal.web.dev import components, mailbox
+from portal.web.shared.orders import page as order_page
+from portal.web.shell import (
     assets,
-    auth,
     csrf,
     errors,
     health,
     hidden_text,
     hosts,
     languages,
-    lead,
     limits,
-    look,
-    merchant,
     navigation,
-    pay,
-    presentation,
     security,
-    streams,
-    support,
-    trader,
+    theme,
 )
-from portal.web.account import notifications, profile, tokens, views
-from portal.web.account import security as account_security
-from portal.web.converters import OrderIdConverter, ReceiptIdConverter
-from portal.web.dev import components, mailbox
-from portal.web.orders import page as order_page
+from portal.web.shell.converters import OrderIdConverter, ReceiptIdConverter
+from portal.web.ui import formats
 
 
 def register(app: Flask) -> None:
@@ -42,9 +35,9 @@ def register(app: Flask) -> None:
     csrf.register(app)
     hidden_text.register(app)
     languages.register(app)
-    presentation.register(app)
+    formats.register(app)
     order_page.register(app)
-    look.register(app)
+    theme.register(app)
     navigation.register(app)
     assets.register(app)
     errors.register(app)

@@ -9,10 +9,10 @@ import aiohttp
 from portal.core.egress import Answer, EgressRefused
 from portal.core.egress.post import PostFailed, post
 from portal.webhooks.challenge import is_answered
+from portal.webhooks.egress_policy import policy_for
 from portal.webhooks.leases import Claim
 from portal.webhooks.models import DeliveryState
 from portal.webhooks.outcomes import Outcome
-from portal.webhooks.reach import policy_for
 from portal.webhooks.schedule import CHALLENGE_DELAYS_S, DELAYS_S, delay_after, retry_after_s
 from portal.webhooks.signing import signed_headers
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from portal.core.db import hot
 from portal.core.queues import MOST, Backlog
-from portal.core.work_table import dismiss_work, set_work_back
+from portal.core.queues.work_table import dismiss_work, set_work_back
 from portal.webhooks.queries import OLDEST_DUE
 
 # What waits for an endpoint that is off or gone is nobody's work: an event that was on its way when that happened. A

@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
 from portal.core.db import Model
+from portal.core.db.columns import BigKey, CreatedAt, Moment, UuidKey, one_of
 from portal.core.modes import Mode
 
 

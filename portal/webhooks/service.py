@@ -26,11 +26,11 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.events.models import Event
 from portal.webhooks.challenge import NEVER, WAITS_AFTER, EndpointUnverified, ask_for_answer
+from portal.webhooks.egress_policy import policy_for
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from portal.webhooks.outcomes import abandon_deliveries, give_up_pending
 from portal.webhooks.queries import find_endpoint, get_endpoint
-from portal.webhooks.reach import policy_for
 from portal.webhooks.signing import new_secret
 
 EndpointUrl = NewType("EndpointUrl", str)

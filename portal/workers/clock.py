@@ -22,21 +22,21 @@ from portal.audit.chain_sealing import seal_chains
 from portal.audit.heads import export_heads
 from portal.audit.sealing import FULL as FULL_SEAL
 from portal.audit.sealing import seal_waiting
-from portal.core import metrics
 from portal.core.db import release, take_time, transaction
 from portal.core.idempotency import delete_old_keys
-from portal.core.presence import at_work, present
+from portal.core.observability import metrics
+from portal.core.observability.trace import traced
+from portal.core.processes.presence import at_work, present
+from portal.core.processes.stopping import stop_on_signals
 from portal.core.queues import QueueName, paused_queues
-from portal.core.stopping import stop_on_signals
-from portal.core.trace import traced
 from portal.disputes.service import open_unconfirmed
 from portal.error_reports.service import forget_old_reports
 from portal.identity.retention import forget_old_sign_ins
 from portal.ledger.service import fold_rollup
 from portal.mail.outbox import forget_old_mail
 from portal.notifications.service import forget_old_notifications
-from portal.orders.exposure_watch import tell_of_exposure
-from portal.orders.proof import prove_ledger_when_due
+from portal.orders.exposure.watch import tell_of_exposure
+from portal.orders.integrity.proof import prove_ledger_when_due
 from portal.orders.service import act_on_due_orders, match_waiting_orders
 from portal.orders.service.deadlines import free_limits
 from portal.orders.service.silences import beat
@@ -47,7 +47,7 @@ from portal.reference.jobs import refresh_due_rates
 from portal.reference.rate_ages import tell_of_ageing_rates
 from portal.reference.service import after_clock_set_back as reference_after_set_back
 from portal.settings import get_settings
-from portal.traders.verification import expire_verifications
+from portal.traders.kyc import expire_verifications
 
 log = logging.getLogger(__name__)
 

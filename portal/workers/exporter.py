@@ -19,11 +19,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from portal.core import metrics
 from portal.core.build import build_facts
 from portal.core.db import hot, release, transaction
-from portal.core.process_metrics import DEAD_AFTER_S
-from portal.core.stopping import stop_on_signals
+from portal.core.observability import metrics
+from portal.core.observability.process_metrics import DEAD_AFTER_S
+from portal.core.processes.stopping import stop_on_signals
 from portal.settings import get_settings
 from portal.workers.stored_figures import READERS
 

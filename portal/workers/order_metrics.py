@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from portal.core import metrics
 from portal.core.db import after_commit
+from portal.core.observability import metrics
 from portal.events.relay import RelayedEvent
 from portal.matching.verdicts import Verdict
-from portal.orders.figures import OrderFigures, figures_of
+from portal.orders.figures.totals import OrderFigures, figures_of
 from portal.webhooks.event_types import EVENT_TYPES
 
 # Conditions of the search. The traces of orders placed before a release may name others, counted as `other`.

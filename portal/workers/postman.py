@@ -8,7 +8,7 @@ from threading import Event
 from flask import Flask
 
 from portal.core.db import release, transaction
-from portal.core.presence import at_work
+from portal.core.processes.presence import at_work
 from portal.core.queues import QueueName, is_paused
 from portal.mail.sending import send_next_mail
 from portal.mail.transport import Transport, transport_for

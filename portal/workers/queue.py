@@ -17,13 +17,13 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from portal.core import metrics
 from portal.core.jobs import JOBS, queue_on
-from portal.core.presence import at_work, present
+from portal.core.observability import metrics
+from portal.core.observability.trace import traced
+from portal.core.processes.presence import at_work, present
+from portal.core.processes.stopping import stop_on_signals
 from portal.core.queues import HINTED, QueueName
 from portal.core.redis import worker_client
-from portal.core.stopping import stop_on_signals
-from portal.core.trace import traced
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from flask import Flask
 
 from portal.core.db import after_commit, transaction
 from portal.core.live import PREFIX, nudge
-from portal.core.presence import at_work, present
+from portal.core.observability.trace import traced
+from portal.core.processes.presence import at_work, present
 from portal.core.queues import QueueName, is_paused
 from portal.core.redis import listening_client
-from portal.core.trace import traced
 from portal.events.relay import BATCH, RelayedEvent, relay_events
 from portal.settings import get_settings
 from portal.webhooks.fanout import create_deliveries

@@ -21,19 +21,19 @@ from typing import TypeVar
 import aiohttp
 from flask import Flask
 
-from portal.core import metrics
 from portal.core.db import run_in_transaction
 from portal.core.egress import EgressPolicy
 from portal.core.egress.post import open_session
 from portal.core.modes import Mode
-from portal.core.presence import tell
+from portal.core.observability import metrics
+from portal.core.observability.trace import traced
+from portal.core.processes.presence import tell
 from portal.core.queues import QueueName, is_paused
-from portal.core.trace import traced
 from portal.webhooks.attempt import attempt
+from portal.webhooks.egress_policy import policy_for
 from portal.webhooks.leases import Claim, claim_deliveries, release_deliveries
 from portal.webhooks.models import DeliveryState
 from portal.webhooks.outcomes import Outcome, record_outcomes
-from portal.webhooks.reach import policy_for
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

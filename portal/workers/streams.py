@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from portal.core import logging as logs
-from portal.core import metrics, process_metrics
+from portal.core.observability import logging as logs
+from portal.core.observability import metrics, process_metrics
 from portal.settings import Settings, exit_if_malformed, get_settings, say_ready
 from portal.workers.fan_out import FanOut, Listener
 from portal.workers.stream_gate import MARK, Admission, Gate
@@ -234,7 +234,7 @@ def main() -> None:
     settings = get_settings()
     logs.configure(settings, ROLE)
     if settings.sentry_dsn.get_secret_value():
-        from portal.core import error_tracking
+        from portal.core.observability import error_tracking
 
         error_tracking.start(settings, ROLE)
     process_metrics.start(settings, ROLE, None)

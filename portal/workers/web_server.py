@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from portal.core import logging as logs
+from portal.core.observability import logging as logs
 from portal.settings import get_settings, say_ready
 
 worker_class = "gthread"

@@ -16,7 +16,7 @@ from portal.identity.invitations import create_invitation
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.roles import takes_two_people
 from portal.identity.service import disable_user
-from portal.web.security import session_cookie
+from portal.web.shell.security import session_cookie
 from tests.access.people import acting, person
 from tests.web.desk import Browser, Desk, new_user, open_desk
 

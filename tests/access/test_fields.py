@@ -18,7 +18,7 @@ from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Scope
 from portal.orders.queries import get_order, requisite_number_of
-from portal.web.orders.page import raw_of
+from portal.web.shared.orders.page import raw_of
 from tests.access.world import World
 from tests.web.desk import Desk, open_desk
 

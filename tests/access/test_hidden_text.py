@@ -23,8 +23,8 @@ from portal.core.modes import Mode
 from portal.core.text_rules import is_clean
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role
-from portal.web import errors
-from portal.web.forms import PageForm
+from portal.web.shell import errors
+from portal.web.ui.forms import PageForm
 from tests.access.test_matrix import guarded, is_admitted
 from tests.access.world import World
 from tests.web.desk import Browser, Desk, new_user, open_desk

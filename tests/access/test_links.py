@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, url_for
 
 from portal.core.permissions import Permission, Reach
-from portal.web.navigation import home_of
+from portal.web.shell.navigation import home_of
 from tests.access.world import Visitor, World
 
 # One thing of a kind stands for all of them.

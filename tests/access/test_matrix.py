@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from portal.api.operations import operation_of
 from portal.core.permissions import Permission, Reach, permission_of, why_public
-from portal.web import errors
-from portal.web.limits import forget as forget_requests
+from portal.web.shell import errors
+from portal.web.shell.limits import forget as forget_requests
 from tests.access.world import Visitor, World, methods_of, nobody_knows
 
 # How a route may answer whom it admits; a form without its fields is refused by what is in it.

@@ -14,11 +14,11 @@ from wtforms import PasswordField
 
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
-from portal.core.logging import _formatter as formatter_of
+from portal.core.observability.logging import _formatter as formatter_of
 from portal.identity.invitations import create_invitation
 from portal.identity.models import Role
 from portal.settings import get_settings
-from portal.web.forms import PageForm
+from portal.web.ui.forms import PageForm
 from tests.access.people import acting, person
 from tests.web.desk import PASSWORD, Browser, Desk, new_user, open_desk
 

@@ -34,9 +34,9 @@ from portal.identity.token_families import start_personal_family
 from portal.merchants.models import Store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
-from portal.traders.verification import add_document
-from portal.traders.verification_models import DocumentKind
-from portal.web.security import session_cookie
+from portal.traders.kyc import add_document
+from portal.traders.kyc_models import DocumentKind
+from portal.web.shell.security import session_cookie
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.access.people import person
 from tests.web.desk import Desk, open_desk

@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 
 from portal.audit.heads import FILE, Head, find_head, read_heads
+from portal.audit.integrity import Verdict, verify_chain
 from portal.audit.sealing import LOCK, seal_waiting
 from portal.audit.service import record_audit
-from portal.audit.verification import Verdict, verify_chain
 from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 

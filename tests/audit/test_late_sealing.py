@@ -17,7 +17,7 @@ from portal.audit.chain_sealing import seal_all
 from portal.audit.chains import AUDIT, CHAINS
 from portal.audit.heads import find_heads
 from portal.core.db import db, transaction
-from portal.orders.proof import verify_everything
+from portal.orders.integrity.proof import verify_everything
 from portal.settings import get_settings
 from tests.audit.tampering import FORGED, Later, as_superuser, cut_off, head_of, later, said, work, write
 from tests.audit.test_superuser import World, found, settled, world

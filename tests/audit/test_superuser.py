@@ -16,9 +16,9 @@ from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import CHAINS
 from portal.audit.heads import Head, find_heads
 from portal.audit.images import digest_sql
+from portal.audit.integrity import verify_chain
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
-from portal.audit.verification import verify_chain
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
@@ -26,8 +26,8 @@ from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role, Scope, User, UserRole
-from portal.ledger.verification import run_checks
-from portal.orders.proof import CHECKS
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.proof import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.service import cancel_order, claim_payin
 from portal.reference import setting_changes

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from portal.core.db import transaction
 from portal.identity.models import User
 from portal.identity.sessions import SessionTimes, start_session
-from portal.web.security import session_cookie
+from portal.web.shell.security import session_cookie
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

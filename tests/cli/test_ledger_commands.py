@@ -10,9 +10,9 @@ from flask import Flask
 from portal.core.actors import CUSTOMER
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
+from portal.ledger.integrity import run_checks
 from portal.ledger.models import AccountKind
-from portal.ledger.verification import run_checks
-from portal.orders.proof import CHECKS, TITLES
+from portal.orders.integrity.proof import CHECKS, TITLES
 from portal.orders.queries import get_order
 from portal.orders.service import cancel_order, claim_payin, confirm_payin
 from tests.scene import Scene, as_trader, build_scene

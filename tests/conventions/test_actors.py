@@ -31,7 +31,7 @@ WITHOUT_ACTOR = {
     "risk.service.record_decision": "what the rules said of an order",
     "traders.service.refresh_readiness": "repeats what other rows say",
     "webhooks.challenge.ask_for_answer": PARTS + "webhooks.service",
-    "webhooks.test_event.send_test_event": "sends something, changes nothing that is set",
+    "webhooks.trial_event.send_test_event": "sends something, changes nothing that is set",
 }
 
 

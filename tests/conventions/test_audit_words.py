@@ -8,8 +8,8 @@ from pathlib import Path
 
 from portal.identity.letters import Change
 from portal.orders.transitions import Step
-from portal.traders.verification_models import Outcome
-from portal.web.admin.action_words import ACTIONS
+from portal.traders.kyc_models import Outcome
+from portal.web.labels.audit_actions import ACTIONS
 
 ROOT = Path(__file__).parents[2] / "portal"
 ENUMS = {"change": Change, "outcome": Outcome, "step": Step}

@@ -13,8 +13,8 @@ from wtforms import DateField, Form, IntegerField, SelectField
 
 from portal.core.errors import Conflict, DomainError, NotFound, ValidationFailed
 from portal.core.permissions import MissingPermission, Permission
-from portal.web.forms import PageForm
-from portal.web.refusal_words import WORDS, words_of_error
+from portal.web.labels.refusals import WORDS, words_of_error
+from portal.web.ui.forms import PageForm
 
 ROOT = Path(__file__).parents[2] / "portal"
 VALIDATORS = {"Length": 3, "NumberRange": 3, "InputRequired": 1, "DataRequired": 1, "Regexp": 3, "AnyOf": 2}

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.core.bounded_connection import BoundedConnection, answer_within_s
 from portal.core.db import (
     after_commit,
     db,
@@ -18,6 +17,7 @@ from portal.core.db import (
     take_time,
     transaction,
 )
+from portal.core.db.bounded_connection import BoundedConnection, answer_within_s
 from portal.settings import get_settings
 
 

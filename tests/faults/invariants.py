@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from portal.audit.sealing import COLUMNS, FIRST, hash_of
-from portal.orders.proof import CHECKS
+from portal.orders.integrity.proof import CHECKS
 from portal.orders.transitions import PAYIN, PAYOUT
 from portal.webhooks.schedule import MAX_ATTEMPTS
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from portal.core.db import hot, transaction
-from portal.orders.proof import CHECKS
+from portal.orders.integrity.proof import CHECKS
 from tests.faults.invariants import ELSEWHERE, OWN, PRODUCT, Connection, Invariant, broken, broken_by
 from tests.faults.worlds import all_that_happens
 

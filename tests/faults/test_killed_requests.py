@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, release, transaction
 from portal.core.ids import public_id
-from portal.orders.proof import verify_everything
+from portal.orders.integrity.proof import verify_everything
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from tests.api.conftest import Shop, open_shop

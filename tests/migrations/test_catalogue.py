@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from portal.core import catalogue
 from portal.core.db import Base, transaction
+from portal.core.schema import catalogue
 from portal.table_rights import HISTORY, KEPT, ONE_COLUMN, PASSING, READ, TABLES
 
-PORTAL = Path(catalogue.__file__).parents[1]
+PORTAL = Path(catalogue.__file__).parents[2]
 
 
 @pytest.mark.proves("tried S21")

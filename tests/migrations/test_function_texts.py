@@ -18,7 +18,7 @@ from flask import Flask
 
 from portal.audit.images import WATCHED, Watched
 from portal.core.db import Base, db
-from portal.core.row_rules import function_of, has_one_check
+from portal.core.schema.row_rules import function_of, has_one_check
 
 PORTAL = Path(__file__).parents[2] / "portal"
 # What belongs to no package comes first: the triggers of all others call it.

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import Table
 
 from portal.core.db import Base, hot, transaction
-from portal.core.row_rules import function_of, has_one_check, rules_of
+from portal.core.schema.row_rules import function_of, has_one_check, rules_of
 from tests.scene import build_scene
 
 TABLES = sorted(Base.metadata.tables.values(), key=lambda table: table.name)

@@ -14,11 +14,11 @@ from portal.core.actors import CUSTOMER
 from portal.core.db import db, hot, transaction
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import open_dispute, resolve_dispute
-from portal.ledger.verification import run_checks
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.checks import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service.deadlines import act_on_deadline
-from portal.orders.verification import CHECKS
 from tests.conftest import forget_what_is_held
 from tests.scene import Scene, build_scene, counters
 

@@ -26,15 +26,15 @@ from portal.cli.ledger import TITLES
 from portal.core.actors import CUSTOMER, SYSTEM
 from portal.core.db import Base, db, hot, transaction
 from portal.core.files import get_files
-from portal.core.postgres_programs import ProgramsMissing, conninfo_of, find_programs, target_of
 from portal.embedded import EmbeddedPostgres
 from portal.embedded.place import forget
+from portal.ops.postgres_programs import ProgramsMissing, conninfo_of, find_programs, target_of
+from portal.ops.stored_files import FILE_REFERENCES
 from portal.orders.models import ReceiptKind
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
 from portal.orders.service import claim_payin, confirm_payin
 from portal.settings import get_settings
-from portal.stored_files import FILE_REFERENCES
 from tests.scene import Scene, as_trader, build_scene
 from tests.servers import NOT_DURABLE, drop_databases
 from tests.web.desk import upload
@@ -300,7 +300,7 @@ def test_a_backup_never_replaces_a_file_and_leaves_nothing_half_written(
     before = made.read_bytes()
     again = flask(committed_db, "create", made, "--key-file", key_file)
     assert (again.exit_code, made.read_bytes() == before) == (1, True)
-    monkeypatch.setattr("portal.core.backup.find_programs", lambda _major: Path("/bin/false").parent / "none")
+    monkeypatch.setattr("portal.ops.backup.find_programs", lambda _major: Path("/bin/false").parent / "none")
     failed = flask(committed_db, "create", tmp_path / "new", "--key-file", key_file)
     assert (failed.exit_code, list(tmp_path.iterdir())) == (1, [])
 

@@ -19,10 +19,10 @@ from portal.audit.chains import CHAINS
 from portal.audit.heads import export_heads
 from portal.audit.service import record_audit
 from portal.cli.doctor import ALL_EXAMINATIONS, DATABASE_ROLE
-from portal.core import diagnosis
 from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
-from portal.core.diagnosis import Diagnosis, Grade, examine
+from portal.ops import diagnosis
+from portal.ops.diagnosis import Diagnosis, Grade, examine
 from portal.settings import Settings, get_settings
 from tests.scene import build_scene
 
@@ -143,7 +143,7 @@ def test_clocks_that_differ_are_told_by_how_much(
     app: Flask, monkeypatch: pytest.MonkeyPatch, offset_s: float, grade: Grade
 ) -> None:
     ours: Callable[[], float] = diagnosis.time.time
-    monkeypatch.setattr("portal.core.diagnosis.time.time", lambda: ours() - offset_s)
+    monkeypatch.setattr("portal.ops.diagnosis.time.time", lambda: ours() - offset_s)
     (one,) = found("clock skew")
     assert one.grade is grade
 

@@ -16,16 +16,16 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import LargeBinary
 
-from portal.core import rotation
 from portal.core.actors import CUSTOMER
 from portal.core.crypto import DecryptionFailed, decrypt, encrypt, key_id_of
 from portal.core.db import Base, hot, transaction
 from portal.core.modes import Mode
-from portal.core.rotation import EncryptedColumn, count_by_key, rotate
-from portal.encrypted_columns import COLUMNS
 from portal.identity.totp import propose_totp
 from portal.mail.models import MailKind
 from portal.mail.service import queue_mail
+from portal.ops import key_rotation
+from portal.ops.encrypted_columns import COLUMNS
+from portal.ops.key_rotation import EncryptedColumn, count_by_key, rotate
 from portal.orders.queries import get_order
 from portal.orders.service import claim_payin
 from portal.orders.service.claim import PayerDetails
@@ -114,7 +114,7 @@ def test_every_value_moves_to_the_newest_key_and_says_the_same(
 
 
 def everything_of(column: EncryptedColumn) -> list[str]:
-    rows = hot(f"{rotation._select(column)} ORDER BY {rotation._keys(column)}")
+    rows = hot(f"{key_rotation._select(column)} ORDER BY {key_rotation._keys(column)}")
     return [decrypt(*column.bound_to(row), row["stored"]) for row in rows]
 
 
@@ -142,13 +142,13 @@ def test_two_runs_at_once_replace_each_value_once(app: Flask, world: Shop, keys:
     use_keys(keys, NEW, OLD)
     column = next(column for column in COLUMNS if column.name == "orders.customer_encrypted")
     with transaction():
-        rows = rotation._read(column, None, 10)
-    fresh, _ = rotation._sealed_anew(column, rows)
+        rows = key_rotation._read(column, None, 10)
+    fresh, _ = key_rotation._sealed_anew(column, rows)
     with transaction():
-        assert rotation._replace(column, fresh[:1]) == 1
-    others, _ = rotation._sealed_anew(column, rows)
+        assert key_rotation._replace(column, fresh[:1]) == 1
+    others, _ = key_rotation._sealed_anew(column, rows)
     with transaction():
-        assert rotation._replace(column, others) == 1
+        assert key_rotation._replace(column, others) == 1
     assert len(everything_of(column)) == 2
 
 
@@ -158,15 +158,15 @@ def test_a_value_that_was_written_meanwhile_is_not_put_back(
     use_keys(keys, NEW, OLD)
     column = next(column for column in COLUMNS if column.name == "orders.payer_encrypted")
     with transaction():
-        rows = rotation._read(column, None, 10)
-    fresh, _ = rotation._sealed_anew(column, rows)
+        rows = key_rotation._read(column, None, 10)
+    fresh, _ = key_rotation._sealed_anew(column, rows)
     changed = encrypt("orders", "payer", rows[0]["id"], "changed")
     with transaction():
         hot(
             "UPDATE orders SET payer_encrypted = %(new)s WHERE id = %(id)s",
             {"new": changed, "id": rows[0]["id"]},
         )
-        rotation._replace(column, fresh)
+        key_rotation._replace(column, fresh)
     assert "changed" in everything_of(column)
 
 
@@ -220,7 +220,7 @@ def test_every_column_of_bytes_is_registered_as_encrypted_or_known_to_be_plain()
             if column.name.endswith("_encrypted") or (
                 isinstance(column.type, LargeBinary) and not column.name.endswith(PLAIN)
             ):
-                assert name in registered, f"{name} is missing from portal/encrypted_columns.py"
+                assert name in registered, f"{name} is missing from portal/ops/encrypted_columns.py"
     assert registered <= {f"{t.name}.{c.name}" for t in Base.metadata.tables.values() for c in t.columns}
 
 

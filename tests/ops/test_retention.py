@@ -16,11 +16,11 @@ from portal.core.errors import NotFound
 from portal.core.files import get_files
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
-from portal.ledger.verification import run_checks
+from portal.ledger.integrity import run_checks
 from portal.mail.models import MailKind
 from portal.mail.service import queue_mail
+from portal.orders.integrity.proof import CHECKS
 from portal.orders.models import ReceiptKind
-from portal.orders.proof import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord

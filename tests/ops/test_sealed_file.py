@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from portal.core.sealed_file import CHUNK, MAGIC, SealBroken, SealedReader, SealedWriter
+from portal.ops.sealed_file import CHUNK, MAGIC, SealBroken, SealedReader, SealedWriter
 
 SECRET = b"s" * 40
 HEADER = len(MAGIC) + 32

@@ -11,8 +11,8 @@ from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
-from portal.ledger.verification import run_checks
-from portal.orders.verification import CHECKS
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.checks import CHECKS
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from tests.orders.attacker import Attacker

@@ -13,9 +13,10 @@ from portal.core.errors import DomainError, Forbidden, InvalidTransition, Valida
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
+from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind
-from portal.ledger.verification import CHECKS, run_checks
 from portal.merchants.tolerance import Tolerance, set_tolerance
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
@@ -28,7 +29,6 @@ from portal.orders.service import (
     confirm_payin_at_once,
 )
 from portal.orders.service.amounts import AmountCorrected, NeedsSecondPerson, OutsideTolerance
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.models import Trader
 from tests.orders.test_payin import DEPOSIT, A, events, locked, make_due
 from tests.scene import USDT, Scene, as_trader, build_scene

@@ -11,7 +11,7 @@ from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id
 from portal.identity.models import Role
 from portal.identity.service import create_user
-from portal.orders.exposure_watch import tell_of_exposure
+from portal.orders.exposure.watch import tell_of_exposure
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin, match_waiting_orders
 from tests.orders.attacker import Attacker, allow, held, house

@@ -11,8 +11,8 @@ import pytest
 
 from portal.core.db import hot, run_in_transaction, transaction
 from portal.core.ids import new_id
-from portal.core.postgres_programs import conninfo_of
-from portal.orders import exposure
+from portal.ops.postgres_programs import conninfo_of
+from portal.orders.exposure import limits
 from tests.orders.attacker import Attacker
 from tests.orders.racing import at_once
 
@@ -34,7 +34,7 @@ def test_a_payin_beside_one_that_fills_its_row_is_counted_with_all_of_the_stores
     }  # fmt: skip
 
     def ask() -> dict[str, Any]:
-        return hot(exposure._ASK, values)[0]
+        return hot(limits._ASK, values)[0]
 
     with transaction():
         assert ask()["limit_name"] is None  # makes the rows

@@ -10,7 +10,7 @@ from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id
 from portal.core.modes import Mode
-from portal.orders import exposure
+from portal.orders.exposure import limits
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
 from portal.reference.snapshot import forget_all
@@ -104,7 +104,7 @@ def test_what_is_held_of_deposits_goes_on_counting_for_a_stores_part(attacker: A
     def part() -> int:
         forget_all()
         with transaction():
-            return exposure.open_limit(Mode.LIVE, "USDT")[0]
+            return limits.open_limit(Mode.LIVE, "USDT")[0]
 
     before = part()
     assert attacker.create("38000.00").status_code == 201

@@ -9,10 +9,10 @@ from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id
 from portal.core.modes import Mode
 from portal.identity.api_keys import issue_api_key
-from portal.ledger.verification import run_checks
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.checks import CHECKS
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
-from portal.orders.verification import CHECKS
 from tests.orders.attacker import Attacker, allow, held, house
 from tests.orders.racing import at_once
 from tests.scene import USDT, build_scene

@@ -15,16 +15,16 @@ from flask import Flask
 
 from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
 from portal.core.db import db, hot, run_in_transaction, transaction
-from portal.core.postgres_programs import conninfo_of
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import open_dispute, resolve_dispute
-from portal.ledger.verification import CHECKS, run_checks
+from portal.ledger.integrity import CHECKS, run_checks
+from portal.ops.postgres_programs import conninfo_of
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payin, decline_payin
 from portal.orders.service.assign import assign_payin
 from portal.orders.service.deadlines import act_on_deadline
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.reference import setting_changes
 from tests.orders.attacker import allow
 from tests.orders.racing import at_once

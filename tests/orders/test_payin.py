@@ -13,18 +13,18 @@ from portal.core.modes import Mode
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
+from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
-from portal.ledger.verification import CHECKS, run_checks
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import save_fee_plan
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
 from portal.orders.service.confirm import TooLate, agree_to_amount
 from portal.orders.service.silences import beat
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.scene import USDT, Scene, as_trader, counters
 
 DEPOSIT = 10_000 * USDT

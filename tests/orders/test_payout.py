@@ -15,9 +15,10 @@ from portal.core.uploads.check import check_upload
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
 from portal.ledger.errors import InsufficientFunds
+from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind
-from portal.ledger.verification import CHECKS, run_checks
 from portal.merchants.service import set_traffic_rule
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.models import Receipt, ReceiptKind
 from portal.orders.queries import get_order, list_payout_offers, list_steps, recipient_number_of
 from portal.orders.receipts import add_receipt
@@ -32,7 +33,6 @@ from portal.orders.service import (
 )
 from portal.orders.service.claim import ProofMissing
 from portal.orders.service.decline import ProofAttached
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.requisites import switch_own
 from tests.orders.test_payin import FEE, A, events, locked, make_due
 from tests.scene import USDT, Scene, as_trader, counters

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from portal.core import metrics
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import hot, transaction
+from portal.core.observability import metrics
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import find_open_dispute, open_dispute, open_unconfirmed, resolve_dispute
-from portal.ledger.verification import CHECKS, run_checks
+from portal.ledger.integrity import CHECKS, run_checks
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import accept_payout, act_on_due_orders, claim_payout, confirm_payout
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.traders.models import Trader

@@ -20,9 +20,10 @@ from portal.core.uploads.check import check_upload
 from portal.ledger.accounts import account_id, trader_account, world_account
 from portal.ledger.entries import Movement, Posting
 from portal.ledger.errors import InsufficientFunds
+from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind, EntryKind, SubjectKind
 from portal.ledger.service import deposit, post_entry
-from portal.ledger.verification import CHECKS, run_checks
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.models import Direction, ReceiptKind
 from portal.orders.queries import get_order, get_order_for_trader
 from portal.orders.receipts import add_receipt
@@ -37,7 +38,6 @@ from portal.orders.service import (
     confirm_payin_at_once,
 )
 from portal.orders.service.create import NewOrder, create_order
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from tests.orders.racing import at_once
 from tests.scene import Scene, as_trader, build_scene, counters
 from tests.sent_files import screenshot

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
-from portal.ledger.verification import run_checks
-from portal.orders.rate_checks import CHECKS, with_spread_sql
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.rates import CHECKS, with_spread_sql
 from portal.orders.record import OrderRecord
 from portal.reference import rate_feed, service
 from portal.reference.queries import with_spread

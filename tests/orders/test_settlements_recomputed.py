@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from portal.core.actors import CUSTOMER
 from portal.core.db import hot, transaction
 from portal.core.errors import ValidationFailed
-from portal.ledger.verification import run_checks
+from portal.ledger.integrity import run_checks
 from portal.orders import pricing
-from portal.orders.proof import CHECKS
+from portal.orders.integrity.proof import CHECKS
+from portal.orders.integrity.settlements import commission_sql, settlement_sql, share_sql
 from portal.orders.queries import get_order
 from portal.orders.service import (
     accept_payout,
@@ -27,7 +28,6 @@ from portal.orders.service import (
     decline_payin,
 )
 from portal.orders.service.deadlines import act_on_deadline
-from portal.orders.settlement_checks import commission_sql, settlement_sql, share_sql
 from tests.orders.test_payout import attach_proof
 from tests.scene import Scene, as_trader, build_scene
 

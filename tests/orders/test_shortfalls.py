@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from portal.core import metrics
 from portal.core.actors import CUSTOMER, SYSTEM, Actor, ActorKind
 from portal.core.db import hot, transaction
+from portal.core.observability import metrics
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import (

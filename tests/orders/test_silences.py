@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from portal.core.db import hot
-from portal.core.heartbeat import beat_as_web
+from portal.core.processes.heartbeat import beat_as_web
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service import act_on_due_orders

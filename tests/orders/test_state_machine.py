@@ -26,7 +26,8 @@ from portal.core.db import db, hot, transaction
 from portal.core.errors import DomainError
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import open_dispute, open_unconfirmed, resolve_dispute
-from portal.ledger.verification import CHECKS, run_checks
+from portal.ledger.integrity import CHECKS, run_checks
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.models import Receipt
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
@@ -45,7 +46,6 @@ from portal.orders.service import (
 )
 from portal.orders.service.deadlines import act_on_deadline, free_limits
 from portal.orders.transitions import PAYIN, PAYOUT
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.requisites import Terms, change_requisite
 from tests.conftest import forget_what_is_held
 from tests.scene import USDT, Scene, as_trader, build_scene

@@ -16,14 +16,14 @@ from portal.core.actors import CUSTOMER, Actor, ActorKind
 from portal.core.db import db, hot, run_in_transaction, sqlstate_of, transaction
 from portal.disputes.models import DisputeOutcome, DisputeReason
 from portal.disputes.service import open_dispute, resolve_dispute
-from portal.ledger.verification import CHECKS, run_checks
+from portal.ledger.integrity import CHECKS, run_checks
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payin, confirm_payin_at_once, decline_payin
 from portal.orders.service import confirm as confirming
 from portal.orders.service.deadlines import act_on_deadline, free_limits
 from portal.orders.service.silences import beat
-from portal.orders.verification import CHECKS as ORDER_CHECKS
 from portal.traders.models import Requisite, Trader
 from portal.traders.requisites import Terms, change_requisite
 from tests.scene import Scene, as_trader, build_scene, counters

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from psycopg import sql
 
-from portal.core.database_rights import Roles, give_rights
-from portal.core.postgres_programs import conninfo_of
+from portal.core.schema.rights import Roles, give_rights
+from portal.ops.postgres_programs import conninfo_of
 from portal.table_rights import writer_rights
 from tests.conftest import forget_what_is_held
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from portal.core.db import hot, transaction
-from portal.ledger.verification import run_checks
-from portal.orders.proof import CATALOGUE_TITLE, prove_catalogue
+from portal.ledger.integrity import run_checks
+from portal.orders.integrity.proof import CATALOGUE_TITLE, prove_catalogue
 from portal.settings import get_settings
 from tests.roles.conftest import RolesDatabase
 from tests.roles.tampering import TAMPERING
@@ -25,8 +25,8 @@ def told(
     monkeypatch.setenv("DATABASE_WRITER_ROLE", database.roles.writer)
     monkeypatch.setenv("DATABASE_READER_ROLE", database.roles.reader)
     get_settings.cache_clear()
-    from portal.core.database_rights import give_rights
     from portal.core.db import db
+    from portal.core.schema.rights import give_rights
     from portal.table_rights import writer_rights
 
     driver = db.session.connection().connection.dbapi_connection

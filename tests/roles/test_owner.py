@@ -15,7 +15,7 @@ import pytest
 import yaml
 from psycopg import sql
 
-from portal.core.postgres_programs import conninfo_of
+from portal.ops.postgres_programs import conninfo_of
 from tests import servers as running
 from tests.roles.conftest import PASSWORD, as_role
 

@@ -16,8 +16,8 @@ from portal.disputes.service import open_dispute, resolve_dispute
 from portal.events.relay import relay_events
 from portal.identity.models import Role
 from portal.ledger.service import deposit
+from portal.orders.integrity.proof import verify_everything
 from portal.orders.models import Status
-from portal.orders.proof import verify_everything
 from portal.orders.queries import get_order
 from portal.orders.service import accept_payout, claim_payin, claim_payout, confirm_payin, confirm_payout
 from portal.table_rights import HISTORY, KEPT, ONE_COLUMN, PASSING, READ, TABLES

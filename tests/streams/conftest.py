@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from portal.settings import get_settings
-from portal.web.security import session_cookie
+from portal.web.shell.security import session_cookie
 from tests.streams.running import Page, streams_beside, web_of
 from tests.web.desk import Browser, Desk, open_desk
 

@@ -17,13 +17,12 @@ from flask import Flask
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from portal.core import statement_comments
-from portal.core.db import db, transaction
+from portal.core.db import db, statement_comments, transaction
 from portal.core.jobs import JOBS, hint, queue_on
-from portal.core.log_writer import LineWriter
-from portal.core.logging import _formatter as formatter_of
-from portal.core.redaction import REMOVED, redact, redact_text
-from portal.core.trace import current, traced
+from portal.core.observability.log_writer import LineWriter
+from portal.core.observability.logging import _formatter as formatter_of
+from portal.core.observability.redaction import REMOVED, redact, redact_text
+from portal.core.observability.trace import current, traced
 from portal.error_reports.queries import find_error_reports_of_request, list_error_reports
 from portal.settings import child_environment
 from portal.telemetry import recorder_of
@@ -140,7 +139,7 @@ def test_an_error_that_cant_be_written_waits_for_the_next_time(
 FAILING = """
 import logging, sys
 from portal import create_app
-from portal.core.trace import traced
+from portal.core.observability.trace import traced
 app = create_app()
 words = sys.argv[1]
 @app.get("/fails")

@@ -20,8 +20,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from portal.audit.chain_sealing import seal_all
-from portal.core import metrics
 from portal.core.db import hot, transaction
+from portal.core.observability import metrics
 from portal.error_reports.service import record_proof
 from portal.events.relay import relay_events
 from portal.settings import child_environment, is_flask_command

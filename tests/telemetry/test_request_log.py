@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from portal.core import request_log
+from portal.core.observability import request_log
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from portal.orders.service import accept_payout, claim_payin
 from portal.orders.service.claim import PayerDetails
 from portal.orders.service.deadlines import act_on_deadline
 from portal.traders.models import Requisite, Trader
-from portal.web.security import session_cookie
+from portal.web.shell.security import session_cookie
 from tests.scene import Scene, as_trader, build_scene
 
 PASSWORD = "correct horse battery"

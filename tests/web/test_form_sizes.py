@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.wrappers import Request
 
 from portal.identity.models import Role
-from portal.web.security import FORM_MOST_BYTES, FORM_MOST_FIELDS
+from portal.web.shell.security import FORM_MOST_BYTES, FORM_MOST_FIELDS
 from tests.web.desk import Browser, new_user
 
 pytestmark = pytest.mark.proves("tried S1")

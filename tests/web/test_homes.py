@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal.core import db as core_db
 from portal.core.actors import CUSTOMER
-from portal.core.db import db, transaction
+from portal.core.db import db, transaction, transactions
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.people_models import MerchantMember
 from portal.orders.queries import get_order
@@ -84,7 +83,7 @@ def figure(page: str, name: str) -> str:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The statements that reach the database."""
     statements: list[str] = []
-    run = core_db._run
+    run = transactions.run_statement
 
     def noted(connection: Any, sql: str, params: Any) -> Any:
         statements.append(sql)
@@ -96,11 +95,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     from sqlalchemy import event
 
-    monkeypatch.setattr(core_db, "_run", noted)
+    monkeypatch.setattr(transactions, "run_statement", noted)
     event.listen(db.engine, "before_cursor_execute", orm)
     yield statements
     event.remove(db.engine, "before_cursor_execute", orm)
-    monkeypatch.setattr(core_db, "_run", run)
+    monkeypatch.setattr(transactions, "run_statement", run)
 
 
 def least_statements(browser: Browser, path: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -16,7 +16,7 @@ from portal.api.authentication import passwords
 from portal.core import redis as clients
 from portal.identity.models import Role
 from portal.reference import configuration as config
-from portal.web.limits import forget as forget_requests
+from portal.web.shell.limits import forget as forget_requests
 from tests.web.desk import Browser, new_user
 
 Set = Callable[..., None]

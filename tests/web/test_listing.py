@@ -8,7 +8,7 @@ import io
 import pytest
 
 from portal.identity.models import MemberRole, Role
-from portal.web.listing_export import guarded
+from portal.web.ui.lists.export import guarded
 from tests.web.desk import HTMX, Desk
 from tests.web.test_homes import lead_of, person
 

@@ -22,7 +22,7 @@ from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.outcomes import record_outcomes
 from portal.webhooks.probes import TooManyProbes
 from portal.webhooks.queries import get_endpoint
-from portal.webhooks.test_event import send_test_event
+from portal.webhooks.trial_event import send_test_event
 from tests.webhooks.conftest import Stage
 from tests.webhooks.receiver import Receiver, receiver, status, wait_until
 from tests.webhooks.test_sender import sending
@@ -53,7 +53,7 @@ def types(running: Receiver) -> list[str]:
 def test_events_wait_until_the_endpoint_gives_its_challenge_back_and_none_is_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
-    monkeypatch.setattr("portal.webhooks.reach.EgressPolicy.from_settings", _http_allowed())
+    monkeypatch.setattr("portal.webhooks.egress_policy.EgressPolicy.from_settings", _http_allowed())
     with receiver(status(200, body=b"no idea")) as third_party, sending(stage):
         endpoint = by_merchant(stage, third_party.url, mode)
         stage.happen_and_relay(endpoint.store_id, 20, mode=mode.value)

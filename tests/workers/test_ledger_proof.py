@@ -10,9 +10,9 @@ from flask import Flask
 
 from portal.core.db import hot, release, transaction
 from portal.identity.models import Role
-from portal.ledger.verification import Check
-from portal.orders import proof
-from portal.orders.proof import prove_ledger, prove_ledger_when_due
+from portal.ledger.integrity import Check
+from portal.orders.integrity import proof
+from portal.orders.integrity.proof import prove_ledger, prove_ledger_when_due
 from portal.telemetry import recorder_of
 from portal.workers import clock
 from tests.scene import build_scene
@@ -91,7 +91,7 @@ def test_what_is_broken_becomes_an_error_report_and_is_told_to_administrators_on
             "SELECT count(*) AS n FROM mail WHERE kind = 'ledger_broken' AND recipient = %(to)s",
             {"to": admin.email},
         )
-        reports = hot("SELECT sample FROM error_report WHERE logger = 'portal.orders.proof'")
+        reports = hot("SELECT sample FROM error_report WHERE logger = 'portal.orders.integrity.proof'")
     assert [one["broken"] for one in proofs()] == [1, 1]
     assert admin.id in {one["user_id"] for one in told}
     assert support.id not in {one["user_id"] for one in told}

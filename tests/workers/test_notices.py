@@ -140,10 +140,10 @@ def test_a_notification_that_fails_keeps_no_webhook_back(desk: Desk, monkeypatch
 def test_a_hundred_new_orders_cost_no_more_statements_than_one(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portal.core import db as core_db
+    from portal.core.db import statements
 
     counted: list[bytes] = []
-    plain = core_db.RawCursor.execute
+    plain = statements.RawCursor.execute
 
     def counting(self, query, *rest, **options):  # type: ignore[no-untyped-def]
         counted.append(query)
@@ -158,7 +158,7 @@ def test_a_hundred_new_orders_cost_no_more_statements_than_one(
 
     desk.payin()
     relay()
-    monkeypatch.setattr(core_db.RawCursor, "execute", counting)
+    monkeypatch.setattr(statements.RawCursor, "execute", counting)
     first = cost_of(1)
     assert cost_of(90) == first
     assert count_unread(desk.user.id) == 92

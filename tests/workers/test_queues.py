@@ -13,7 +13,7 @@ from flask import Flask
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.ids import new_id
-from portal.core.presence import at_work, list_workers, present
+from portal.core.processes.presence import at_work, list_workers, present
 from portal.core.queues import QueueName, is_paused
 from portal.events.readiness import check_readiness, forget_answer, is_ready
 from portal.orders.models import Status

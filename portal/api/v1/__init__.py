@@ -58,7 +58,7 @@ def load_routes() -> None:
         "availability",
         "balances",
         "reference",
-        "test_drivers",
+        "sandbox_drivers",
         "webhook_endpoints",
     ):
         import_module(f"{__name__}.{name}")

@@ -12,7 +12,7 @@ from portal.api.answers import answer
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
 from portal.api.validation import Answer, Code, Currency, Query, validated_query
-from portal.core.database_clock import database_now
+from portal.core.db.clock import database_now
 from portal.core.money import format_amount, format_rate
 from portal.orders.representation import moment
 from portal.reference.queries import (

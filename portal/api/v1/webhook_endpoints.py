@@ -27,7 +27,7 @@ from portal.webhooks.challenge import ask_for_answer
 from portal.webhooks.event_types import EVENT_TYPES
 from portal.webhooks.models import WebhookEndpoint
 from portal.webhooks.queries import find_endpoint
-from portal.webhooks.test_event import send_test_event
+from portal.webhooks.trial_event import send_test_event
 
 # The service refuses other types in words of its own.
 EventType = Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(EVENT_TYPES)})]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import filetype
 
 from portal.core.errors import DomainError, PayloadTooLarge, UnsupportedMedia, ValidationFailed
-from portal.core.metrics import uploads
+from portal.core.observability.metrics import uploads
 from portal.core.uploads.sandbox import Facts, Killed, Kind, read_file
 from portal.core.uploads.turns import UploadsBusy, turn_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import copy
 from datetime import timedelta
 
-from portal.core import metrics
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit
 from portal.core.errors import Conflict, InvalidTransition
 from portal.core.money import format_amount, settlement_minor
+from portal.core.observability import metrics
 from portal.merchants.tolerance import tolerance_of
 from portal.orders.pricing import price
 from portal.orders.record import OrderRecord

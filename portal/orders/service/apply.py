@@ -23,7 +23,7 @@ from portal.ledger.entries import Posting, Split
 from portal.ledger.models import SubjectKind
 from portal.ledger.service import POST_SQL, entry_params, post_entry, refusal_of
 from portal.orders.accounts import accounts_of, store_accounts
-from portal.orders.exposure import lock_figures
+from portal.orders.exposure.limits import lock_figures
 from portal.orders.models import FINAL
 from portal.orders.record import OrderRecord
 from portal.orders.representation import event_data

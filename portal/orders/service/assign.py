@@ -16,7 +16,7 @@ from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.matching.payouts import may_take, reserve_for_payout
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
-from portal.orders.exposure import lock_figures, refusal_of
+from portal.orders.exposure.limits import lock_figures, refusal_of
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import COLUMNS, OrderRecord, record_of

@@ -8,7 +8,7 @@ from copy import copy
 
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
-from portal.core.heartbeat import DOORS_CLOSED_S
+from portal.core.processes.heartbeat import DOORS_CLOSED_S
 from portal.orders.models import Direction, Status
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply

@@ -19,7 +19,7 @@ from portal.ledger.service import refusal_of
 from portal.matching.service import bucket_of, note_taken, search_params
 from portal.merchants.queries import StoreTerms
 from portal.orders.accounts import store_accounts
-from portal.orders.exposure import limits_of, refusal_from
+from portal.orders.exposure.limits import limits_of, refusal_from
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object, requisite_object

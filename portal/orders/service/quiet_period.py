@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from portal.core import metrics
 from portal.core.db import after_commit, hot
 from portal.core.modes import Mode
+from portal.core.observability import metrics
 from portal.orders.evidence import has_good_proof
 from portal.orders.record import OrderRecord
 from portal.reference import configuration as config

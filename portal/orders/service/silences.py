@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from portal.core.db import hot, transaction
-from portal.core.heartbeat import DOORS_BEAT_S, DOORS_CLOSED_S, DOORS_SILENT_S
+from portal.core.processes.heartbeat import DOORS_BEAT_S, DOORS_CLOSED_S, DOORS_SILENT_S
 
 # Whoever began to wait within the silence gets what is missing to them: its rest from then on.
 _EXTEND = """

@@ -12,7 +12,6 @@ from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.db import db, transaction
-from portal.core.htmx import fragment, see_other
 from portal.core.permissions import Permission, requires
 from portal.notifications.queries import (
     COUNTED_TO,
@@ -22,9 +21,10 @@ from portal.notifications.queries import (
     list_notifications,
 )
 from portal.notifications.service import choose, mark_read
-from portal.web.account.notification_words import told
 from portal.web.auth.visitor import background
-from portal.web.list_place import id_after
+from portal.web.labels.notifications import told
+from portal.web.shell.htmx import fragment, see_other
+from portal.web.ui.lists.place import id_after
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("notifications", __name__, url_prefix="/account/notifications")

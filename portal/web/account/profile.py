@@ -15,11 +15,11 @@ from wtforms.validators import InputRequired, Length
 from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.identity.profile import LONGEST_NAME, change_profile, zones
-from portal.web.acting import acting_person
 from portal.web.auth.forms import safe_next
-from portal.web.forms import PageForm
-from portal.web.languages import LANGUAGES
-from portal.web.look import chosen_density, chosen_theme, keep_look
+from portal.web.shell.acting import acting_person
+from portal.web.shell.languages import LANGUAGES
+from portal.web.shell.theme import chosen_density, chosen_theme, keep_look
+from portal.web.ui.forms import PageForm
 
 blueprint = Blueprint("profile", __name__, url_prefix="/account")
 

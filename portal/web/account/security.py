@@ -14,7 +14,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
 from portal.core.errors import DomainError, TooManyRequests, ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity import account
 from portal.identity.devices import device_words
@@ -27,7 +26,8 @@ from portal.web.auth.entering import factor_limits, keep, session_times, sign_in
 from portal.web.auth.forms import ChangePasswordForm, CodeForm, PasskeyForm, show_problems
 from portal.web.auth.sudo import needs_sudo
 from portal.web.auth.words import words_of_problem
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import see_other
+from portal.web.shell.origin import current_origin
 
 blueprint = Blueprint("security", __name__, url_prefix="/account/security")
 blueprint.add_app_template_filter(device_words)

@@ -18,7 +18,6 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import transaction
 from portal.core.errors import ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
@@ -35,8 +34,9 @@ from portal.merchants.member_keys import (
 from portal.merchants.queries import find_store
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
-from portal.web.forms import PageForm
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import see_other
+from portal.web.shell.origin import current_origin
+from portal.web.ui.forms import PageForm
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 

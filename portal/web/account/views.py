@@ -12,11 +12,11 @@ from flask_login import current_user
 
 from portal.core.db import run_in_transaction, transaction
 from portal.core.errors import BadRequest, Conflict, ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.saved_views import MOST_NAME, MOST_VIEWS, delete_view, list_views, save_view
 from portal.web.auth.forms import safe_next
-from portal.web.listing import Shown
+from portal.web.shell.htmx import see_other
+from portal.web.ui.lists.listing import Shown
 
 blueprint = Blueprint("views", __name__, url_prefix="/account/views")
 

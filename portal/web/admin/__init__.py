@@ -7,7 +7,7 @@ from flask import Blueprint, current_app, request
 from flask_login import current_user
 
 from portal.core.permissions import MissingPermission, Permission, Reach, permission_of
-from portal.web.guards import let_in
+from portal.web.shell.guards import let_in
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -25,42 +25,31 @@ def guard() -> None:
         raise MissingPermission(needed)
 
 
-from portal.web.admin import (  # noqa: E402 - routes
-    access,
-    approvals,
-    audit,
-    errors,
-    home,
-    invitations,
-    merchant,
-    people,
-    person,
-    queues,
-    requisites,
-    teams,
-    trader_block,
-    verification,
-)
-from portal.web.admin.action_words import action_words  # noqa: E402
-from portal.web.admin.person_view import reach_words  # noqa: E402
-from portal.web.orders.staff import add_order_routes  # noqa: E402
+from portal.web.admin import approvals, errors, home, merchant, queues, requisites  # noqa: E402 - routes
+from portal.web.admin.audit import log  # noqa: E402
+from portal.web.admin.people import access, directory, invitations, person  # noqa: E402
+from portal.web.admin.people.person_view import reach_words  # noqa: E402
+from portal.web.admin.teams import team  # noqa: E402
+from portal.web.admin.traders import block, trader  # noqa: E402
+from portal.web.labels.audit_actions import action_words  # noqa: E402
+from portal.web.shared.orders.staff import add_order_routes  # noqa: E402
 
 __all__ = [
     "access",
     "approvals",
-    "audit",
+    "block",
     "blueprint",
+    "directory",
     "errors",
     "home",
     "invitations",
+    "log",
     "merchant",
-    "people",
     "person",
     "queues",
     "requisites",
-    "teams",
-    "trader_block",
-    "verification",
+    "team",
+    "trader",
 ]
 
 blueprint.add_app_template_filter(reach_words)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from portal.web.acting import acting_person as admin_actor
+from portal.web.shell.acting import acting_person as admin_actor
 
 __all__ = ["admin_actor"]

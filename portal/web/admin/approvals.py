@@ -15,7 +15,6 @@ from wtforms.validators import Length
 
 from portal.core.db import transaction
 from portal.core.errors import Conflict, Forbidden
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.access_changes import AccessChange, get_access, preview_change
 from portal.identity.audience import names_of
@@ -23,9 +22,10 @@ from portal.identity.grant_models import PermissionRequest, RequestState
 from portal.identity.grants import decide_request, get_request, list_waiting_requests, withdraw_request
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
-from portal.web.admin.person import words_of_refusal
+from portal.web.admin.people.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo
-from portal.web.forms import PageForm
+from portal.web.shell.htmx import see_other
+from portal.web.ui.forms import PageForm
 
 
 class DecisionForm(PageForm):

@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.cursors import moment_and_number_in, position_of
 from portal.core.db import transaction
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.error_reports.handling import AlreadyHandled, mark_handled
 from portal.error_reports.models import ErrorReport
@@ -20,9 +19,10 @@ from portal.error_reports.queries import ErrorFilter, get_error_report, list_err
 from portal.identity.audience import names_of
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, render
-from portal.web.reason_form import ReasonForm
-from portal.web.refusal_words import words_of_error
+from portal.web.labels.refusals import words_of_error
+from portal.web.shell.htmx import see_other
+from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing, render
+from portal.web.ui.reason_form import ReasonForm
 
 _ROLES = ("web", "worker", "relay", "clock", "metrics", "cli")
 

@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
 from portal.core.errors import Conflict, NotFound
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.blocking import block_merchant, concerned_by_block, unblock_merchant
@@ -21,12 +20,13 @@ from portal.merchants.queries import list_stores_of_merchant
 from portal.merchants.staff_list import find_merchant_line
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
-from portal.web.admin.history import history_of
-from portal.web.admin.people_lists import people_listing
-from portal.web.admin.person import words_of_refusal
+from portal.web.admin.audit.history import history_of
+from portal.web.admin.people.lists import people_listing
+from portal.web.admin.people.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo
-from portal.web.listing import fixed
-from portal.web.reason_form import ReasonForm
+from portal.web.shell.htmx import see_other
+from portal.web.ui.lists.listing import fixed
+from portal.web.ui.reason_form import ReasonForm
 
 _MEMBERS_SHOWN = 200
 

@@ -11,9 +11,8 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
-from portal.core.presence import list_workers
+from portal.core.processes.presence import list_workers
 from portal.core.queues import QueueName
 from portal.queues import service
 from portal.queues.figures import QueueState, list_dead_letters, list_queues
@@ -21,8 +20,9 @@ from portal.queues.service import NothingToDismiss, NothingToReplay
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.auth.sudo import needs_sudo
-from portal.web.reason_form import ReasonForm
-from portal.web.refusal_words import words_of_error
+from portal.web.labels.refusals import words_of_error
+from portal.web.shell.htmx import see_other
+from portal.web.ui.reason_form import ReasonForm
 
 ONE = "/queues/<any(matching,events,webhooks,mail,maintenance):queue>"
 

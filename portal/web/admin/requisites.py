@@ -14,22 +14,22 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
 from portal.core.errors import Conflict, Forbidden
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_requisite, get_trader
 from portal.traders.requisite_list import RequisiteLine
 from portal.traders.requisites import RequisiteDecision, decide_requisite, decisions_for, seal_of
-from portal.web.acting import acting_person
 from portal.web.admin import blueprint
-from portal.web.admin.history import history_of
+from portal.web.admin.audit.history import history_of
 from portal.web.auth.sudo import needs_sudo
-from portal.web.listing import Listing, render
-from portal.web.listing_export import export
-from portal.web.reason_form import ReasonForm
-from portal.web.requisites.lines import requisite_listing
-from portal.web.requisites.words import bars_of, decision_words, refusal_words, state_pill
+from portal.web.shared.requisites.lines import requisite_listing
+from portal.web.shared.requisites.words import bars_of, decision_words, refusal_words, state_pill
+from portal.web.shell.acting import acting_person
+from portal.web.shell.htmx import see_other
+from portal.web.ui.lists.export import export
+from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.reason_form import ReasonForm
 
 
 @blueprint.get("/requisites")

@@ -8,8 +8,8 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from portal.core.errors import Forbidden
-from portal.core.htmx import see_other
 from portal.core.permissions import permission_of
+from portal.web.shell.htmx import see_other
 
 # Where one adds a factor, proves who one is, and leaves.
 _OPEN = frozenset({"auth", "security"})

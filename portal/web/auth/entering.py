@@ -6,7 +6,6 @@ from flask import request, session
 from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
-from portal.core.htmx import see_other
 from portal.identity.queries import find_session
 from portal.identity.second_factor import FactorLimits
 from portal.identity.sessions import (
@@ -20,7 +19,8 @@ from portal.identity.sign_in import SignInLimits
 from portal.notifications.devices import tell_of_new_device
 from portal.reference import configuration as config
 from portal.settings import get_settings
-from portal.web.security import half_session_cookie, session_cookie
+from portal.web.shell.htmx import see_other
+from portal.web.shell.security import half_session_cookie, session_cookie
 
 _LONGEST_TOKEN = 100
 

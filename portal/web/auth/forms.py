@@ -11,7 +11,7 @@ from wtforms.validators import InputRequired, Length
 
 from portal.core.errors import DomainError
 from portal.web.auth.words import words_of
-from portal.web.forms import PageForm
+from portal.web.ui.forms import PageForm
 
 # One slash, then something that no browser takes for another host.
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)

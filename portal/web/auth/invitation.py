@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import db, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, public, requires
 from portal.identity.invitations import Invited, find_invitation
 from portal.identity.models import User
@@ -21,8 +20,9 @@ from portal.traders.joining import join_as_known, join_as_new
 from portal.web.auth.entering import enter, session_times
 from portal.web.auth.forms import JoinForm, show_problems
 from portal.web.auth.routes import blueprint
-from portal.web.languages import current_language
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import see_other
+from portal.web.shell.languages import current_language
+from portal.web.shell.origin import current_origin
 
 _WHY = "the link itself is the proof: 256 random bits, good once"
 

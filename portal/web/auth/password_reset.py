@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import release, transaction
 from portal.core.errors import NotFound, ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.permissions import public
 from portal.identity.password_reset import is_reset_open, request_reset, reset_password
 from portal.reference import configuration as config
 from portal.web.auth.forms import EmailForm, NewPasswordForm, show_problems
 from portal.web.auth.routes import blueprint
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import see_other
+from portal.web.shell.origin import current_origin
 
 # Writing a mail takes milliseconds that asking for nobody does not: both answers take this long.
 _ANSWER_S = 0.25

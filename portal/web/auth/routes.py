@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, public, requires
 from portal.identity.models import SessionStage
 from portal.identity.sessions import revoke_session
@@ -18,8 +17,9 @@ from portal.identity.sign_in import sign_in
 from portal.web.auth.entering import drop_cookie, enter, session_times, sign_in_limits, wait_for_second_step
 from portal.web.auth.forms import SignInForm, safe_next
 from portal.web.auth.words import words_of_problem
-from portal.web.origin import current_origin
-from portal.web.security import session_cookie
+from portal.web.shell.htmx import see_other
+from portal.web.shell.origin import current_origin
+from portal.web.shell.security import session_cookie
 
 blueprint = Blueprint("auth", __name__)
 

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
-from portal.core.htmx import see_other
 from portal.core.permissions import public
 from portal.identity.factor_models import ChallengePurpose
 from portal.identity.passkeys import begin_assertion
@@ -18,7 +17,8 @@ from portal.web.auth.entering import current_half_session, enter, factor_limits,
 from portal.web.auth.forms import CodeForm, PasskeyForm, SignInForm, safe_next
 from portal.web.auth.routes import blueprint, sign_in_page
 from portal.web.auth.words import words_of_problem
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import see_other
+from portal.web.shell.origin import current_origin
 
 _WHY = "who is here has no session yet: the half one says whose password was right"
 

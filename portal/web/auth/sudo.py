@@ -19,7 +19,6 @@ from wtforms import Form
 
 from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
-from portal.core.htmx import is_htmx, see_other
 from portal.core.permissions import Permission, requires
 from portal.identity.factor_models import ChallengePurpose
 from portal.identity.passkeys import begin_assertion, list_passkeys
@@ -28,7 +27,8 @@ from portal.web.auth.entering import factor_limits, keep, session_times, sign_in
 from portal.web.auth.forms import CodeForm, PasskeyForm, ProofForm, safe_next
 from portal.web.auth.routes import blueprint
 from portal.web.auth.words import words_of_problem
-from portal.web.origin import current_origin
+from portal.web.shell.htmx import is_htmx, see_other
+from portal.web.shell.origin import current_origin
 
 View = TypeVar("View", bound=Callable[..., Any])
 

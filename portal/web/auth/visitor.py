@@ -16,8 +16,8 @@ from portal.identity.queries import SignedIn, find_session
 from portal.identity.roles import effective_permissions
 from portal.identity.sessions import touch_session
 from portal.reference import configuration as config
-from portal.web.navigation import home_of
-from portal.web.security import session_cookie
+from portal.web.shell.navigation import home_of
+from portal.web.shell.security import session_cookie
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from portal.core.errors import DomainError
 from portal.identity.password_rules import MAX_LENGTH
 from portal.reference import configuration as config
-from portal.web.refusal_words import words_of_error
+from portal.web.labels.refusals import words_of_error
 
 
 def words_of_problem(error: DomainError) -> str:

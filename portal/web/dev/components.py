@@ -16,11 +16,11 @@ from portal.core.cursors import number_in, position_of
 from portal.core.permissions import Permission, requires
 from portal.orders.models import Status
 from portal.settings import get_settings
-from portal.web.forms import PageForm
-from portal.web.home_figures import ChangeWords, Chart, Series
-from portal.web.listing import Asked, Cell, Column, Filter, Kind, Listing, fixed, render
-from portal.web.listing_export import export
-from portal.web.presentation import AMOUNT_ASKED
+from portal.web.ui.formats import AMOUNT_ASKED
+from portal.web.ui.forms import PageForm
+from portal.web.ui.home_figures import ChangeWords, Chart, Series
+from portal.web.ui.lists.export import export
+from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing, fixed, render
 
 blueprint = Blueprint("components", __name__, url_prefix="/dev/components")
 _EPOCH = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from portal.core.permissions import Permission
-from portal.web.guards import let_in
+from portal.web.shell.guards import let_in
 
 blueprint = Blueprint("lead", __name__, url_prefix="/lead")
 

@@ -16,16 +16,16 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import OwnedBalance, list_balances_of
-from portal.orders.day_figures import Turnover, read_day, turnover_of_traders
+from portal.orders.figures.day import Turnover, read_day, turnover_of_traders
 from portal.orders.order_list import Whose
 from portal.traders.models import TraderStatus
 from portal.traders.queries import TeamTrader, list_traders_of_lead
-from portal.web.home_figures import day_of, main_currency, volume_chart
-from portal.web.languages import current_timezone
 from portal.web.lead import blueprint
 from portal.web.lead.orders import listing_of
-from portal.web.listing import Cell, Column, Listing, Shown, fixed
-from portal.web.order_lines import STAFF_AT_A_GLANCE
+from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
+from portal.web.shell.languages import current_timezone
+from portal.web.ui.home_figures import day_of, main_currency, volume_chart
+from portal.web.ui.lists.listing import Cell, Column, Listing, Shown, fixed
 
 
 @dataclass(frozen=True, slots=True)

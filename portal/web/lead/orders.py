@@ -11,17 +11,17 @@ from flask_login import current_user
 
 from portal.core.permissions import Permission, requires
 from portal.merchants.queries import list_store_names
-from portal.orders.dossier import Wanted, read_dossier
+from portal.orders.order_detail import Wanted, read_dossier
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
 from portal.traders.queries import list_trader_ids_of_lead, trader_name
 from portal.web.lead import blueprint
-from portal.web.listing import Listing, render
-from portal.web.listing_export import export
-from portal.web.order_lines import order_listing
-from portal.web.orders.amounts import Share
-from portal.web.orders.page import Eyes, answer, read_page
-from portal.web.receipts import upload_response
+from portal.web.shared.orders.amounts import Share
+from portal.web.shared.orders.lines import order_listing
+from portal.web.shared.orders.page import Eyes, answer, read_page
+from portal.web.shared.receipts import upload_response
+from portal.web.ui.lists.export import export
+from portal.web.ui.lists.listing import Listing, render
 
 
 def listing_of(traders: tuple[uuid.UUID, ...]) -> Listing[OrderLine]:

@@ -8,9 +8,9 @@ from flask_login import current_user
 from portal.core.permissions import Permission, requires
 from portal.traders.requisite_list import RequisiteLine
 from portal.web.lead import blueprint
-from portal.web.listing import Listing, render
-from portal.web.listing_export import export
-from portal.web.requisites.lines import requisite_listing
+from portal.web.shared.requisites.lines import requisite_listing
+from portal.web.ui.lists.export import export
+from portal.web.ui.lists.listing import Listing, render
 
 
 @blueprint.get("/requisites")

@@ -10,15 +10,15 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.ledger.models import OwnerKind
 from portal.ledger.queries import list_balances_of
-from portal.orders.day_figures import read_day
+from portal.orders.figures.day import read_day
 from portal.orders.order_list import Whose
-from portal.web.home_figures import day_of, volume_chart
-from portal.web.languages import current_timezone
-from portal.web.listing import fixed
 from portal.web.merchant import blueprint
 from portal.web.merchant.orders import listing_of
 from portal.web.merchant.seat import current_seat
-from portal.web.order_lines import AT_A_GLANCE
+from portal.web.shared.orders.lines import AT_A_GLANCE
+from portal.web.shell.languages import current_timezone
+from portal.web.ui.home_figures import day_of, volume_chart
+from portal.web.ui.lists.listing import fixed
 from portal.webhooks.queries import list_troubled_endpoints
 
 

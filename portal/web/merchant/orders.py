@@ -9,20 +9,20 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from portal.core.permissions import Permission, requires
-from portal.orders.dossier import Wanted, read_dossier
+from portal.orders.order_detail import Wanted, read_dossier
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
-from portal.web.listing import Listing, render
-from portal.web.listing_export import export
 from portal.web.merchant import blueprint
 from portal.web.merchant.seat import Seat, current_seat
 from portal.web.merchant.verbs import DESK
-from portal.web.order_lines import order_listing
-from portal.web.orders.amounts import Share
-from portal.web.orders.doing import add_verbs, verbs_for
-from portal.web.orders.page import Eyes, answer, raw_of, read_page
-from portal.web.orders.resending import resend
-from portal.web.receipts import upload_response
+from portal.web.shared.orders.amounts import Share
+from portal.web.shared.orders.lines import order_listing
+from portal.web.shared.orders.order_actions import add_verbs, verbs_for
+from portal.web.shared.orders.page import Eyes, answer, raw_of, read_page
+from portal.web.shared.orders.resending import resend
+from portal.web.shared.receipts import upload_response
+from portal.web.ui.lists.export import export
+from portal.web.ui.lists.listing import Listing, render
 
 
 def listing_of(seat: Seat) -> Listing[OrderLine]:

@@ -16,11 +16,11 @@ from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payout
 from portal.orders.transitions import Step
-from portal.web.acting import acting_person
 from portal.web.merchant.seat import current_seat
-from portal.web.orders.doing import Desk
-from portal.web.orders.forms import DisputeForm, VerbForm
-from portal.web.orders.verbs import Verb
+from portal.web.shared.orders.forms import DisputeForm, VerbForm
+from portal.web.shared.orders.order_actions import Desk
+from portal.web.shared.orders.verbs import Verb
+from portal.web.shell.acting import acting_person
 
 _READERS = _l("Whoever works on this order can read it. Kept in the audit log as well.")
 

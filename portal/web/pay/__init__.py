@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g, request
 
-from portal.web.hidden_text import refuse_hidden_text
 from portal.web.pay import guard
+from portal.web.shell.hidden_text import refuse_hidden_text
 
 bp = Blueprint("pay", __name__, url_prefix="/pay")
 

@@ -10,8 +10,8 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import FileField, StringField
 from wtforms.validators import DataRequired, Length, Optional, Regexp
 
-from portal.web.forms import PageForm
-from portal.web.money_field import MoneyField
+from portal.web.ui.forms import PageForm
+from portal.web.ui.money_field import MoneyField
 
 
 def tidy(text: str | None) -> str | None:

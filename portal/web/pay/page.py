@@ -17,7 +17,7 @@ from portal.orders.receipts import get_receipt
 from portal.web.pay import bp
 from portal.web.pay.rendering import back_to_page, render_session
 from portal.web.pay.theme import theme_css
-from portal.web.receipts import upload_response
+from portal.web.shared.receipts import upload_response
 
 # That somebody looks at an order is not told to whoever holds its link.
 _TOLD_AS: dict[str, str] = {Status.REVIEW: Status.MATCHING.value}

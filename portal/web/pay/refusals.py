@@ -11,11 +11,11 @@ from portal.core.errors import DomainError, NotFound
 from portal.core.uploads.turns import UploadsBusy, UploadsPaused
 from portal.orders.receipts import ReceiptNotExpected, TooManyReceipts
 from portal.reference.errors import InMaintenance
-from portal.web.hidden_text import HiddenText
 from portal.web.pay import bp
 from portal.web.pay.guard import FormOutdated, wait_after_miss
 from portal.web.pay.languages import direction_of, pick_language
 from portal.web.pay.rendering import render_now
+from portal.web.shell.hidden_text import HiddenText
 
 _NOTICES = (
     (

@@ -20,11 +20,11 @@ from portal.orders.record import OrderRecord
 from portal.reference.amounts import bounds_of
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import get_method, list_banks, method_terms
-from portal.web.languages import words_now
 from portal.web.pay.forms import ClaimForm
 from portal.web.pay.guard import CSRF_FIELD, csrf_token
 from portal.web.pay.languages import LANGUAGES, asked_language, direction_of, pick_language
 from portal.web.pay.view import PaymentView, Screen, view_of
+from portal.web.shell.languages import words_now
 
 # No token has such letters.
 _ANY_TOKEN = "ANY-TOKEN"  # noqa: S105

@@ -16,7 +16,7 @@ from portal.core.permissions import public
 from portal.core.uploads.check import CleanFile, check_upload
 from portal.core.uploads.turns import UploadsBusy, uploader_at
 from portal.merchants.queries import get_store
-from portal.orders.exposure import AmountAboveLimit, LimitReached
+from portal.orders.exposure.limits import AmountAboveLimit, LimitReached
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.payment_session import (
     PaymentSession,
@@ -30,11 +30,11 @@ from portal.orders.service.claim import PayerDetails, ProofMissing
 from portal.reference import configuration as config
 from portal.reference.amounts import AmountOutOfBounds
 from portal.reference.queries import list_banks
+from portal.web.labels.refusals import WORDS
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
 from portal.web.pay.languages import pick_language
 from portal.web.pay.rendering import back_to_page, render_now
-from portal.web.refusal_words import WORDS
 
 _RECEIPT_MISSING = _l("The shop asks for a receipt. Attach it first.")
 _OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"

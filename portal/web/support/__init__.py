@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from portal.core.permissions import Permission
-from portal.web.guards import let_in
+from portal.web.shell.guards import let_in
 
 blueprint = Blueprint("support", __name__, url_prefix="/support")
 
@@ -16,7 +16,7 @@ def guard() -> None:
     let_in(Permission.SUPPORT_HOME_VIEW)
 
 
-from portal.web.orders.staff import add_order_routes  # noqa: E402
+from portal.web.shared.orders.staff import add_order_routes  # noqa: E402
 from portal.web.support import home  # noqa: E402, F401 - routes
 
 add_order_routes(blueprint)

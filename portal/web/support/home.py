@@ -7,16 +7,16 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
-from portal.orders.day_figures import count_open_by_status, read_day
+from portal.orders.figures.day import count_open_by_status, read_day
 from portal.orders.models import Status
 from portal.orders.order_list import OrderFilter, list_orders
-from portal.web.home_figures import day_of, flow_chart, main_currency
-from portal.web.languages import current_timezone
-from portal.web.listing import fixed
-from portal.web.order_lines import STAFF_AT_A_GLANCE
-from portal.web.orders.reach import whose_orders
-from portal.web.orders.staff import staff_listing
+from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
+from portal.web.shared.orders.staff import staff_listing
+from portal.web.shared.orders.staff_scope import whose_orders
+from portal.web.shell.languages import current_timezone
 from portal.web.support import blueprint
+from portal.web.ui.home_figures import day_of, flow_chart, main_currency
+from portal.web.ui.lists.listing import fixed
 
 _SHOWN = 10
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, current_app, request
 
 from portal.core.permissions import Permission, demand, permission_of
-from portal.web.guards import let_in
-from portal.web.orders.reasons import reasons_for
+from portal.web.shared.orders.reasons import reasons_for
+from portal.web.shell.guards import let_in
 from portal.web.trader.board import fingerprint
 from portal.web.trader.seat import take_seat
 

@@ -9,8 +9,8 @@ from typing import Any
 from flask import flash, make_response, render_template, url_for
 from werkzeug.wrappers import Response
 
-from portal.core.htmx import fragment, is_htmx, see_other
 from portal.orders.models import Status
+from portal.web.shell.htmx import fragment, is_htmx, see_other
 from portal.web.trader.board import Board, cards_of, read_board
 from portal.web.trader.seat import current_seat
 

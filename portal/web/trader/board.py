@@ -26,7 +26,7 @@ from portal.orders.service.claim import PayerDetails
 from portal.orders.trader_view import payer_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_trader
-from portal.web.languages import current_language, current_timezone
+from portal.web.shell.languages import current_language, current_timezone
 from portal.web.trader.seat import Seat
 
 PAGE = 20

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.permissions import Permission, requires
 from portal.orders.order_list import Whose
-from portal.web.orders.amounts import Share
-from portal.web.orders.page import Eyes, answer, read_page
+from portal.web.shared.orders.amounts import Share
+from portal.web.shared.orders.page import Eyes, answer, read_page
 from portal.web.trader import blueprint
 from portal.web.trader.seat import current_seat
 

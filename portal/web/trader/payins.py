@@ -19,12 +19,12 @@ from portal.orders.queries import get_order_for_trader
 from portal.orders.record import OrderRecord
 from portal.orders.service import confirm_payin_at_once, decline_payin
 from portal.orders.trader_view import was_given_back
-from portal.web.money_field import problem_of, read_typed_amount
-from portal.web.orders.reasons import DISPUTE_REASONS, DeclineForm
-from portal.web.presentation import amount_text
+from portal.web.shared.orders.reasons import DISPUTE_REASONS, DeclineForm
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
 from portal.web.trader.seat import current_seat
+from portal.web.ui.formats import amount_text
+from portal.web.ui.money_field import problem_of, read_typed_amount
 
 
 def payin_of_mine(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:

@@ -22,8 +22,8 @@ from portal.orders.service import accept_payout, claim_payout, decline_payout
 from portal.orders.service.claim import ProofMissing, has_proof
 from portal.orders.trader_view import was_given_back
 from portal.reference import configuration as config
-from portal.web.orders.reasons import DeclineForm
-from portal.web.refusal_words import words_of_error
+from portal.web.labels.refusals import words_of_error
+from portal.web.shared.orders.reasons import DeclineForm
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
 from portal.web.trader.seat import current_seat

@@ -10,18 +10,18 @@ from flask_babel import gettext as _
 
 from portal.core.db import run_in_transaction
 from portal.core.errors import BadRequest
-from portal.core.htmx import fragment
 from portal.core.permissions import Permission, requires
 from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import get_receipt
 from portal.traders.service import set_working
 from portal.web.auth.visitor import background
-from portal.web.list_place import id_after
-from portal.web.receipts import upload_response
+from portal.web.shared.receipts import upload_response
+from portal.web.shell.htmx import fragment
 from portal.web.trader import blueprint
 from portal.web.trader.answers import board_variables, done
 from portal.web.trader.board import read_board
 from portal.web.trader.seat import current_seat
+from portal.web.ui.lists.place import id_after
 
 
 @blueprint.get("/queue")

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 
 from portal.core.errors import Conflict, InvalidTransition, NotFound, TooManyRequests, Unavailable
 from portal.orders.models import Status
-from portal.web.errors import from_refusal
-from portal.web.refusal_words import words_of_error
+from portal.web.labels.refusals import words_of_error
+from portal.web.shell.errors import from_refusal
 from portal.web.trader import blueprint
 from portal.web.trader.answers import undone
 

@@ -16,11 +16,11 @@ from portal.reference.queries import list_banks
 from portal.traders.models import Requisite
 from portal.traders.requisites import Terms
 from portal.traders.service import NewRequisite
-from portal.web.forms import PageForm
-from portal.web.languages import current_language
-from portal.web.money_field import MoneyField
-from portal.web.presentation import typed_amount
-from portal.web.requisites.words import problem_words
+from portal.web.shared.requisites.words import problem_words
+from portal.web.shell.languages import current_language
+from portal.web.ui.formats import typed_amount
+from portal.web.ui.forms import PageForm
+from portal.web.ui.money_field import MoneyField
 
 _HOUR_S = 3600
 _MOST_HOURS = 24 * 31

@@ -14,7 +14,6 @@ from werkzeug.wrappers import Response
 
 from portal.core.db import run_in_transaction
 from portal.core.errors import Conflict, ValidationFailed
-from portal.core.htmx import see_other
 from portal.core.permissions import Permission, requires
 from portal.reference import configuration as config
 from portal.reference.queries import list_currencies, list_methods, method_terms
@@ -28,11 +27,12 @@ from portal.traders.requisites import (
     switch_own,
 )
 from portal.web.auth.sudo import needs_sudo
-from portal.web.presentation import method_name
-from portal.web.requisites.words import bars_of, refusal_words, state_pill
+from portal.web.shared.requisites.words import bars_of, refusal_words, state_pill
+from portal.web.shell.htmx import see_other
 from portal.web.trader import blueprint
 from portal.web.trader.requisite_form import NewRequisiteForm, TermsForm, form_of
 from portal.web.trader.seat import current_seat
+from portal.web.ui.formats import method_name
 
 
 @blueprint.get("/requisites")

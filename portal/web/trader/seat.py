@@ -12,7 +12,7 @@ from flask_login import current_user
 from portal.core.actors import Actor, ActorKind
 from portal.core.errors import Forbidden
 from portal.traders.queries import find_own_trader
-from portal.web.origin import current_origin
+from portal.web.shell.origin import current_origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,16 @@ from pydantic import SecretStr
 
 from portal import create_app
 from portal.audit.heads import find_head
+from portal.audit.integrity import verify_chain
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
-from portal.audit.verification import verify_chain
 from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
 from portal.events.relay import relay_events
 from portal.identity.models import Role
+from portal.orders.integrity.proof import prove_ledger_when_due, verify_everything
 from portal.orders.models import Status
-from portal.orders.proof import prove_ledger_when_due, verify_everything
 from portal.orders.queries import get_order
 from portal.orders.service import confirm_payin
 from portal.orders.service.deadlines import act_on_due_orders

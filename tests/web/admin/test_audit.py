@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from portal.audit.integrity import note_verification, verify_chain
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
-from portal.audit.verification import note_verification, verify_chain
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.permissions import Permission

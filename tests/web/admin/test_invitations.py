@@ -9,7 +9,7 @@ import pytest
 
 from portal.identity.models import Role
 from portal.settings import get_settings
-from portal.web.admin import invitations
+from portal.web.admin.people import invitations
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof
 from tests.web.desk import Desk

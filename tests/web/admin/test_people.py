@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from portal.core.db import db
 from portal.core.ids import new_id
-from portal.core.trace import traced
+from portal.core.observability.trace import traced
 from portal.identity.models import Role
 from portal.identity.people_list import PeopleFilter, PersonSort, PersonState, list_people_rows
 from tests.web.admin.office import Office, column
@@ -31,7 +31,7 @@ def test_a_list_takes_at_most_six_queries(
     desk.payin(claimed=True)
     office.browser.get(path)
     asked: list[str] = []
-    monkeypatch.setattr("portal.core.db.count_query", lambda: asked.append("hot"))
+    monkeypatch.setattr("portal.core.db.statements.count_query", lambda: asked.append("hot"))
 
     def hear(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
         # The tests' isolation puts savepoints around what is a transaction elsewhere.

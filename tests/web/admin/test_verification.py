@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from portal.core.db import hot, transaction
-from portal.traders.verification import expire_verifications
+from portal.traders.kyc import expire_verifications
 from tests.sent_files import receipt_pdf
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof

@@ -10,10 +10,9 @@ import uuid
 
 import pytest
 
-from portal.core import keyset
-from portal.core.db import hot, transaction
-from portal.core.keyset import COUNTED_TO, Page
-from portal.core.trace import traced
+from portal.core.db import hot, keyset, transaction
+from portal.core.db.keyset import COUNTED_TO, Page
+from portal.core.observability.trace import traced
 from portal.identity.models import Role
 from portal.identity.second_factor import forget_factors
 from portal.traders.staff_list import page_of_traders

@@ -14,7 +14,7 @@ from portal.core import redis as clients
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.reference import configuration as config
-from portal.web import limits as pages
+from portal.web.shell import limits as pages
 from tests import servers as running
 from tests.conftest import Worker
 from tests.web.auth.people import (

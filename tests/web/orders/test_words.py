@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from portal.orders import transitions, verification
+from portal.orders import transitions
+from portal.orders.integrity import checks
 from portal.orders.transitions import Step
-from portal.web.orders.words import reason_words, step_words
+from portal.web.shared.orders.words import reason_words, step_words
 
 SERVICE = Path(transitions.__file__).parent / "service"
-EVENTS = [*(step.value for step in Step), *re.findall(r"'(\w+)'", verification._STILL)]
+EVENTS = [*(step.value for step in Step), *re.findall(r"'(\w+)'", checks._STILL)]
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -14,9 +14,9 @@ from portal.core.db import hot, transaction
 from portal.core.uploads import turns
 from portal.core.uploads.check import CleanFile
 from portal.core.uploads.turns import UploadsBusy
+from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind
-from portal.ledger.verification import CHECKS, run_checks
-from portal.orders.verification import CHECKS as ORDER_CHECKS
+from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.traders.models import Trader
 from portal.web.pay import guard, steps
 from tests.orders.test_payin import DEPOSIT, A

@@ -1,0 +1,49 @@
+"""Sending one statement of constant text to the server, prepared by the driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.rows import dict_row
+
+from portal.core.observability.trace import count_query
+
+
+def run_statement(
+    connection: psycopg.Connection[Any], sql: str, params: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The rows it gives; none for a statement that gives none. Placeholders are %(name)s."""
+    count_query()
+    with RawCursor(connection, row_factory=dict_row) as cursor:
+        if params is None:
+            cursor.execute(sql.encode())
+        else:
+            numbered, names = _numbered(sql)
+            cursor.execute(numbered, [params[name] for name in names])
+        result = cursor.pgresult
+        # Not cursor.description, which builds an object for every column.
+        return cursor.fetchall() if result is not None and result.nfields else []
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+
+
+@lru_cache(maxsize=1024)
+def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement with $1, $2 ... and the names in that order.
+
+    The driver does the same, but anew on each call once a statement has more than 50 parameters.
+    """
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return "%"
+        return f"${names.setdefault(match[1], len(names) + 1)}"
+
+    return _PLACEHOLDER.sub(number, sql).encode(), tuple(names)

@@ -1,0 +1,1 @@
+"""Which processes run, that they live, and how they are asked to end."""

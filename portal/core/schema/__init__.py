@@ -1,0 +1,1 @@
+"""The database as it should be: what the release ships, rules of rows, rights of roles."""

@@ -1,0 +1,1 @@
+"""Sums and counts of orders for people, reports and metrics."""

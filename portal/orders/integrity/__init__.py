@@ -1,0 +1,1 @@
+"""Proving that orders, holds and the ledger agree."""

@@ -1,0 +1,1 @@
+"""People: who there is, what they may do, and letting them in."""

@@ -1,0 +1,1 @@
+"""One trader: their papers, their work, and blocking them."""

@@ -1,0 +1,207 @@
+"""`/admin/traders/<id>`: one trader: their work, what they have shown, and whether they may work."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from flask import Response as FlaskResponse
+from flask import flash, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+from werkzeug.wrappers import Response
+from wtforms import DateField, SelectField, StringField
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from portal.core.db import release, transaction
+from portal.core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    PayloadTooLarge,
+    UnsupportedMedia,
+    ValidationFailed,
+)
+from portal.core.permissions import Permission, requires
+from portal.core.uploads.check import check_upload
+from portal.identity.audience import names_of
+from portal.reference import configuration as config
+from portal.traders.kyc import (
+    add_document,
+    decide_verification,
+    list_decisions,
+    list_documents,
+    open_document,
+)
+from portal.traders.kyc_models import DocumentKind, Outcome
+from portal.traders.queries import get_team, get_trader, list_requisites
+from portal.web.admin import blueprint
+from portal.web.admin.acting import admin_actor
+from portal.web.admin.audit.history import history_of
+from portal.web.admin.people.person import words_of_refusal
+from portal.web.auth.sudo import needs_sudo
+from portal.web.shared.receipts import upload_response
+from portal.web.shell.htmx import see_other
+from portal.web.shell.languages import current_timezone
+from portal.web.ui.forms import PageForm
+from portal.web.ui.reason_form import ReasonForm
+
+_MIB = 1024 * 1024
+
+
+class DocumentForm(PageForm):
+    kind = SelectField(_l("What it is"))
+
+
+class VerdictForm(PageForm):
+    """The last day on which the verification is good, in the viewer's zone; none is for good."""
+
+    valid_until = DateField(_l("Good until"), validators=[Optional()])
+    reason = StringField(
+        _l("Reason"),
+        validators=[InputRequired(_l("Say why.")), Length(max=500, message=_l("This is too long."))],
+    )
+
+
+def kind_words(kind: str) -> str:
+    words = {
+        DocumentKind.IDENTITY: _("Identity document"),
+        DocumentKind.ADDRESS: _("Proof of address"),
+        DocumentKind.BANK: _("Bank statement"),
+        DocumentKind.CONTRACT: _("Contract"),
+        DocumentKind.OTHER: _("Something else"),
+    }
+    return words[DocumentKind(kind)]
+
+
+def _document_form() -> DocumentForm:
+    form = DocumentForm(request.form if request.method == "POST" else None)
+    form.kind.choices = [SelectChoice(kind.value, kind_words(kind)) for kind in DocumentKind]
+    return form
+
+
+@blueprint.get("/traders/<uuid:trader_id>")
+@requires(Permission.TRADER_VIEW)
+def trader(trader_id: uuid.UUID) -> ResponseReturnValue:
+    return trader_page(trader_id)
+
+
+@blueprint.post("/traders/<uuid:trader_id>/documents")
+@requires(Permission.TRADER_VERIFY)
+def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
+    get_trader(trader_id)
+    form, file = _document_form(), request.files.get("file")
+    if not form.validate() or file is None or not file.filename:
+        return trader_page(trader_id, 422, problem=_("Choose a file, and say what it is."))
+    largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
+    raw = file.stream.read(largest + 1)
+    person_id = current_user.id
+    release()
+    try:
+        upload = check_upload(raw, largest, uploader=f"person:{person_id}")
+        with transaction():
+            add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
+    except (ValidationFailed, PayloadTooLarge, UnsupportedMedia, Conflict) as error:
+        return trader_page(trader_id, error.status, problem=_words_of_file(error))
+    flash(_("The document is kept."))
+    return see_other(url_for("admin.trader", trader_id=trader_id))
+
+
+@blueprint.get("/traders/<uuid:trader_id>/documents/<uuid:document_id>")
+@requires(Permission.TRADER_VERIFY)
+def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskResponse:
+    with transaction():
+        document = open_document(trader_id, document_id, actor=admin_actor())
+    return upload_response(document, "document")
+
+
+@blueprint.post("/traders/<uuid:trader_id>/verification")
+@requires(Permission.TRADER_VERIFY)
+@needs_sudo
+def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
+    form, outcome = VerdictForm(request.form), request.form.get("outcome", "")
+    if outcome not in {Outcome.VERIFIED, Outcome.REFUSED, Outcome.WITHDRAWN}:
+        return trader_page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
+    if not form.validate():
+        return trader_page(trader_id, 422, form=form)
+    try:
+        with transaction():
+            decide_verification(
+                trader_id, Outcome(outcome), form.reason.data, valid_until=_end_of(form), actor=admin_actor()
+            )
+    except (ValidationFailed, Conflict, Forbidden) as error:
+        return trader_page(trader_id, error.status, form=form, problem=_words_of_verdict(error))
+    flash(_("Decided. It holds for their next order."))
+    return see_other(url_for("admin.trader", trader_id=trader_id))
+
+
+def _end_of(form: VerdictForm) -> datetime | None:
+    """The midnight after the chosen day."""
+    day = form.valid_until.data
+    if day is None:
+        return None
+    return datetime(day.year, day.month, day.day, tzinfo=current_timezone()) + timedelta(days=1)
+
+
+def _words_of_file(error: DomainError) -> str:
+    known = {
+        "empty": _("The file is empty."),
+        "file_too_large": _("The file is too large."),
+        "file_type": _("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
+        "encrypted_pdf": _("This PDF is protected by a password. Attach a picture instead."),
+        "too_costly": _("This file takes too much to read. Attach a picture instead."),
+        "too_many_pixels": _("The picture has too many pixels."),
+        "too_many_documents": _("This trader has as many documents as can be kept."),
+    }
+    code = error.errors[0].code if error.errors else error.code
+    return known.get(code, _("The file could not be read."))
+
+
+def _words_of_verdict(error: ValidationFailed | Conflict | Forbidden) -> str:
+    known = {
+        "in_the_past": _("Choose a day that is to come."),
+        "already_decided": _("The trader's verification has changed meanwhile."),
+    }
+    code = error.errors[0].code if error.errors else error.code
+    if error.errors and error.errors[0].field == "documents":
+        return _("Attach a document first.")
+    if code in known or isinstance(error, ValidationFailed):
+        return known.get(code, _("Say why."))
+    return words_of_refusal(error)
+
+
+def trader_page(
+    trader_id: uuid.UUID,
+    status: int = 200,
+    *,
+    form: VerdictForm | None = None,
+    problem: str = "",
+    block_form: ReasonForm | None = None,
+    about: str = "",
+) -> Response:
+    """`about` is the dialog that `block_form` was sent from."""
+    found = get_trader(trader_id)
+    may_verify = current_user.can(Permission.TRADER_VERIFY)
+    decisions = list_decisions(trader_id)
+    page = render_template(
+        "admin/verification/trader.html",
+        trader=found,
+        team=get_team(found.team_id) if found.team_id else None,
+        requisites=list_requisites(trader_id),
+        documents=list_documents(trader_id) if may_verify else (),
+        decisions=decisions,
+        names=names_of({decision.decided_by for decision in decisions if decision.decided_by}),
+        document_form=_document_form(),
+        form=form or VerdictForm(),
+        block_form=block_form or ReasonForm(),
+        about=about,
+        history=history_of("trader", trader_id),
+        is_oneself=found.user_id == current_user.id,
+        kind_words=kind_words,
+        words=problem,
+        is_problem=bool(problem),
+    )
+    return make_response(page, status)

@@ -1,0 +1,125 @@
+"""Carrying out what people do to an order: the page that asks why, and the deed, once however often it is sent."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from portal.core.actors import Actor
+from portal.core.db import run_in_transaction
+from portal.core.errors import Conflict, DomainError, Forbidden, ValidationFailed
+from portal.core.permissions import Permission, requires
+from portal.orders.pricing import price
+from portal.orders.queries import list_steps
+from portal.orders.record import OrderRecord
+from portal.web.auth.sudo import needs_proof
+from portal.web.labels.refusals import words_of_error
+from portal.web.shared.orders.forms import VerbForm
+from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
+from portal.web.shared.orders.verbs import VERBS, Verb
+from portal.web.shell.acting import acting_person
+from portal.web.shell.htmx import see_other
+
+# A deed and what follows from it at once: taking an order off a trader is followed by the next match.
+_LATEST = 3
+
+
+class Load(Protocol):
+    """An order that the visitor may use this permission on; NotFound for any other."""
+
+    def __call__(self, order_id: uuid.UUID, permission: Permission, *, lock: bool = False) -> OrderRecord: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The verbs of one side of the house: whose orders they are about, and as whom the visitor acts."""
+
+    verbs: Sequence[Verb]
+    load: Load
+    may: Callable[[OrderRecord, Permission], bool]
+    actor: Callable[[], Actor]
+
+
+STAFF = Desk(VERBS, staff_order, lambda _order, permission: is_everybodys(permission), acting_person)
+
+
+def verbs_for(order: OrderRecord, desk: Desk = STAFF) -> list[Verb]:
+    """What this visitor may do to the order as it stands."""
+    kind = desk.actor().kind
+    return [verb for verb in desk.verbs if desk.may(order, verb.permission) and verb.fits(order, kind)]
+
+
+def add_verbs(blueprint: Blueprint, desk: Desk = STAFF) -> None:
+    """Each verb gets a page with its form, and the address that the form is sent to."""
+    for verb in desk.verbs:
+        path = f"/orders/<order_id:order_id>/{verb.path}"
+        blueprint.add_url_rule(path, verb.endpoint, _guarded(verb, _asking(verb, desk)))
+        done = f"{verb.endpoint}_done"
+        blueprint.add_url_rule(path, done, _guarded(verb, _doing(verb, desk)), methods=["POST"])
+
+
+def _guarded(verb: Verb, view: Callable[[uuid.UUID], Response]) -> Callable[[uuid.UUID], Response]:
+    return requires(verb.permission)(needs_proof(view) if verb.moves_money else view)
+
+
+def _asking(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
+    def ask(order_id: uuid.UUID) -> Response:
+        order = desk.load(order_id, verb.permission)
+        if not verb.fits(order, desk.actor().kind):
+            raise Conflict(_("This is not possible as the order stands."))
+        return _page(verb, verb.form(None, order))
+
+    return ask
+
+
+def _doing(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
+    def do(order_id: uuid.UUID) -> Response:
+        form = verb.form(request.form, desk.load(order_id, verb.permission))
+        if not form.validate():
+            return _page(verb, form, 422)
+        if form.to_be_agreed_minor is not None:
+            return _page(verb, form)
+        actor = desk.actor()
+        try:
+            run_in_transaction(lambda: _carry_out(verb, desk, order_id, form, actor))
+        except (Conflict, Forbidden, ValidationFailed) as error:
+            return _page(verb, form, error.status, words=refusal_words(error), is_problem=True)
+        flash(str(verb.done))
+        return see_other(url_for(f"{request.blueprint}.order", order_id=order_id))
+
+    return do
+
+
+def _carry_out(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
+    """Raises Conflict when the order is not as the form's reader saw it, unless they did just this to it."""
+    order = desk.load(order_id, verb.permission, lock=True)
+    if str(order.version) == form.version.data:
+        form.order = order
+        verb.run(order, form, actor)
+        return
+    latest = list_steps(order.id)[-_LATEST:]
+    if not any(step.event in verb.steps and step.actor_id == actor.id for step in latest):
+        raise Conflict("The order has changed.", code="order_changed")
+
+
+def _page(verb: Verb, form: VerbForm, status: int = 200, **variables: Any) -> Response:
+    agreed, split = form.to_be_agreed_minor if status == 200 and form.errors == {} else None, None
+    if agreed is not None:
+        split = price(form.order, agreed)
+        form["agreed"].data = str(agreed)
+    page = render_template(
+        "orders/verb.html", verb=verb, form=form, order=form.order, portal=request.blueprint, agreed_minor=agreed,
+        split=split, **variables,
+    )  # fmt: skip
+    return make_response(page, status)
+
+
+def refusal_words(error: DomainError) -> str:
+    """What the verbs refuse, in the reader's language."""
+    return words_of_error(error)

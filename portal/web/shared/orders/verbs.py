@@ -1,0 +1,135 @@
+"""What staff may do to the order of others, each with its permission, its form and what it will do, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+
+from portal.core.actors import Actor, ActorKind
+from portal.core.permissions import Permission
+from portal.disputes.models import DisputeOutcome, DisputeReason
+from portal.disputes.service import open_dispute, resolve_dispute
+from portal.orders.record import OrderRecord
+from portal.orders.service import (
+    cancel_order,
+    confirm_payin,
+    confirm_payout,
+    decline_payin,
+    decline_payout,
+    refuse_review,
+    release_review,
+)
+from portal.orders.transitions import Step, may_happen
+from portal.web.shared.orders.forms import AmountForm, DecisionForm, DisputeForm, VerbForm
+
+_SHOP_READS = _l(
+    "The shop can read it, in the order's timeline and with its programs. Kept in the audit log as well."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing that may be done. `path` is its part of the address, `steps` what it makes of the order; `readers`
+    says who reads the reason.
+    """
+
+    path: str
+    endpoint: str
+    permission: Permission
+    steps: frozenset[Step]
+    run: Callable[[OrderRecord, Any, Actor], object]
+    button: LazyString
+    words: LazyString
+    done: LazyString
+    form: Callable[[Any, OrderRecord], VerbForm] = VerbForm
+    moves_money: bool = True
+    tone: str = ""
+    readers: LazyString = _SHOP_READS
+
+    def fits(self, order: OrderRecord, kind: ActorKind) -> bool:
+        """Whether it is possible as the order stands."""
+        return may_happen(order.direction, order.status, self.steps, kind)
+
+
+def _complete(order: OrderRecord, form: AmountForm, actor: Actor) -> None:
+    if order.is_payin:
+        confirm_payin(order, form.received_minor, actor=actor, reason=form.words)
+    else:
+        confirm_payout(order, actor=actor, reason=form.words)
+
+
+def _reassign(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+    decline = decline_payin if order.is_payin else decline_payout
+    decline(order, form.words, actor=actor)
+
+
+def _dispute(order: OrderRecord, form: DisputeForm, actor: Actor) -> None:
+    open_dispute(order, DisputeReason(form.about.data), form.words, form.claimed_minor, actor=actor)
+
+
+def _decide(order: OrderRecord, form: DecisionForm, actor: Actor) -> None:
+    outcome = DisputeOutcome(form.outcome.data)
+    resolve_dispute(order, outcome, form.received_minor, form.words, actor=actor)
+
+
+VERBS = (
+    Verb(
+        "release", "order_release", Permission.REVIEW_DECIDE, frozenset({Step.RELEASED}),
+        lambda order, form, actor: release_review(order, form.words, actor=actor),
+        _l("Let the order go on"),
+        _l("The order goes on as if it had just been created: a payin is matched at once, and the trader's deposit is held."),
+        _l("The order goes on."),
+    ),
+    Verb(
+        "refusal", "order_refuse", Permission.REVIEW_DECIDE, frozenset({Step.REFUSED}),
+        lambda order, form, actor: refuse_review(order, form.words, actor=actor),
+        _l("Refuse the order"),
+        _l("The order fails for good; what a payout held goes back to the store. The shop is told that it was declined, not why."),
+        _l("The order is refused."),
+        tone="danger",
+        readers=_l("Kept in the audit log; the shop does not read it."),
+    ),
+    Verb(
+        "completion", "order_complete", Permission.ORDER_COMPLETE,
+        frozenset({Step.CONFIRMED, Step.CONFIRMED_LATE}), _complete,
+        _l("Complete the order"),
+        _l("The money came: everybody is paid in one entry of the ledger. An order whose time was up takes the trader's hold anew. It can't be undone."),
+        _l("The order is completed."),
+        form=AmountForm,
+    ),
+    Verb(
+        "decision", "order_decide", Permission.DISPUTE_DECIDE,
+        frozenset({Step.DECIDED_COMPLETED, Step.DECIDED_CANCELLED}), _decide,
+        _l("Decide the dispute"),
+        _l("Completing pays everybody in one entry of the ledger; cancelling gives back what is on hold. It can't be undone."),
+        _l("The dispute is decided."),
+        form=DecisionForm,
+    ),
+    Verb(
+        "reassignment", "order_reassign", Permission.ORDER_REASSIGN, frozenset({Step.DECLINED}), _reassign,
+        _l("Give it to another trader"),
+        _l("The order is taken off its requisite and looked for anew; it never comes back to the same one. Hold and limits go back."),
+        _l("The order was taken off its requisite."),
+    ),
+    Verb(
+        "dispute", "order_dispute", Permission.DISPUTE_OPEN, frozenset({Step.DISPUTED}), _dispute,
+        _l("Open a dispute"),
+        _l("The order's clock stops and money stays where it is until somebody decides. Trader, team lead and shop are told."),
+        _l("The dispute is open."),
+        form=DisputeForm,
+        moves_money=False,
+    ),
+    Verb(
+        "cancellation", "order_cancel", Permission.ORDER_CANCEL, frozenset({Step.CANCELLED}),
+        lambda order, form, actor: cancel_order(order, form.words, actor=actor),
+        _l("Cancel the order"),
+        _l("The order ends for good; hold and limits go back. The shop is told."),
+        _l("The order is cancelled."),
+        tone="danger",
+    ),
+)  # fmt: skip
+OF_ENDPOINT: Mapping[str, Verb] = {verb.endpoint: verb for verb in VERBS}
