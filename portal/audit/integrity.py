@@ -46,7 +46,7 @@ LATE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainCheck:
     """How far the chain goes, what waits for the sealer, and what is broken, in words."""
 
     head: Head | None
@@ -58,7 +58,7 @@ class Verdict:
         return not self.findings
 
 
-def verify_chain(exported: Sequence[Head] = ()) -> Verdict:
+def verify_chain(exported: Sequence[Head] = ()) -> ChainCheck:
     """Compute the whole chain again and compare it with heads that were exported before.
 
     Without an exported head nobody can tell when the end of the chain was cut off, or all of it was written
@@ -90,10 +90,10 @@ def verify_chain(exported: Sequence[Head] = ()) -> Verdict:
         findings.append(
             f"{waiting['late']} entries wait for the sealer for more than {LATE_S:g} s: is the clock running?"
         )
-    return Verdict(head, int(waiting["n"]), tuple(findings[:MAX_FINDINGS]))
+    return ChainCheck(head, int(waiting["n"]), tuple(findings[:MAX_FINDINGS]))
 
 
-def note_verification(verdict: Verdict, compared: int, *, actor: Actor) -> None:
+def note_verification(verdict: ChainCheck, compared: int, *, actor: Actor) -> None:
     """Write down when the chain was verified last and how it stood: an entry like any other. Needs transaction().
 
     `compared`: with how many exported heads.

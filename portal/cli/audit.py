@@ -19,7 +19,7 @@ from portal.audit.chain_silences import prove_timeliness
 from portal.audit.chains import POWER
 from portal.audit.findings import Finding
 from portal.audit.heads import FILE, Head, UnreadableHeads, export_heads, find_heads, read_heads
-from portal.audit.integrity import Verdict, note_verification, verify_chain
+from portal.audit.integrity import ChainCheck, note_verification, verify_chain
 from portal.audit.models import AuditEntry
 from portal.audit.queries import AuditFilter, list_entries
 from portal.audit.sealing import seal_waiting
@@ -66,7 +66,7 @@ def verify(heads: Path | None, as_json: bool) -> None:
     raise SystemExit(0 if verdict.holds else 1)
 
 
-def _with(verdict: Verdict, exported: Sequence[Head]) -> Verdict:
+def _with(verdict: ChainCheck, exported: Sequence[Head]) -> ChainCheck:
     """The verdict on the log, and what the keyed chains say."""
     others = (prove_timeliness(POWER), prove_watched())
     findings = prove_chains(POWER, exported) + [found for found in others if found]
@@ -80,7 +80,7 @@ def _lines(found: Finding) -> list[str]:
     return [*found.examples, *more]
 
 
-def _verdict(verdict: Verdict, compared: int) -> dict[str, Any]:
+def _verdict(verdict: ChainCheck, compared: int) -> dict[str, Any]:
     head = verdict.head
     return {
         "ok": verdict.holds,
@@ -92,7 +92,7 @@ def _verdict(verdict: Verdict, compared: int) -> dict[str, Any]:
     }
 
 
-def _told(verdict: Verdict, compared: int) -> str:
+def _told(verdict: ChainCheck, compared: int) -> str:
     lines = [f"BROKEN  {finding}" for finding in verdict.findings]
     if verdict.head is None:
         lines.append("Nothing is sealed yet.")

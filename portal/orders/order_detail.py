@@ -55,7 +55,7 @@ class PastRequisite:
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class OrderDetail:
     """One order with what belongs to it, each part oldest first but the audit log, which is newest first.
 
     What was not wanted is empty.
@@ -70,7 +70,7 @@ class Dossier:
     audit: tuple[AuditLine, ...]
 
 
-_DOSSIER = f"""
+_ORDER_DETAIL = f"""
 SELECT {COLUMNS},
   (SELECT jsonb_agg(to_jsonb(s) - 'order_id' ORDER BY s.id) FROM order_event s WHERE s.order_id = o.id) AS steps,
   (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'content_type', c.content_type,
@@ -91,7 +91,7 @@ SELECT {COLUMNS},
 """  # noqa: S608 - built once from constants
 
 
-def read_dossier(order_id: uuid.UUID, whose: Whose, wanted: Wanted) -> Dossier:
+def read_order_detail(order_id: uuid.UUID, whose: Whose, wanted: Wanted) -> OrderDetail:
     """The order, if it is one of these people's; NotFound if not. Secrets in it stay encrypted."""
     params = {
         "subject_id": order_id, "subject_kind": "order",
@@ -99,11 +99,11 @@ def read_dossier(order_id: uuid.UUID, whose: Whose, wanted: Wanted) -> Dossier:
         "traders": None if whose.traders is None else list(whose.traders),
         "entries": wanted.entries, "audit": wanted.audit, "risk": wanted.risk, "past": wanted.past,
     }  # fmt: skip
-    rows = hot(_DOSSIER, params)
+    rows = hot(_ORDER_DETAIL, params)
     if not rows:
         raise NotFound("There is no such order.")
     row = rows[0]
-    return Dossier(
+    return OrderDetail(
         record_of(row),
         tuple(_step(step) for step in row["steps"] or ()),
         tuple(_receipt(receipt) for receipt in row["receipts"] or ()),

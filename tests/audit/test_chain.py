@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from portal.audit.heads import FILE, Head, find_head, read_heads
-from portal.audit.integrity import Verdict, verify_chain
+from portal.audit.integrity import ChainCheck, verify_chain
 from portal.audit.sealing import LOCK, seal_waiting
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM
@@ -40,7 +40,7 @@ def head() -> Head:
     return found
 
 
-def verdict(*exported: Head) -> Verdict:
+def verdict(*exported: Head) -> ChainCheck:
     with transaction():
         return verify_chain(exported)
 

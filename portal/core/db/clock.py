@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.core.db import look_aside
+from portal.core.db import hot, look_aside
 from portal.core.errors import Unavailable
 
 ASK_EVERY_S = 60.0
@@ -48,3 +48,9 @@ def database_now() -> datetime:
         return known.now() if known is not None else datetime.now(UTC)
     _asked = _Asked(moment, (before + time.monotonic()) / 2)
     return _asked.now()
+
+
+def transaction_now() -> datetime:
+    """When the present transaction() began, by the database's clock (UTC): the `now()` of its statements."""
+    moment: datetime = hot("SELECT now() AS now")[0]["now"]
+    return moment

@@ -29,7 +29,6 @@ from portal.reference.queries import method_terms
 
 log = logging.getLogger(__name__)
 
-_NOW = "SELECT now() AS now"
 RETRY_EVERY_S = 2
 
 
@@ -37,12 +36,6 @@ class NothingFree(Conflict):
     """This trader has no requisite that could pay the payout."""
 
     code, title = "no_requisite", "None of your requisites can serve this order now"
-
-
-def database_now() -> datetime:
-    """The transaction's time by the database's clock (UTC)."""
-    moment: datetime = hot(_NOW)[0]["now"]
-    return moment
 
 
 def search(order: OrderRecord, store: StoreTerms) -> MatchResult:

@@ -12,6 +12,7 @@ import orjson
 from portal.core.actors import Actor
 from portal.core.crypto import blind_index, derived_token, encrypt, token_hash
 from portal.core.db import after_commit, run_in_one_statement, run_in_transaction
+from portal.core.db.clock import transaction_now
 from portal.core.errors import Conflict, DomainError, ValidationFailed
 from portal.core.idempotency import IdempotentCall, find_answer
 from portal.core.ids import new_id
@@ -21,7 +22,6 @@ from portal.merchants.queries import PlanTerms, StoreTerms
 from portal.orders.models import Direction, Status
 from portal.orders.pricing import settlement_of, split_of
 from portal.orders.record import FIELDS, OrderRecord
-from portal.orders.service.assign import database_now
 from portal.orders.service.place import answer_of, place_order
 from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
@@ -200,7 +200,7 @@ def _ask_risk(order: OrderRecord, store: StoreTerms, new: NewOrder) -> Decision 
     """Let the rules decide where the order begins; None where there is nothing to decide by."""
     if rule_book().is_empty:
         return None
-    decision = decide(_facts(order, store, new, database_now()))
+    decision = decide(_facts(order, store, new, transaction_now()))
     if decision.action is RiskAction.DENY:
         order.status, order.status_reason = Status.FAILED.value, "declined"
     elif decision.action is RiskAction.REVIEW:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from portal.core.db.clock import transaction_now
 from portal.core.modes import Mode
 from portal.ledger.models import OwnerKind
 from portal.ledger.queries import Balance, list_balances
@@ -21,7 +22,6 @@ from portal.orders.queries import (
 )
 from portal.orders.receipts import ReceiptRecord, list_look_alikes, list_receipts
 from portal.orders.record import OrderRecord
-from portal.orders.service.assign import database_now
 from portal.orders.service.claim import PayerDetails
 from portal.orders.trader_view import payer_of
 from portal.reference import configuration as config
@@ -94,7 +94,7 @@ def fingerprint(parts: object) -> str:
 
 def read_board(seat: Seat, after: uuid.UUID | None = None) -> Board:
     """The queue of this trader now, by the database's clock; the page of finished orders after one of them."""
-    now = database_now()
+    now = transaction_now()
     mode = Mode(seat.mode)
     late_since = now - timedelta(seconds=config.get(config.LATE_COMPLETION_WINDOW_S))
     return Board(

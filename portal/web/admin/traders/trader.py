@@ -56,7 +56,7 @@ class DocumentForm(PageForm):
     kind = SelectField(_l("What it is"))
 
 
-class VerdictForm(PageForm):
+class KycForm(PageForm):
     """The last day on which the verification is good, in the viewer's zone; none is for good."""
 
     valid_until = DateField(_l("Good until"), validators=[Optional()])
@@ -122,7 +122,7 @@ def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskRespon
 @requires(Permission.TRADER_VERIFY)
 @needs_sudo
 def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
-    form, outcome = VerdictForm(request.form), request.form.get("outcome", "")
+    form, outcome = KycForm(request.form), request.form.get("outcome", "")
     if outcome not in {Outcome.VERIFIED, Outcome.REFUSED, Outcome.WITHDRAWN}:
         return trader_page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
     if not form.validate():
@@ -138,7 +138,7 @@ def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
     return see_other(url_for("admin.trader", trader_id=trader_id))
 
 
-def _end_of(form: VerdictForm) -> datetime | None:
+def _end_of(form: KycForm) -> datetime | None:
     """The midnight after the chosen day."""
     day = form.valid_until.data
     if day is None:
@@ -177,7 +177,7 @@ def trader_page(
     trader_id: uuid.UUID,
     status: int = 200,
     *,
-    form: VerdictForm | None = None,
+    form: KycForm | None = None,
     problem: str = "",
     block_form: ReasonForm | None = None,
     about: str = "",
@@ -195,7 +195,7 @@ def trader_page(
         decisions=decisions,
         names=names_of({decision.decided_by for decision in decisions if decision.decided_by}),
         document_form=_document_form(),
-        form=form or VerdictForm(),
+        form=form or KycForm(),
         block_form=block_form or ReasonForm(),
         about=about,
         history=history_of("trader", trader_id),

@@ -19,7 +19,7 @@ from portal.core.modes import Mode
 from portal.disputes.queries import DisputeLine, list_disputes_of
 from portal.identity.audience import names_of
 from portal.merchants.queries import find_store
-from portal.orders.order_detail import Dossier, Wanted, read_dossier
+from portal.orders.order_detail import OrderDetail, Wanted, read_order_detail
 from portal.orders.order_list import Whose
 from portal.orders.queries import TimelineStep
 from portal.orders.record import OrderRecord
@@ -83,7 +83,7 @@ class OrderPage:
     """All that the templates of an order draw."""
 
     eyes: Eyes
-    dossier: Dossier
+    detail: OrderDetail
     disputes: Sequence[DisputeLine]
     deliveries: Sequence[DeliveryOfOrder]
     payer: PayerDetails | None
@@ -91,7 +91,7 @@ class OrderPage:
 
     @property
     def order(self) -> OrderRecord:
-        return self.dossier.order
+        return self.detail.order
 
     @property
     def amounts(self) -> list[AmountLine]:
@@ -118,7 +118,7 @@ class OrderPage:
     @property
     def timeline(self) -> list[TimelineLine]:
         return [
-            TimelineLine(step.at, *step_words(step.event), self._more(step)) for step in self.dossier.steps
+            TimelineLine(step.at, *step_words(step.event), self._more(step)) for step in self.detail.steps
         ]
 
     def _more(self, step: TimelineStep) -> str:
@@ -130,7 +130,7 @@ class OrderPage:
     def whose_amount(self, case: DisputeLine) -> str:
         """Whose word a case's amount is. One that the receiver reported is not the word of who disagreed with it."""
         said = f"{plain_amount(case.claimed_minor or 0, self.order.currency)} {self.order.currency}"
-        if any(step.event == Step.AMOUNT_REPORTED and step.reason == said for step in self.dossier.steps):
+        if any(step.event == Step.AMOUNT_REPORTED and step.reason == said for step in self.detail.steps):
             return _("Came, as the receiver reported")
         if self.order.is_payin and case.opened_by_kind == ActorKind.CUSTOMER:
             return _("Sent, as the customer says")
@@ -157,8 +157,8 @@ class OrderPage:
 
 def read_page(order_id: uuid.UUID, eyes: Eyes) -> OrderPage:
     """Raises NotFound for an order that is not among those the visitor may see."""
-    dossier = read_dossier(order_id, eyes.whose, eyes.wanted)
-    order, steps = dossier.order, dossier.steps
+    detail = read_order_detail(order_id, eyes.whose, eyes.wanted)
+    order, steps = detail.order, detail.steps
     had_dispute = any(step.event == Step.DISPUTED for step in steps)
     deliveries: Sequence[DeliveryOfOrder] = ()
     if eyes.sees_webhooks:
@@ -166,13 +166,13 @@ def read_page(order_id: uuid.UUID, eyes: Eyes) -> OrderPage:
         deliveries = list_deliveries_of_order(order.id, order.store_id, Mode(order.mode), moments)
     disputes = list_disputes_of(order.id) if had_dispute else []
     return OrderPage(
-        eyes, dossier, disputes, deliveries, payer_of(order), _names(dossier, disputes) if eyes.sees_people else {}
+        eyes, detail, disputes, deliveries, payer_of(order), _names(detail, disputes) if eyes.sees_people else {}
     )  # fmt: skip
 
 
-def _names(dossier: Dossier, disputes: Sequence[DisputeLine]) -> Mapping[uuid.UUID, str]:
-    done = [(step.actor_kind, step.actor_id) for step in dossier.steps]
-    done += [(entry.actor_kind, entry.actor_id) for entry in dossier.audit]
+def _names(detail: OrderDetail, disputes: Sequence[DisputeLine]) -> Mapping[uuid.UUID, str]:
+    done = [(step.actor_kind, step.actor_id) for step in detail.steps]
+    done += [(entry.actor_kind, entry.actor_id) for entry in detail.audit]
     done += [(case.decided_by_kind or "", case.decided_by_id) for case in disputes]
     people = {actor_id for kind, actor_id in done if actor_id and kind in _PEOPLE}
     return names_of(people) if people else {}
