@@ -152,9 +152,9 @@ class Order(Model):
             postgresql_where=text("window_leaves_at IS NOT NULL"),
         ),
         Index(
-            "ix_orders_customer",
-            "store_id",
+            "ix_orders_customer_store",
             "customer_ref",
+            "store_id",
             "id",
             postgresql_where=text("customer_ref IS NOT NULL"),
         ),
@@ -172,9 +172,9 @@ class Order(Model):
             postgresql_where=text("direction = 'payin' AND hold_minor > 0 AND customer_ip IS NOT NULL"),
         ),
         Index(
-            "ix_orders_store_network",
-            "store_id",
+            "ix_orders_network_store",
             text("customer_network(customer_ip)"),
+            "store_id",
             "id",
             postgresql_where=text("customer_ip IS NOT NULL"),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from portal.core.db import hot, transaction
@@ -22,19 +24,31 @@ def scans() -> dict[str, int]:
     return {row["name"]: row["scans"] for row in hot(_SCANS)}
 
 
+def orders_of_other_stores(like: uuid.UUID, stores: int) -> None:
+    """One order each, so that the planner takes a store's orders to be as few as a customer's."""
+    hot(
+        """INSERT INTO orders SELECT (jsonb_populate_record(o, jsonb_build_object(
+             'id', gen_random_uuid(), 'store_id', gen_random_uuid(), 'requisite_id', gen_random_uuid(),
+             'token_hash', gen_random_uuid()))).* FROM orders o, generate_series(1, %(stores)s::int) WHERE o.id = %(like)s""",
+        {"like": like, "stores": stores},
+    )
+
+
+@pytest.mark.parametrize("stores", [0, 19, 300])
 @pytest.mark.parametrize(
     ("customer", "network", "meant"),
     [
-        ("c-1", None, {"ix_orders_open_customer", "ix_orders_customer"}),
-        (None, "203.0.113.0/24", {"ix_orders_open_network", "ix_orders_store_network"}),
+        ("c-1", None, {"ix_orders_open_customer", "ix_orders_customer_store"}),
+        (None, "203.0.113.0/24", {"ix_orders_open_network", "ix_orders_network_store"}),
     ],
 )
 def test_limits_of_a_payer_never_read_a_stores_other_orders(
-    scene: Scene, customer: str | None, network: str | None, meant: set[str]
+    scene: Scene, customer: str | None, network: str | None, meant: set[str], stores: int
 ) -> None:
     scene.requisite(scene.trader())
     for n in range(20):
-        scene.payin(500_00 + n, customer=Customer(id=f"c-{100 + n}", ip=f"198.51.{n}.1"))
+        order = scene.payin(500_00 + n, customer=Customer(id=f"c-{100 + n}", ip=f"198.51.{n}.1"))
+    orders_of_other_stores(order.id, stores)
     asked = {"store": scene.store_id, "customer": customer, "network": network, "order": new_id()}
     with transaction():
         hot("ANALYZE orders")

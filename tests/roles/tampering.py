@@ -193,12 +193,12 @@ TAMPERING = {
         "index orders.a_look is not of this release",
     ),
     "a dropped index": (
-        "DROP INDEX ix_orders_customer",
-        "index orders.ix_orders_customer is missing",
+        "DROP INDEX ix_orders_customer_store",
+        "index orders.ix_orders_customer_store is missing",
     ),
     "an index of other rows": (
-        "DROP INDEX ix_orders_customer; CREATE INDEX ix_orders_customer ON orders (store_id)",
-        "index orders.ix_orders_customer was changed",
+        "DROP INDEX ix_orders_customer_store; CREATE INDEX ix_orders_customer_store ON orders (store_id)",
+        "index orders.ix_orders_customer_store was changed",
     ),
     "a table that inherits": (
         "CREATE TABLE more_events () INHERITS (event)",

@@ -63,8 +63,9 @@ create or replace trigger count_moved_exposure before update of status, hold_min
 -- p_limits: open payins, what they hold; of those shown a requisite within an hour, different requisites, and the latest
 -- in a row that are not paid, open ones too: else a few requisites shown again and again would use up the store's.
 -- Cursors, because nearly everybody has few payins or none: adding up in one statement takes longer to begin.
--- Rows are asked for in the order of the one index that is meant, and by comparing its whole key: a plan that was made
--- for a small table then can't be one that reads a store's whole day.
+-- Rows are asked for in the order of the one index that is meant, and by comparing its whole key, which begins with the
+-- payer: an index that begins with the store would do for a plan that was made for a small table, and that plan reads all
+-- of the store's orders for each of its payins.
 create or replace function exposure_of_payer(
   p_mode text, p_store uuid, p_customer text, p_network cidr, p_order uuid, p_amount bigint, p_limits bigint[],
   out limit_name text, out used bigint, out allowed bigint, out retry_s integer
@@ -93,11 +94,11 @@ begin
        order by customer_ref, store_id limit 200;
     open latest no scroll for
       select status, requisite_id, assigned_at from orders
-       where (store_id, customer_ref, id) > (p_store, p_customer, day_ago)
-         and (store_id, customer_ref, id) <= (p_store, p_customer, last_id)
+       where (customer_ref, store_id, id) > (p_customer, p_store, day_ago)
+         and (customer_ref, store_id, id) <= (p_customer, p_store, last_id)
          and customer_ref is not null and mode = p_mode and direction = 'payin' and assigned_at > an_hour_ago
          and id <> p_order
-       order by store_id desc, customer_ref desc, id desc limit 200;
+       order by customer_ref desc, store_id desc, id desc limit 200;
   else
     open held no scroll for
       select hold_minor, due_at from orders
@@ -107,11 +108,11 @@ begin
        order by customer_network(customer_ip), store_id limit 200;
     open latest no scroll for
       select status, requisite_id, assigned_at from orders
-       where (store_id, customer_network(customer_ip), id) > (p_store, p_network, day_ago)
-         and (store_id, customer_network(customer_ip), id) <= (p_store, p_network, last_id)
+       where (customer_network(customer_ip), store_id, id) > (p_network, p_store, day_ago)
+         and (customer_network(customer_ip), store_id, id) <= (p_network, p_store, last_id)
          and customer_ip is not null and mode = p_mode and direction = 'payin' and assigned_at > an_hour_ago
          and id <> p_order
-       order by store_id desc, customer_network(customer_ip) desc, id desc limit 200;
+       order by customer_network(customer_ip) desc, store_id desc, id desc limit 200;
   end if;
   loop
     fetch held into o;
