@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import psycopg
@@ -119,3 +120,37 @@ def test_a_server_that_does_not_answer_is_given_up(table: str) -> None:
     assert given_up[0].closed
     with transaction():
         assert hot("SELECT 1 AS one") == [{"one": 1}]
+
+
+def _kept(connection: BoundedConnection) -> int:
+    return len(connection._kept)
+
+
+def test_the_same_statement_takes_other_kinds_of_values_and_survives_its_failure(table: str) -> None:
+    sql, whole = "SELECT %(a)s::text AS a, %(b)s::jsonb AS b, %(c)s AS c", uuid.UUID(int=7)
+
+    def asked(a: object, b: str | None, c: object) -> dict[str, object]:
+        return hot(sql, {"a": a, "b": b, "c": c})[0]
+
+    with transaction():
+        for _ in range(4):
+            assert asked("1", '{"n": 1}', [1, 2]) == {"a": "1", "b": {"n": 1}, "c": [1, 2]}
+            assert asked(None, None, [whole]) == {"a": None, "b": None, "c": [whole]}
+            assert asked(whole, "[]", 2**40)["c"] == 2**40
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation), transaction():
+        asked("1", "{", 1)
+    with transaction():
+        assert asked("2", "2", True) == {"a": "2", "b": 2, "c": True}
+
+
+def test_what_a_connection_keeps_to_be_quicker_has_a_bound(table: str) -> None:
+    with transaction():
+        hot("SELECT 0 AS n")
+        connection = db.session.connection().connection.driver_connection
+        assert isinstance(connection, BoundedConnection)
+        before = _kept(connection)
+        assert len(hot("SELECT generate_series(1, 1000) AS n", {})) == 1000
+        assert _kept(connection) == before
+        for number in range(100):
+            hot(f"SELECT {number} AS n", {})
+        assert _kept(connection) == 40

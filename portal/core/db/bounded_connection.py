@@ -1,16 +1,20 @@
-"""Connections that do not wait for ever: a server that is gone without a word keeps no request.
+"""Connections that do not wait for ever, and keep what they learnt of their statements.
 
+A server that is gone without a word keeps no request.
 The server cancels what takes too long, and TCP notices a host that is gone. Neither helps against a server that is
 frozen, or a proxy before it that swallows the answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import RawCursor
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
 from sqlalchemy import Engine, event
 
 from portal.settings import Settings
@@ -20,6 +24,7 @@ T = TypeVar("T")
 MARGIN_S = 2.0
 # How often the driver looks up from waiting.
 _INTERVAL_S = 0.1
+_KEPT_CURSORS, _KEPT_ROWS = 40, 20
 
 
 def answer_within_s(settings: Settings) -> float:
@@ -35,6 +40,27 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     answer_within_s: float | None = None
     usual_answer_within_s: float | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._kept: dict[bytes, RawCursor[dict[str, Any]]] = {}
+
+    def ask(self, statement: bytes, values: Sequence[object] | None) -> list[dict[str, Any]]:
+        """The rows that a statement gives, whose placeholders are $1, $2 ...: none where it gives no columns.
+
+        A cursor that runs its statement again knows how to write the values and how to read the columns. It holds
+        what it read last: those of long answers are not kept.
+        """
+        cursor = self._kept.pop(statement, None) or RawCursor(self, row_factory=dict_row)
+        cursor.execute(statement, values)
+        result = cursor.pgresult
+        # Not cursor.description, which builds an object for every column.
+        rows = cursor.fetchall() if result is not None and result.nfields else []
+        if len(rows) <= _KEPT_ROWS:
+            self._kept[statement] = cursor
+            if len(self._kept) > _KEPT_CURSORS:
+                del self._kept[next(iter(self._kept))]
+        return rows
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL_S, timeout: float | None = None) -> T:
         try:

@@ -7,27 +7,19 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import psycopg
-from psycopg import RawCursor
-from psycopg.rows import dict_row
-
+from portal.core.db.bounded_connection import BoundedConnection
 from portal.core.observability.trace import count_query
 
 
 def run_statement(
-    connection: psycopg.Connection[Any], sql: str, params: Mapping[str, Any] | None
+    connection: BoundedConnection, sql: str, params: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """The rows it gives; none for a statement that gives none. Placeholders are %(name)s."""
     count_query()
-    with RawCursor(connection, row_factory=dict_row) as cursor:
-        if params is None:
-            cursor.execute(sql.encode())
-        else:
-            numbered, names = _numbered(sql)
-            cursor.execute(numbered, [params[name] for name in names])
-        result = cursor.pgresult
-        # Not cursor.description, which builds an object for every column.
-        return cursor.fetchall() if result is not None and result.nfields else []
+    if params is None:
+        return connection.ask(sql.encode(), None)
+    numbered, names = _numbered(sql)
+    return connection.ask(numbered, [params[name] for name in names])
 
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")

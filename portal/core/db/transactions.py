@@ -129,7 +129,7 @@ class _Single:
         self.is_used = True
         # Taken for the statement alone: whatever else the work reads may need a connection itself.
         pooled = db.engine.raw_connection()
-        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        connection = cast("BoundedConnection", pooled.driver_connection)
         try:
             connection.autocommit = True
             return run_statement(connection, sql, params)
@@ -219,11 +219,11 @@ def look_aside(sql: str) -> list[dict[str, Any]]:
         _single.reset(token)
 
 
-def _driver_connection() -> psycopg.Connection[Any]:
+def _driver_connection() -> BoundedConnection:
     """The session's connection as the driver knows it; remembered while a transaction() is open."""
     state = _state()
     if not state.get("depth", 0):
-        return cast("psycopg.Connection[Any]", db.session.connection().connection.dbapi_connection)
+        return cast("BoundedConnection", db.session.connection().connection.dbapi_connection)
     if state.get("driver") is None:
         state["driver"] = db.session.connection().connection.dbapi_connection
-    return cast("psycopg.Connection[Any]", state["driver"])
+    return cast("BoundedConnection", state["driver"])
