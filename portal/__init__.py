@@ -42,10 +42,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from flask_migrate import Migrate
 
-    from portal import api, cli, tables, telemetry, web
+    from portal import api, approval_kinds, cli, tables, telemetry, web
     from portal.api.request_id import request_id
 
     tables.load()
+    approval_kinds.load()
     telemetry.register(app, request_id)
     api.register(app)
     web.register(app)

@@ -17,7 +17,7 @@ HISTORY = frozenset(
 # Rows that change and never go.
 KEPT = frozenset(
     {
-        "api_key", "bank", "bank_method", "chain_mark", "currency", "dispute", "event", "exposure", "heartbeat", "invitation",
+        "api_key", "approval_request", "bank", "bank_method", "chain_mark", "currency", "dispute", "event", "exposure", "heartbeat", "invitation",
         "ledger_rollup", "mailbox_message", "merchant", "merchant_member", "method", "method_currency",
         "notification_choice", "orders", "permission_request", "proof_run", "rate_pair", "refresh_token", "requisite",
         "risk_rule", "store", "team", "trader", "trader_document", "users", "webhook_delivery", "webhook_endpoint",

@@ -14,6 +14,7 @@ _MODULES = (
     "portal.identity.people_models",
     "portal.identity.grant_models",
     "portal.identity.view_models",
+    "portal.approvals.models",
     "portal.reference.models",
     "portal.ledger.models",
     "portal.merchants.models",

@@ -34,6 +34,12 @@ WATCHED = (
         "user_id,permission",
         "reach,is_denied,reason,granted_by,approved_by,created_at",
     ),
+    Watched(
+        "approval_request",
+        "id",
+        "kind,subject_kind,subject_id,subject_version,payload,payload_hash,mac,reason,proposed_by,created_at,"
+        "expires_at,state,decided_by,decision_reason,ended_at",
+    ),
     Watched("totp_factor", "user_id", "secret_encrypted,confirmed_at,created_at"),
     Watched("passkey", "id", "user_id,credential_id,public_key,set_aside_at,name,transports,created_at"),
     Watched(

@@ -98,6 +98,9 @@ class Permission(StrEnum):
     SESSION_REVOKE = "session:revoke"
     ACCESS_CHANGE = "access:change"
     ACCESS_APPROVE = "access:approve"
+    # What takes two people
+    APPROVAL_VIEW = "approval:view"
+    COMPLETION_APPROVE = "completion:approve"
     TEAM_VIEW = "team:view"
     TEAM_CHANGE = "team:change"
     AUDIT_VIEW = "audit:view"
@@ -168,6 +171,12 @@ _SENTENCES = {
     Permission.SESSION_REVOKE: _l("Sign somebody out."),
     Permission.ACCESS_CHANGE: _l("Change somebody's roles and permissions, or ask for it."),
     Permission.ACCESS_APPROVE: _l("Approve or refuse what another asked for somebody's access."),
+    Permission.APPROVAL_VIEW: _l(
+        "See what waits for a second person, of the kinds they may propose or decide."
+    ),
+    Permission.COMPLETION_APPROVE: _l(
+        "Approve or refuse a completion above the order's amount that another proposed."
+    ),
     Permission.TEAM_VIEW: _l("See teams with their leads and traders."),
     Permission.TEAM_CHANGE: _l("Form teams, and move traders between them."),
     Permission.AUDIT_EXPORT: _l("Take the audit log out as a file."),
@@ -185,6 +194,7 @@ _TWO_PEOPLE = frozenset(
         Permission.PAYOUT_CREATE,
         Permission.WITHDRAWAL_REQUEST,
         Permission.ORDER_COMPLETE,
+        Permission.COMPLETION_APPROVE,
         Permission.DISPUTE_DECIDE,
         Permission.API_KEY_ISSUE,
         Permission.TRADER_VERIFY,

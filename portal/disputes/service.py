@@ -68,10 +68,12 @@ def resolve_dispute(
     reason: str,
     *,
     actor: Actor,
+    by_two: bool = False,
 ) -> OrderRecord:
     """Decide the open case of a locked order: complete it (with what was received) or cancel it.
 
-    Raises NotFound without an open case, Forbidden for anybody but staff, InsufficientFunds.
+    Raises NotFound without an open case, Forbidden for anybody but staff, InsufficientFunds, NeedsSecondPerson unless
+    two have agreed (`by_two`).
     """
     case = find_open_dispute(order.id, lock=True)
     if case is None:
@@ -82,6 +84,7 @@ def resolve_dispute(
         received_minor=received_minor,
         reason=reason,
         actor=actor,
+        by_two=by_two,
     )
     case.outcome, case.decision_reason = outcome.value, reason
     case.decided_by_kind, case.decided_by_id = actor.kind.value, actor.id

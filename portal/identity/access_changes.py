@@ -33,7 +33,7 @@ class AccessChange:
         return not (self.add_roles or self.remove_roles or self.grant or self.deny or self.clear)
 
     def payload(self) -> dict[str, Any]:
-        """The change as JSON: what is stored, hashed and approved."""
+        """The change as JSON, always in one order."""
         return {
             "add_roles": sorted(self.add_roles),
             "remove_roles": sorted(self.remove_roles),
@@ -60,7 +60,7 @@ class AccessChange:
 
 
 def hash_of_change(user_id: uuid.UUID, payload: Mapping[str, Any]) -> bytes:
-    """What an approval is bound to: SHA-256 over whose access and the whole change."""
+    """What a form was shown of: SHA-256 over whose access and the whole change."""
     text = json.dumps([str(user_id), payload], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
 

@@ -1,4 +1,4 @@
-"""What single people were given or denied beyond their roles, and what waits for a second person."""
+"""What single people were given or denied beyond their roles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PermissionGrant(Model):
     created_at: Mapped[CreatedAt]
 
 
-class RequestState(StrEnum):
+class FormerState(StrEnum):
     WAITING = "waiting"
     APPROVED = "approved"
     REFUSED = "refused"
@@ -48,14 +48,15 @@ class RequestState(StrEnum):
 
 
 class PermissionRequest(Model):
-    """A change of somebody's access that a second person must approve, exactly as it stands in `payload`.
+    """What the release before asked a second person for: its rows stand in `approval_request` as well.
 
-    A trigger keeps everything but the decision as it was asked, and the decision as it was taken.
+    It is here for programs of that release, which serve during an upgrade and after going back to them. Nothing of this
+    one reads or writes it.
     """
 
     __tablename__ = "permission_request"
     __table_args__ = (
-        one_of("state", RequestState),
+        one_of("state", FormerState),
         CheckConstraint("requested_by <> user_id", name="not_for_oneself"),
         CheckConstraint(
             "state NOT IN ('approved', 'refused') OR decided_by NOT IN (requested_by, user_id)",
@@ -83,6 +84,6 @@ class PermissionRequest(Model):
     requested_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Moment]
-    state: Mapped[str] = mapped_column(Text, server_default=RequestState.WAITING.value)
+    state: Mapped[str] = mapped_column(Text, server_default=FormerState.WAITING.value)
     decided_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id"))
     decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -71,6 +71,8 @@ PRESETS: Mapping[Role, Holdings] = {
             Permission.REVIEW_DECIDE,
             Permission.DISPUTE_OPEN,
             Permission.WEBHOOK_RESEND,
+            # They see what a grant lets them propose or decide.
+            Permission.APPROVAL_VIEW,
         ),
         Reach.ALL,
     ),
@@ -107,6 +109,8 @@ PRESETS: Mapping[Role, Holdings] = {
             Permission.SESSION_REVOKE,
             Permission.ACCESS_CHANGE,
             Permission.ACCESS_APPROVE,
+            Permission.APPROVAL_VIEW,
+            Permission.COMPLETION_APPROVE,
             Permission.AUDIT_VIEW,
             Permission.AUDIT_EXPORT,
             Permission.QUEUE_VIEW,

@@ -32,7 +32,7 @@ SHAPES: Mapping[MailKind, MailShape] = {
     MailKind.PASSWORD_RESET: _shape("expires_at", secret=("link",)),
     MailKind.NEW_DEVICE: _shape("at", "ip", "device", "link"),
     MailKind.DISPUTE_OPENED: _shape("order", "amount", "link"),
-    MailKind.APPROVAL_WANTED: _shape("what", "subject", "asked_by", "link"),
+    MailKind.APPROVAL_WANTED: _shape("what", "subject", "amount", "asked_by", "link"),
     MailKind.ENDPOINT_DISABLED: _shape("store", "url", "link"),
     MailKind.SECURITY_CHANGED: _shape("what", "at", "ip", "link"),
     MailKind.LEDGER_BROKEN: _shape("checks", "at", "link"),

@@ -337,6 +337,11 @@ REFRESH_TOKEN_TTL_S = _setting(
     "refresh_token_ttl_s", 30 * _DAY, "Seconds for which a refresh token is valid.", 3600, 90 * _DAY
 )
 
+# What takes two people
+APPROVAL_LIFE_H = _setting(
+    "approval_life_h", 72, "Hours in which a second person can decide what another proposed.", 1, 720
+)
+
 # Limits of requests
 API_REQUESTS_PER_MINUTE = _setting(
     "api_requests_per_minute", 6000, "API requests of one key in a minute.", 10, 1_000_000

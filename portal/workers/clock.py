@@ -18,6 +18,7 @@ from threading import Event, Thread
 import psycopg
 from flask import Flask
 
+from portal.approvals.service import end_what_has_passed
 from portal.audit.chain_sealing import seal_chains
 from portal.audit.heads import export_heads
 from portal.audit.sealing import FULL as FULL_SEAL
@@ -133,6 +134,11 @@ def _forget_error_reports() -> int:
         return forget_old_reports(limit=1000)
 
 
+def _end_approvals() -> int:
+    with transaction():
+        return end_what_has_passed()
+
+
 def _finish_draining() -> int:
     with transaction():
         return finish_draining()
@@ -160,6 +166,7 @@ _MAINTENANCE = (
     Duty("old sign-ins", 3600.0, _forget_sign_ins, 1000),
     Duty("old error reports", 3600.0, _forget_error_reports, 1000),
     Duty("verifications", 10.0, _expire_verifications, FULL),
+    Duty("approvals", 30.0, _end_approvals),
     Duty("audit head", 3600.0, _export_heads),
     Duty("exposure", 10.0, tell_of_exposure),
 )

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from portal.approvals.access import change_access
 from portal.core.db import db, transaction
 from portal.core.errors import Forbidden
 from portal.core.permissions import Permission
 from portal.identity.access_changes import AccessChange
-from portal.identity.grants import change_access
 from portal.identity.invitations import create_invitation
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.roles import takes_two_people

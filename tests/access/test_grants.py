@@ -9,19 +9,16 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from portal.approvals.access import change_access
+from portal.approvals.errors import OneselfRefused
+from portal.approvals.models import ApprovalRequest
+from portal.approvals.queries import get_request, look_at
+from portal.approvals.service import decide_now, withdraw
 from portal.audit.models import AuditEntry
 from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import AccessChange, get_access, preview_change
-from portal.identity.grant_models import PermissionRequest
-from portal.identity.grants import (
-    OneselfRefused,
-    change_access,
-    decide_request,
-    get_request,
-    withdraw_request,
-)
 from portal.identity.models import Role, User
 from portal.identity.roles import MEMBER_PRESETS, PRESETS, Grant, effective_permissions
 from tests.access.people import acting, person
@@ -42,16 +39,16 @@ def somebody(app: Flask) -> User:
         return person(Role.SUPPORT, name="Sam")
 
 
-def ask(somebody: User, asker: User, change: AccessChange = MONEY) -> PermissionRequest:
+def ask(somebody: User, asker: User, change: AccessChange = MONEY) -> ApprovalRequest:
     with transaction():
         request_id = change_access(somebody.id, change, "They cover for Lena", actor=acting(asker))
     assert request_id is not None
     return get_request(request_id)
 
 
-def decide(request: PermissionRequest, decider: User, *, is_approved: bool = True) -> None:
-    with transaction():
-        decide_request(request.id, request.payload_hash, is_approved=is_approved, actor=acting(decider))
+def decide(request: ApprovalRequest, decider: User, *, is_approved: bool = True) -> None:
+    why = None if is_approved else "Not now"
+    decide_now(request.id, look_at(request).seen, is_approved=is_approved, actor=acting(decider), reason=why)
 
 
 def held_by(user: User) -> dict[Permission, Reach]:
@@ -101,7 +98,7 @@ def test_a_money_permission_takes_a_second_person(admins: list[User], somebody: 
     actions = db.session.scalars(
         select(AuditEntry.action).where(AuditEntry.subject_id == str(somebody.id)).order_by(AuditEntry.id)
     ).all()
-    assert actions == ["access.requested", "access.approved", "access.changed"]
+    assert actions == ["approval.requested", "approval.approved", "access.changed"]
 
 
 def test_a_refused_request_changes_nothing(admins: list[User], somebody: User) -> None:
@@ -144,8 +141,8 @@ def test_row_69_the_last_administrator_stays(app: Flask) -> None:
 
 def test_an_approval_is_bound_to_what_was_seen(admins: list[User], somebody: User) -> None:
     request = ask(somebody, admins[0])
-    with pytest.raises(Conflict, match="not what was asked"), transaction():
-        decide_request(request.id, b"\0" * 32, is_approved=True, actor=acting(admins[1]))
+    with pytest.raises(Conflict, match="not what you saw"):
+        decide_now(request.id, b"\0" * 32, is_approved=True, actor=acting(admins[1]))
     assert Permission.PAYIN_CONFIRM not in held_by(somebody)
 
 
@@ -153,10 +150,10 @@ def test_an_approval_is_bound_to_what_was_seen(admins: list[User], somebody: Use
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE permission_request SET payload = '{}' WHERE id = :id",
-        "UPDATE permission_request SET requested_by = :other WHERE id = :id",
-        "DELETE FROM permission_request WHERE id = :id",
-        "UPDATE permission_request SET state = 'approved', decided_at = now(), decided_by = requested_by",
+        "UPDATE approval_request SET payload = '{}' WHERE id = :id",
+        "UPDATE approval_request SET proposed_by = :other WHERE id = :id",
+        "DELETE FROM approval_request WHERE id = :id",
+        "UPDATE approval_request SET state = 'approved', ended_at = now(), decided_by = proposed_by",
         (
             "INSERT INTO permission_grant (user_id, permission, reach, is_denied, reason, granted_by)"
             " VALUES (:other, 'payin:confirm', 'all', false, 'mine', :other)"
@@ -176,16 +173,16 @@ def test_one_change_of_a_person_waits_at_a_time(admins: list[User], somebody: Us
     with pytest.raises(Conflict, match="waits for approval"):
         ask(somebody, admins[1])
     with transaction():
-        withdraw_request(first.id, actor=acting(admins[0]))
+        withdraw(first.id, actor=acting(admins[0]))
     assert ask(somebody, admins[1]).id != first.id
 
 
-def test_a_request_ends_after_a_week(admins: list[User], somebody: User) -> None:
+def test_a_request_ends_after_its_time(admins: list[User], somebody: User) -> None:
     request = ask(somebody, admins[0])
     with transaction():
-        hot("ALTER TABLE permission_request DISABLE TRIGGER permission_request_as_asked")
-        hot("UPDATE permission_request SET expires_at = now() - interval '1 second'")
-        hot("ALTER TABLE permission_request ENABLE TRIGGER permission_request_as_asked")
+        hot("ALTER TABLE approval_request DISABLE TRIGGER approval_request_as_proposed")
+        hot("UPDATE approval_request SET expires_at = now() - interval '1 second'")
+        hot("ALTER TABLE approval_request ENABLE TRIGGER approval_request_as_proposed")
     with pytest.raises(Conflict, match="expired"):
         decide(request, admins[1])
     assert ask(somebody, admins[0]).id != request.id

@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from portal.approvals.access import change_access
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import derived_token
@@ -24,7 +25,6 @@ from portal.error_reports.recorder import Counted
 from portal.error_reports.service import add_reports
 from portal.identity.access_changes import AccessChange, get_access
 from portal.identity.api_keys import issue_api_key
-from portal.identity.grants import change_access
 from portal.identity.invitations import create_invitation, list_invitations
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
 from portal.identity.people_models import MerchantMember

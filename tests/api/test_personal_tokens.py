@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from portal.approvals.access import change_access
 from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import AccessChange
-from portal.identity.grants import change_access
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.people_models import MerchantMember, MerchantMemberStore
 from portal.identity.service import create_user, disable_user

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from portal.approvals.access import change_access
 from portal.core.db import transaction
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import AccessChange
-from portal.identity.grants import change_access
 from portal.identity.models import Role, User
 from tests.access.people import acting
 from tests.browser.looking import BOTH, problems, sign_in

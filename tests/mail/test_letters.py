@@ -38,7 +38,7 @@ SAMPLES = {
     "url": "https://shop.example.com/hook",
     "link": "/somewhere/here",
 }
-CODES = {MailKind.APPROVAL_WANTED: "access", MailKind.SECURITY_CHANGED: "password_changed"}
+CODES = {MailKind.APPROVAL_WANTED: "completion", MailKind.SECURITY_CHANGED: "password_changed"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from portal.approvals.access import change_access
 from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.db import db, transaction
 from portal.core.egress import Answer
@@ -25,7 +26,6 @@ from portal.mail.sending import send_next_mail
 from portal.mail.transport import MailboxTransport
 from portal.merchants.queries import get_store
 from portal.merchants.service import NewStore, create_store
-from portal.notifications.approvals import change_access_and_tell
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import list_notifications
 from portal.webhooks.attempt import judge
@@ -134,12 +134,11 @@ def test_a_change_that_needs_two_is_told_to_those_who_may_decide_it(app: Flask) 
     asking, deciding, other = new_user(Role.ADMIN), new_user(Role.ADMIN), new_user(Role.SUPPORT)
     change = AccessChange(add_roles=frozenset({Role.ADMIN}))
     with transaction():
-        request_id = change_access_and_tell(
-            other.id, change, "needs it", link="/account", actor=Actor(ActorKind.ADMIN, asking.id)
-        )
+        request_id = change_access(other.id, change, "needs it", actor=Actor(ActorKind.ADMIN, asking.id))
     assert request_id is not None
     [line] = list_notifications(deciding.id)
     assert line.kind is NotificationKind.APPROVAL_WANTED
+    assert line.link == f"/admin/approvals/{request_id}"
     assert list_notifications(asking.id) == list_notifications(other.id) == []
     db.session.execute(text("DELETE FROM mail WHERE recipient <> :to"), {"to": deciding.email})
     assert send_next_mail(MailboxTransport())
@@ -150,9 +149,7 @@ def test_a_change_that_needs_one_bothers_nobody(app: Flask) -> None:
     asking, deciding, other = new_user(Role.ADMIN), new_user(Role.ADMIN), new_user(Role.SUPPORT)
     change = AccessChange(remove_roles=frozenset({Role.SUPPORT}), add_roles=frozenset())
     with transaction():
-        done = change_access_and_tell(
-            other.id, change, "left", link="/account", actor=Actor(ActorKind.ADMIN, asking.id)
-        )
+        done = change_access(other.id, change, "left", actor=Actor(ActorKind.ADMIN, asking.id))
     assert done is None
     assert list_notifications(deciding.id) == []
 

@@ -13,11 +13,11 @@ import pytest
 import redis as redis_client
 from flask import Flask
 
+from portal.approvals.access import change_access
 from portal.core.db import hot, transaction
 from portal.core.live import nudge
 from portal.core.permissions import Permission
 from portal.identity.access_changes import AccessChange
-from portal.identity.grants import change_access
 from portal.identity.models import Role
 from portal.settings import get_settings
 from portal.traders.queries import traders

@@ -8,7 +8,7 @@ from datetime import timedelta
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit
 from portal.core.errors import Conflict, InvalidTransition
-from portal.core.money import format_amount, settlement_minor
+from portal.core.money import BPS, format_amount, settlement_minor
 from portal.core.observability import metrics
 from portal.merchants.tolerance import tolerance_of
 from portal.orders.pricing import price
@@ -38,6 +38,19 @@ def is_within_tolerance(order: OrderRecord, received_minor: int) -> bool:
         return True
     difference = abs(received_minor - order.amount_minor)
     return tolerance_of(order.store_id).holds(order.amount_minor, difference, _worth(order, difference))
+
+
+def most_alone_minor(order: OrderRecord) -> int:
+    """The largest fiat amount that staff complete a payin with alone: the order's and its store's tolerance."""
+    tolerance = tolerance_of(order.store_id)
+    low, high = 0, order.amount_minor * tolerance.bps // BPS
+    while low < high:  # what a difference is worth grows with it
+        middle = (low + high + 1) // 2
+        if tolerance.holds(order.amount_minor, middle, _worth(order, middle)):
+            low = middle
+        else:
+            high = middle - 1
+    return order.amount_minor + low
 
 
 def is_enough_alone(order: OrderRecord, received_minor: int, *, actor: Actor) -> bool:

@@ -40,7 +40,12 @@ class AlreadyCompleted(Conflict):
 
 
 def confirm_payin(
-    order: OrderRecord, received_minor: int | None, *, actor: Actor, reason: str | None = None
+    order: OrderRecord,
+    received_minor: int | None,
+    *,
+    actor: Actor,
+    reason: str | None = None,
+    by_two: bool = False,
 ) -> OrderRecord:
     """Complete a locked payin with what was received (fiat minor units; None: the order's amount).
 
@@ -48,28 +53,35 @@ def confirm_payin(
     confirmation again changes nothing. Outside the store's tolerance, and below the amount beyond a trader's number of
     a day, a trader's word settles nothing: the customer is asked (the order comes back in awaiting_confirmation with `amount_reported_minor`). Raises InvalidTransition,
     InsufficientFunds, TooLate, OutsideTolerance (late), NeedsSecondPerson (staff, above), ValidationFailed for an
-    amount.
+    amount. `by_two`: two of the staff have agreed (portal.orders.above_tolerance), so above is no refusal.
     """
     received = _checked(received_minor)
     if order.status == Status.COMPLETED:
         if received is None or received == order.actual_minor:
             return order
         raise AlreadyCompleted()
-    step = Step.CONFIRMED_LATE if order.status == Status.EXPIRED else Step.CONFIRMED
-    row = find_transition(order.direction, order.status, step, actor)
-    if step is Step.CONFIRMED_LATE:
-        check_not_too_late(order, config.LATE_COMPLETION_WINDOW_S, actor)
+    row = find_completion(order, actor)
     if actor.is_staff:
-        refuse_above_tolerance(order, received)
+        if not by_two:
+            refuse_above_tolerance(order, received)
     elif received is not None and received != order.amount_minor:
         if not is_enough_alone(order, received, actor=actor):
-            if step is Step.CONFIRMED_LATE:
+            if row.step is Step.CONFIRMED_LATE:
                 raise OutsideTolerance(
                     "The order's time was up: open a dispute, and an administrator decides about this amount."
                 )
             return report_amount(order, received, actor=actor)
         count_shortfall(order, received)
     return settle(order, row, received, actor=actor, reason=reason)
+
+
+def find_completion(order: OrderRecord, actor: Actor) -> Transition:
+    """The transition that completes a payin as it stands. Raises InvalidTransition, Forbidden, TooLate."""
+    step = Step.CONFIRMED_LATE if order.status == Status.EXPIRED else Step.CONFIRMED
+    row = find_transition(order.direction, order.status, step, actor)
+    if step is Step.CONFIRMED_LATE:
+        check_not_too_late(order, config.LATE_COMPLETION_WINDOW_S, actor)
+    return row
 
 
 def agree_to_amount(order: OrderRecord, agreed_minor: int, *, actor: Actor) -> OrderRecord:

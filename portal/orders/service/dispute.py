@@ -32,16 +32,23 @@ def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderReco
 
 
 def decide_dispute(
-    order: OrderRecord, *, completed: bool, received_minor: int | None, reason: str, actor: Actor
+    order: OrderRecord,
+    *,
+    completed: bool,
+    received_minor: int | None,
+    reason: str,
+    actor: Actor,
+    by_two: bool = False,
 ) -> OrderRecord:
     """Complete a locked disputed order (a payin with what was received) or cancel it.
 
-    Raises InvalidTransition, Forbidden, NeedsSecondPerson for more than the order's amount and tolerance.
+    Raises InvalidTransition, Forbidden, NeedsSecondPerson for more than the order's amount and tolerance, unless two of
+    the staff have agreed (`by_two`: portal.disputes.above_tolerance).
     """
     step = Step.DECIDED_COMPLETED if completed else Step.DECIDED_CANCELLED
     row = find_transition(order.direction, order.status, step, actor)
     if completed:
-        if order.is_payin:
+        if order.is_payin and not by_two:
             refuse_above_tolerance(order, received_minor)
         return settle(order, row, received_minor if order.is_payin else None, actor=actor, reason=reason)
     before = copy(order)

@@ -1,8 +1,9 @@
-"""`/admin/approvals`: what waits for a second person, and the decision about it."""
+"""`/admin/approvals`: what takes two people, of every kind, and the decision of the second one about it."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,19 +14,24 @@ from werkzeug.wrappers import Response
 from wtforms import HiddenField, StringField
 from wtforms.validators import Length
 
+from portal.approvals.kinds import Kind, get_kind
+from portal.approvals.models import ApprovalRequest, ApprovalState
+from portal.approvals.queries import get_request, look_at
+from portal.approvals.service import decide_now, withdraw
 from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden
+from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.permissions import Permission, requires
-from portal.identity.access_changes import AccessChange, get_access, preview_change
-from portal.identity.audience import names_of
-from portal.identity.grant_models import PermissionRequest, RequestState
-from portal.identity.grants import decide_request, get_request, list_waiting_requests, withdraw_request
 from portal.web.admin import blueprint
-from portal.web.admin.acting import admin_actor
+from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
+from portal.web.admin.audit.history import history_of
 from portal.web.admin.people.person import words_of_refusal
-from portal.web.auth.sudo import needs_sudo
+from portal.web.auth.sudo import needs_sudo, proof_first
+from portal.web.shared.approvals.words import state_pill, words_of_kind
+from portal.web.shared.orders.staff_scope import is_everybodys
+from portal.web.shell.acting import acting_person
 from portal.web.shell.htmx import see_other
 from portal.web.ui.forms import PageForm
+from portal.web.ui.lists.listing import render
 
 
 class DecisionForm(PageForm):
@@ -33,57 +39,65 @@ class DecisionForm(PageForm):
 
     seen = HiddenField()
     decision = HiddenField()
-    reason = StringField(validators=[Length(max=500, message=_l("This is too long."))])
+    reason = StringField(_l("Reason"), validators=[Length(max=500, message=_l("This is too long."))])
 
 
 @blueprint.get("/approvals")
-@requires(Permission.ACCESS_APPROVE)
+@requires(Permission.APPROVAL_VIEW)
 def approvals() -> ResponseReturnValue:
-    waiting = list_waiting_requests()
-    named = {one.user_id for one in waiting} | {one.requested_by for one in waiting}
-    return render_template("admin/approvals/list.html", waiting=waiting, names=names_of(named))
+    return render("admin/approvals/list.html", approval_listing())
 
 
 @blueprint.get("/approvals/<uuid:request_id>")
-@requires(Permission.ACCESS_APPROVE)
+@requires(Permission.APPROVAL_VIEW)
 def approval(request_id: uuid.UUID) -> ResponseReturnValue:
-    return _page(get_request(request_id))
+    return _page(*_seen(request_id))
 
 
 @blueprint.post("/approvals/<uuid:request_id>/decision")
-@requires(Permission.ACCESS_APPROVE)
+@requires(Permission.APPROVAL_VIEW)
 @needs_sudo
 def approval_decide(request_id: uuid.UUID) -> ResponseReturnValue:
-    asked, form = get_request(request_id), DecisionForm(request.form)
+    asked, kind = _seen(request_id)
+    if kind.moves_money and (first := proof_first()):
+        return first
+    form = DecisionForm(request.form)
     if not form.validate() or form.decision.data not in {"approve", "refuse"}:
-        return _page(asked, 422, _("Approve it or refuse it."))
+        return _page(asked, kind, 422, _("Approve it or refuse it."), form)
     is_approved = form.decision.data == "approve"
+    if not is_approved and not (form.reason.data or "").strip():
+        form.reason.errors = [_("Say why.")]
+        return _page(asked, kind, 422, form=form)
     try:
-        with transaction():
-            decide_request(
-                request_id, _bytes(form.seen.data), is_approved=is_approved, reason=form.reason.data or None,
-                actor=admin_actor(),
-            )  # fmt: skip
-    except (Conflict, Forbidden) as error:
-        return _page(get_request(request_id), error.status, words_of_refusal(error))
-    flash(
-        _("Approved: it holds from their next request on.")
-        if is_approved
-        else _("Refused: nothing has changed.")
-    )
+        decide_now(
+            request_id, _bytes(form.seen.data), is_approved=is_approved, reason=form.reason.data or None,
+            actor=acting_person(),
+        )  # fmt: skip
+    except (Conflict, Forbidden, ValidationFailed) as error:
+        return _page(get_request(request_id), kind, error.status, words_of_refusal(error), form)
+    flash(str(words_of_kind(kind.name).done) if is_approved else _("Refused: nothing has changed."))
     return see_other(url_for("admin.approvals"))
 
 
 @blueprint.post("/approvals/<uuid:request_id>/withdrawal")
-@requires(Permission.ACCESS_CHANGE)
+@requires(Permission.APPROVAL_VIEW)
 def approval_withdraw(request_id: uuid.UUID) -> ResponseReturnValue:
+    _asked, kind = _seen(request_id)
     try:
         with transaction():
-            withdraw_request(request_id, actor=admin_actor())
+            withdraw(request_id, actor=acting_person())
     except Conflict as error:
-        return _page(get_request(request_id), error.status, words_of_refusal(error))
+        return _page(get_request(request_id), kind, error.status, words_of_refusal(error))
     flash(_("Withdrawn: nothing has changed."))
     return see_other(url_for("admin.approvals"))
+
+
+def _seen(request_id: uuid.UUID) -> tuple[ApprovalRequest, Kind[Any]]:
+    """A request of a kind that this visitor may propose or decide. Raises NotFound for any other."""
+    found = get_request(request_id)
+    if found.kind not in {kind.name for kind in visible_kinds()}:
+        raise NotFound("There is no such request.")
+    return found, get_kind(found.kind)
 
 
 def _bytes(text: str | None) -> bytes:
@@ -93,14 +107,26 @@ def _bytes(text: str | None) -> bytes:
         return b""
 
 
-def _page(asked: PermissionRequest, status: int = 200, problem: str = "") -> Response:
-    change = AccessChange.from_payload(asked.payload)
-    people = {asked.user_id, asked.requested_by} | ({asked.decided_by} if asked.decided_by else set())
-    is_waiting = asked.state == RequestState.WAITING.value
+def _page(
+    asked: ApprovalRequest,
+    kind: Kind[Any],
+    status: int = 200,
+    problem: str = "",
+    form: DecisionForm | None = None,
+) -> Response:
+    is_waiting = asked.state == ApprovalState.WAITING.value
+    words, session = words_of_kind(kind.name), current_user.session
+    look = look_at(asked) if is_waiting else None
+    preview = look.preview if look else None
+    is_mine, is_about_me = asked.proposed_by == current_user.id, asked.subject_id == str(current_user.id)
     page = render_template(
-        "admin/approvals/one.html", asked=asked, change=change, names=names_of(people), words=problem,
-        is_problem=True, is_waiting=is_waiting,
-        preview=preview_change(get_access(asked.user_id), change) if is_waiting else None,
-        is_mine=asked.requested_by == current_user.id, is_about_me=asked.user_id == current_user.id,
+        "admin/approvals/one.html", line=lines_of([asked])[0], asked=asked, kind_words=words, words=problem,
+        is_problem=True, form=form or DecisionForm(), is_waiting=is_waiting, pill_of=state_pill, preview=preview,
+        sentence=words.sentence(kind.read(asked.payload), preview) if preview else "",
+        seen=look.seen.hex() if look else "", is_mine=is_mine, is_about_me=is_about_me,
+        may_decide=not (is_mine or is_about_me) and is_everybodys(kind.may_decide),
+        is_proven=session.has_proof if kind.moves_money else session.has_sudo,
+        history=history_of(asked.subject_kind, uuid.UUID(asked.subject_id)) if is_everybodys(Permission.AUDIT_VIEW)
+        else None,
     )  # fmt: skip
     return make_response(page, status)

@@ -47,12 +47,21 @@ def needs_proof(view: View) -> View:
     return _guarded(view, lambda: current_user.session.has_proof)
 
 
+def proof_first() -> Response | None:
+    """Where somebody goes first who has no fresh proof, for a view that moves money only at times; None for who has one."""
+    return None if current_user.session.has_proof else _to_the_proof()
+
+
+def _to_the_proof() -> Response:
+    return see_other(url_for("auth.show_sudo", next=_page_of_request()))
+
+
 def _guarded(view: View, is_proven: Callable[[], bool]) -> View:
     @wraps(view)
     def proven(*args: Any, **kwargs: Any) -> Any:
         if is_proven():
             return view(*args, **kwargs)
-        return see_other(url_for("auth.show_sudo", next=_page_of_request()))
+        return _to_the_proof()
 
     proven.needs_sudo = True  # type: ignore[attr-defined]
     return cast("View", proven)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 
 ACTIONS = {
-    "access.approved": _l("Change of access approved"),
     "access.changed": _l("Access changed"),
-    "access.refused": _l("Change of access refused"),
-    "access.requested": _l("Change of access asked for"),
-    "access.withdrawn": _l("Change of access withdrawn"),
     "api_key.issued": _l("API key issued"),
     "api_key.revoked": _l("API key revoked"),
     "api_key.rotated": _l("API key rotated"),
+    "approval.approved": _l("Request approved by a second person"),
+    "approval.expired": _l("Request expired"),
+    "approval.refused": _l("Request refused"),
+    "approval.requested": _l("Proposed to a second person"),
+    "approval.stale": _l("Request out of date"),
+    "approval.withdrawn": _l("Request withdrawn"),
     "audit.exported": _l("Audit log taken out as a file"),
     "audit.verified": _l("Audit log verified"),
     "chains.begun": _l("Chains begun"),
@@ -115,7 +117,15 @@ ACTIONS = {
     "webhook_endpoint.secret_rotated": _l("Webhook secret rotated"),
 }
 
+# What older releases recorded and this one does not.
+_FORMER = {
+    "access.approved": _l("Change of access approved"),
+    "access.refused": _l("Change of access refused"),
+    "access.requested": _l("Change of access asked for"),
+    "access.withdrawn": _l("Change of access withdrawn"),
+}
+
 
 def action_words(action: str) -> str:
     """What it is called in the reader's language; the log's own name for what an older release recorded."""
-    return str(ACTIONS.get(action, action))
+    return str(ACTIONS.get(action, _FORMER.get(action, action)))

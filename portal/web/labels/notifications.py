@@ -24,7 +24,14 @@ def _dispute_opened(said: Params) -> str:
 
 def _approval_wanted(said: Params) -> str:
     who_and_whose = {"who": said["asked_by"], "subject": said["subject"]}
-    return f"{_('Your approval is wanted')}: {_('%(who)s asks to change what %(subject)s may do.', **who_and_whose)}"
+    if said["what"] == "access":
+        asks = _("%(who)s asks to change what %(subject)s may do.", **who_and_whose)
+    else:
+        asks = _(
+            "%(who)s proposes to complete the order %(subject)s with %(amount)s, more than its amount.",
+            amount=told_amount_text(said["amount"]), **who_and_whose,
+        )  # fmt: skip
+    return f"{_('Your approval is wanted')}: {asks}"
 
 
 def _endpoint_disabled(said: Params) -> str:

@@ -17,7 +17,8 @@ from portal.web.shell.languages import current_language
 WORDS = {
     "amount_corrected": _l("The receiver has corrected the amount. Look at it again."),
     "needs_second_person": _l(
-        "This is more than the order's amount and the shop's tolerance: nobody completes it alone."
+        "This is more than the order's amount and the shop's tolerance: nobody completes it alone. Propose it, and a second"
+        " person decides."
     ),
     "outside_tolerance": _l(
         "This is further from the order's amount than the shop allows, and the order's time was up: open a dispute, and an administrator decides."
@@ -90,10 +91,18 @@ WORDS = {
     "rate_deviates": _l("The rate is further from the last one than its pair allows."),
     "rate_unavailable": _l("There is no fresh rate at the moment. Try again in a while."),
     "receipt_not_expected": _l("This order takes no receipts now."),
-    "request_changed": _l("This is not what was asked for. Reload the page."),
+    "one_is_enough": _l("This does not take two people: one completes it alone."),
+    "proposer_may_not": _l(
+        "Whoever proposed this may not do so any more, or is switched off: it can only be refused."
+    ),
+    "request_changed": _l("This is not what you saw: look at it again, as it stands now."),
+    "request_forged": _l(
+        "This request is not as it was written here. Refuse it, and tell who looks after the system."
+    ),
+    "request_stale": _l("What this is about has changed since it was proposed. It has to be proposed again."),
     "request_decided": _l("This has been decided already."),
     "request_expired": _l("This request has expired. It has to be asked for again."),
-    "request_waiting": _l("Another change of this person waits for approval."),
+    "request_waiting": _l("A request about this waits for approval already."),
     "requisite_busy": _l("Orders run on it. Switch it off and wait until they are over."),
     "requisite_changed": _l("The requisite has changed meanwhile. Look at it again."),
     "requisite_rejected": _l("A declined requisite is not changed: archive it and add it anew."),

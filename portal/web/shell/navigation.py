@@ -79,7 +79,7 @@ PORTALS = (
             Item("admin.people", _l("People"), "users", P.PERSON_VIEW, PEOPLE),
             Item("admin.requisites", _l("Requisites"), "credit-card", P.REQUISITE_VIEW, ("admin.requisite",)),
             Item("admin.teams", _l("Teams"), "users-group", P.TEAM_VIEW, ("admin.team",)),
-            Item("admin.approvals", _l("Approvals"), "user-shield", P.ACCESS_APPROVE, ("admin.approval",)),
+            Item("admin.approvals", _l("Approvals"), "user-shield", P.APPROVAL_VIEW, ("admin.approval",)),
             Item("admin.audit", _l("Audit log"), "history", P.AUDIT_VIEW, ("admin.audit",)),
             Item("admin.queues", _l("Queues"), "layout-rows", P.QUEUE_VIEW, ("admin.queue",)),
             Item("admin.errors", _l("Errors"), "alert-triangle", P.ERROR_VIEW, ("admin.error",)),

@@ -102,7 +102,7 @@ def test_row_69_money_takes_a_second_person_and_never_the_one_who_asked(office: 
     assert column(GRANTS, id=somebody.id) == ["payin:confirm team"]
     assert ben.post(path, decision, htmx=False).status_code == 409
     actions = [action for action, _reason in office.audited(somebody.id)]
-    assert actions == ["access.requested", "access.approved", "access.changed"]
+    assert actions == ["approval.requested", "approval.approved", "access.changed"]
 
 
 def test_what_was_asked_for_is_refused_or_withdrawn(office: Office) -> None:
@@ -116,7 +116,7 @@ def test_what_was_asked_for_is_refused_or_withdrawn(office: Office) -> None:
     refusal = {"seen": mark, "decision": "refuse", "reason": "Not now"}
     assert ben.post(f"/admin/approvals/{other_id}/decision", refusal, htmx=False).status_code == 303
     assert column(GRANTS, id=somebody.id) == column(GRANTS, id=other.id) == []
-    assert ("access.refused", "Not now") in office.audited(other.id)
+    assert ("approval.refused", "Not now") in office.audited(other.id)
 
 
 @pytest.mark.proves("attack 69")

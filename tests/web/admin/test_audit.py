@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from portal.approvals.access import change_access
 from portal.audit.integrity import note_verification, verify_chain
 from portal.audit.sealing import seal_waiting
 from portal.audit.service import record_audit
@@ -19,7 +20,6 @@ from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.permissions import Permission
 from portal.identity.access_changes import AccessChange
-from portal.identity.grants import change_access
 from portal.identity.models import Role
 from tests.web.admin.office import Office, column
 from tests.web.desk import Browser, Desk, new_user

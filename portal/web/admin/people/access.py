@@ -9,18 +9,19 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from portal.approvals.access import change_access
 from portal.core.db import transaction
 from portal.core.errors import Conflict, Forbidden, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.identity.access_changes import Access, AccessPreview, get_access, hash_of_change, preview_change
 from portal.identity.models import Role
 from portal.identity.people import get_person
-from portal.notifications.approvals import change_access_and_tell
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.access_form import BY_INVITATION, AccessForm, choices, form_of, read_form
 from portal.web.admin.people.person import refuse_oneself, words_of_refusal
 from portal.web.auth.sudo import needs_sudo
+from portal.web.shared.approvals.asking import approval_life, asked
 from portal.web.shell.htmx import fragment, is_htmx, see_other
 
 
@@ -58,14 +59,13 @@ def access_change(person_id: uuid.UUID) -> ResponseReturnValue:
         return _again(person_id, held, form)
     try:
         with transaction():
-            asked = change_access_and_tell(
-                person_id, change, form.reason, link=url_for("admin.approvals"), actor=admin_actor()
+            request_id = change_access(
+                person_id, change, form.reason, life=approval_life(), actor=admin_actor()
             )
     except (Conflict, Forbidden, ValidationFailed) as error:
         return _page(person_id, held, form, error.status, problem=words_of_refusal(error))
-    if asked is not None:
-        flash(_("Asked for. It holds once another administrator has approved it."))
-        return see_other(url_for("admin.approval", request_id=asked))
+    if request_id is not None:
+        return asked(request_id, url_for("admin.person", person_id=person_id))
     flash(_("Changed. It holds from their next request on."))
     return see_other(url_for("admin.person", person_id=person_id))
 

@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from flask_login import current_user
 
+from portal.approvals.kinds import Subject
+from portal.approvals.models import ApprovalRequest
+from portal.approvals.queries import find_waiting
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import Access, get_access
 from portal.identity.audience import names_of
-from portal.identity.grant_models import PermissionGrant, PermissionRequest
-from portal.identity.grants import find_waiting_request, list_grants
+from portal.identity.grant_models import PermissionGrant
+from portal.identity.grants import list_grants
 from portal.identity.models import User
 from portal.identity.people import get_person, has_second_factor
 from portal.identity.sessions import SessionLine, list_sessions
@@ -32,7 +34,7 @@ class Seen:
     has_second_factor: bool
     access: Access
     grants: Sequence[PermissionGrant]
-    waiting: PermissionRequest | None
+    waiting: ApprovalRequest | None
     merchants: Sequence[MemberOf]
     trader: Trader | None
     sessions: Sequence[SessionLine] | None
@@ -49,11 +51,11 @@ def look_at(person_id: uuid.UUID) -> Seen:
     """Raises NotFound."""
     user = get_person(person_id)
     grants = list_grants(person_id)
-    waiting = find_waiting_request(person_id)
+    waiting = find_waiting(["access"], Subject("user", str(person_id)))
     named = {grant.granted_by for grant in grants} | {
         grant.approved_by for grant in grants if grant.approved_by
     }
-    named |= {waiting.requested_by} if waiting else set()
+    named |= {waiting.proposed_by} if waiting else set()
     return Seen(
         user,
         has_second_factor(person_id),
@@ -68,9 +70,3 @@ def look_at(person_id: uuid.UUID) -> Seen:
         history_of("user", person_id),
         names_of(named),
     )
-
-
-def reach_words(reach: Reach | str | None) -> str:
-    """Whose things a permission is good for."""
-    known = {"own": _("their own"), "team": _("their team's"), "all": _("everybody's")}
-    return known.get(str(reach), _("denied")) if reach is not None else _("denied")

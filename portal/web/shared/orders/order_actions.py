@@ -18,6 +18,7 @@ from portal.core.permissions import Permission, requires
 from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
+from portal.orders.service.amounts import NeedsSecondPerson, most_alone_minor
 from portal.web.auth.sudo import needs_proof
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.orders.forms import VerbForm
@@ -83,17 +84,32 @@ def _doing(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
         form = verb.form(request.form, desk.load(order_id, verb.permission))
         if not form.validate():
             return _page(verb, form, 422)
+        if _takes_two(verb, form):
+            return _refused(verb, form, NeedsSecondPerson())
         if form.to_be_agreed_minor is not None:
             return _page(verb, form)
         actor = desk.actor()
         try:
             run_in_transaction(lambda: _carry_out(verb, desk, order_id, form, actor))
         except (Conflict, Forbidden, ValidationFailed) as error:
-            return _page(verb, form, error.status, words=refusal_words(error), is_problem=True)
+            return _refused(verb, form, error)
         flash(str(verb.done))
         return see_other(url_for(f"{request.blueprint}.order", order_id=order_id))
 
     return do
+
+
+def _takes_two(verb: Verb, form: VerbForm) -> bool:
+    """Whether more came than one person completes alone: no need to ask whether they mean it."""
+    received = form.to_be_agreed_minor if verb.proposal and form.order.is_payin else None
+    return received is not None and received > most_alone_minor(form.order)
+
+
+def _refused(verb: Verb, form: VerbForm, error: DomainError) -> Response:
+    """What nobody does alone comes with the way to a second person."""
+    leads_on = bool(verb.proposal) and error.code == NeedsSecondPerson.code
+    proposal = f"{request.blueprint}.{verb.proposal}_sent" if leads_on else ""
+    return _page(verb, form, error.status, words=refusal_words(error), is_problem=True, proposal=proposal)
 
 
 def _carry_out(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:

@@ -25,6 +25,7 @@ from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
 from portal.web.shared.orders.order_actions import add_verbs, verbs_for
 from portal.web.shared.orders.page import Eyes, answer, read_page
+from portal.web.shared.orders.proposing import add_proposals, waiting_about
 from portal.web.shared.orders.resending import resend
 from portal.web.shared.orders.revealing import requisite_number, show_requisite_number
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order, whose_orders
@@ -81,7 +82,8 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
     page = read_page(order_id, staff_eyes(_portal()))
     resends = is_everybodys(Permission.WEBHOOK_RESEND)
     return answer(
-        page, verbs=verbs_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order)
+        page, verbs=verbs_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order),
+        waiting=waiting_about(page.order),
     )  # fmt: skip
 
 
@@ -139,3 +141,4 @@ def add_order_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(reveal, "requisite_number", requisite_number)
     blueprint.add_url_rule(reveal, "show_requisite_number", show_requisite_number, methods=["POST"])
     add_verbs(blueprint)
+    add_proposals(blueprint)

@@ -49,6 +49,8 @@ class Verb:
     moves_money: bool = True
     tone: str = ""
     readers: LazyString = _SHOP_READS
+    # Where what nobody does alone is proposed.
+    proposal: str = ""
 
     def fits(self, order: OrderRecord, kind: ActorKind) -> bool:
         """Whether it is possible as the order stands."""
@@ -100,6 +102,7 @@ VERBS = (
         _l("The money came: everybody is paid in one entry of the ledger. An order whose time was up takes the trader's hold anew. It can't be undone."),
         _l("The order is completed."),
         form=AmountForm,
+        proposal="propose_completion",
     ),
     Verb(
         "decision", "order_decide", Permission.DISPUTE_DECIDE,
@@ -108,6 +111,7 @@ VERBS = (
         _l("Completing pays everybody in one entry of the ledger; cancelling gives back what is on hold. It can't be undone."),
         _l("The dispute is decided."),
         form=DecisionForm,
+        proposal="propose_decision",
     ),
     Verb(
         "reassignment", "order_reassign", Permission.ORDER_REASSIGN, frozenset({Step.DECLINED}), _reassign,

@@ -13,6 +13,7 @@ from portal.disputes.models import DisputeReason
 from portal.ledger.models import AccountKind, EntryKind, OwnerKind
 from portal.matching.verdicts import Verdict
 from portal.orders.transitions import Step
+from portal.web.labels.audit_actions import action_words
 from portal.web.shared.orders.reasons import AFTER_CLAIM, BEFORE_CLAIM, OF_PAYOUT
 
 # What happened, and the colour of its mark.
@@ -189,4 +190,6 @@ def audit_words(action: str) -> str:
     }
     if action in known:
         return known[action]
+    if noun == "approval":
+        return action_words(action)
     return step_words(verb)[0] if noun == "order" and verb in _STEPS else action

@@ -1,0 +1,1 @@
+"""What takes two people: one proposes it exactly, another decides about just that."""

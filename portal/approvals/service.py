@@ -1,0 +1,288 @@
+"""Proposing what takes two people, deciding about it, and taking it back.
+
+Order of locks: the request, the people, what it is about. Whoever proposes waits for no request while holding its subject.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select
+
+from portal.approvals.errors import (
+    OneIsEnough,
+    OneselfRefused,
+    ProposerMayNot,
+    RequestChanged,
+    RequestDecided,
+    RequestExpired,
+    RequestForged,
+    RequestStale,
+    RequestWaiting,
+)
+from portal.approvals.kinds import Approved, Kind, Payload, Subject, get_kind
+from portal.approvals.marks import hash_of, is_genuine, mac_of, seen_mark
+from portal.approvals.models import ApprovalRequest, ApprovalState
+from portal.approvals.telling import tell_deciders, tell_no_more
+from portal.audit.service import record_audit
+from portal.core.actors import SYSTEM, Actor
+from portal.core.db import db, run_in_transaction
+from portal.core.errors import DomainError, NotFound, ValidationFailed
+from portal.core.ids import new_id
+from portal.core.permissions import MissingPermission
+from portal.core.text_rules import is_clean
+from portal.identity.standing import holds_for_all, keep_standing
+
+log = logging.getLogger(__name__)
+P = TypeVar("P", bound=Payload)
+
+LIFE = timedelta(hours=72)
+MAX_REASON = 500
+_ENDED = {
+    ApprovalState.APPROVED: "approval.approved",
+    ApprovalState.REFUSED: "approval.refused",
+    ApprovalState.WITHDRAWN: "approval.withdrawn",
+    ApprovalState.EXPIRED: "approval.expired",
+    ApprovalState.STALE: "approval.stale",
+}
+
+
+def words_of(reason: str | None) -> str:
+    """A reason on one line. Raises ValidationFailed for none, and for characters that can't be seen."""
+    words = " ".join((reason or "").replace("\0", "").split())[:MAX_REASON]
+    if not words:
+        raise ValidationFailed.of("reason", "required", "Say why.")
+    if not is_clean(words):
+        raise ValidationFailed.of("reason", "hidden_text", "It holds characters that can't be seen.")
+    return words
+
+
+def propose(
+    kind: Kind[P], payload: P, reason: str, *, actor: Actor, life: timedelta = LIFE
+) -> ApprovalRequest:
+    """Propose something that another person has to approve, and tell those who may. Needs transaction().
+
+    Raises MissingPermission, OneselfRefused, RequestWaiting, OneIsEnough, ValidationFailed (reason), and what the
+    kind's check raises. Locks what it is about.
+    """
+    proposer, words = _person(actor), words_of(reason)
+    if proposer not in keep_standing([proposer]) or not holds_for_all(proposer, kind.may_propose):
+        raise MissingPermission(kind.may_propose)
+    subject = kind.subject(payload)
+    if subject == _themselves(proposer):
+        raise OneselfRefused("Another person has to propose this.")
+    version = kind.version(payload, True)
+    kind.check(payload, actor)
+    if not kind.needs_two(payload):
+        raise OneIsEnough()
+    _clear_the_way(kind, subject, version)
+    request = _written(kind, payload, subject, version, words, proposer, life)
+    record_audit(
+        "approval.requested",
+        actor=actor,
+        subject=(subject.kind, subject.id),
+        after={"request": request.id, "kind": kind.name, **request.payload},
+        reason=words,
+    )
+    tell_deciders(request, kind, payload)
+    return request
+
+
+def _person(actor: Actor) -> uuid.UUID:
+    if actor.id is None:
+        raise ValueError("a person proposes, and a person decides")
+    return actor.id
+
+
+def _themselves(user_id: uuid.UUID) -> Subject:
+    return Subject("user", str(user_id))
+
+
+def _written(
+    kind: Kind[P], payload: P, subject: Subject, version: str, reason: str, by: uuid.UUID, life: timedelta
+) -> ApprovalRequest:
+    stored: Mapping[str, Any] = payload.model_dump(mode="json")
+    now = db.session.execute(select(func.now())).scalar_one()
+    request = ApprovalRequest(
+        id=new_id(),
+        kind=kind.name,
+        subject_kind=subject.kind,
+        subject_id=subject.id,
+        subject_version=version,
+        payload=stored,
+        payload_hash=hash_of(kind.name, subject, stored),
+        reason=reason,
+        proposed_by=by,
+        created_at=now,
+        expires_at=now + life,
+        state=ApprovalState.WAITING.value,
+    )
+    request.mac = mac_of(request)
+    db.session.add(request)
+    db.session.flush()
+    return request
+
+
+def _clear_the_way(kind: Kind[Any], subject: Subject, version: str) -> None:
+    """What nobody decided in time, or what the subject has left behind, ends here. Raises RequestWaiting."""
+    query = select(ApprovalRequest).where(
+        ApprovalRequest.kind == kind.name,
+        ApprovalRequest.subject_kind == subject.kind,
+        ApprovalRequest.subject_id == subject.id,
+        ApprovalRequest.state == ApprovalState.WAITING.value,
+    )
+    # Somebody who decides about it holds the request and waits for the subject, which we hold.
+    free = query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
+    for request in db.session.scalars(free).all():
+        if _is_overdue(request):
+            _end(request, ApprovalState.EXPIRED, actor=SYSTEM)
+        elif request.subject_version != version:
+            _end(request, ApprovalState.STALE, actor=SYSTEM)
+    if db.session.scalar(query.limit(1)) is not None:
+        raise RequestWaiting("The same waits for approval already.")
+
+
+def decide_now(
+    request_id: uuid.UUID, seen: bytes, *, is_approved: bool, actor: Actor, reason: str | None = None
+) -> None:
+    """`decide` as a transaction of its own; raises RequestStale or RequestExpired once that is written down."""
+    ended = run_in_transaction(
+        lambda: decide(request_id, seen, is_approved=is_approved, actor=actor, reason=reason)
+    )
+    if ended is ApprovalState.STALE:
+        raise RequestStale()
+    if ended is ApprovalState.EXPIRED:
+        raise RequestExpired("This request has expired. It has to be asked for again.")
+
+
+def decide(
+    request_id: uuid.UUID, seen: bytes, *, is_approved: bool, actor: Actor, reason: str | None = None
+) -> ApprovalState:
+    """Approve or refuse what another proposed, exactly as the decider saw it (`seen_mark`). Needs transaction().
+
+    What has expired or moved is written down as such, and its state returned: nothing is done then. Raises
+    OneselfRefused for who proposed and whom it is about, MissingPermission, RequestDecided, ValidationFailed for a
+    refusal without a reason, and for an approval RequestForged, RequestChanged, ProposerMayNot and what the kind
+    refuses. Locks the request, both people and what it is about.
+    """
+    request, decider = _locked(request_id), _person(actor)
+    kind = get_kind(request.kind)
+    if decider == request.proposed_by or _subject_of(request) == _themselves(decider):
+        raise OneselfRefused("Another person must decide this.")
+    standing = keep_standing([decider, request.proposed_by])
+    if decider not in standing or not holds_for_all(decider, kind.may_decide):
+        raise MissingPermission(kind.may_decide)
+    _refuse_unless_waiting(request)
+    if _is_overdue(request):
+        return _end(request, ApprovalState.EXPIRED, actor=SYSTEM)
+    if not is_approved:
+        return _end(request, ApprovalState.REFUSED, actor=actor, reason=words_of(reason))
+    if not is_genuine(request):
+        log.error("a request is not as the house wrote it", extra={"request": str(request.id)})
+        raise RequestForged()
+    if request.proposed_by not in standing or not holds_for_all(request.proposed_by, kind.may_propose):
+        raise ProposerMayNot()
+    return _approve(request, kind, seen, decider, actor, reason)
+
+
+def _approve(
+    request: ApprovalRequest,
+    kind: Kind[Any],
+    seen: bytes,
+    decider: uuid.UUID,
+    actor: Actor,
+    reason: str | None,
+) -> ApprovalState:
+    payload = kind.read(request.payload)
+    if kind.version(payload, True) != request.subject_version:
+        return _end(request, ApprovalState.STALE, actor=SYSTEM)
+    if seen != seen_mark(request, kind.preview(payload)):
+        raise RequestChanged("This is not what you saw. Look at it again.")
+    kind.check(payload, actor)
+    words = words_of(reason) if reason and reason.strip() else None
+    ended = _end(request, ApprovalState.APPROVED, actor=actor, reason=words)
+    kind.apply(payload, Approved(request.id, request.reason, request.proposed_by, decider, actor))
+    return ended
+
+
+def withdraw(request_id: uuid.UUID, *, actor: Actor) -> None:
+    """Take back what one proposed. Raises NotFound for what another proposed, RequestDecided. Needs transaction()."""
+    request = _locked(request_id)
+    if request.proposed_by != _person(actor):
+        raise NotFound("There is no such request.")
+    _refuse_unless_waiting(request)
+    _end(request, ApprovalState.WITHDRAWN, actor=actor)
+
+
+def end_what_has_passed(limit: int = 500) -> int:
+    """End what nobody decided in time, and what its subject has left behind; how many. Needs transaction().
+
+    Looks at the oldest `limit` that wait.
+    """
+    query = select(ApprovalRequest).where(ApprovalRequest.state == ApprovalState.WAITING.value)
+    query = query.order_by(ApprovalRequest.id).limit(limit).with_for_update(skip_locked=True)
+    ended = 0
+    for request in db.session.scalars(query.execution_options(populate_existing=True)).all():
+        state = ApprovalState.EXPIRED if _is_overdue(request) else _left_behind(request)
+        if state is not None:
+            _end(request, state, actor=SYSTEM)
+            ended += 1
+    return ended
+
+
+def _left_behind(request: ApprovalRequest) -> ApprovalState | None:
+    """Looked at without a lock: a subject that has left a version does not come back to it."""
+    try:
+        kind = get_kind(request.kind)
+        moved = kind.version(kind.read(request.payload), False) != request.subject_version
+    except DomainError:
+        return None  # of another release: it waits for its end
+    return ApprovalState.STALE if moved else None
+
+
+def _locked(request_id: uuid.UUID) -> ApprovalRequest:
+    query = select(ApprovalRequest).where(ApprovalRequest.id == request_id).with_for_update()
+    request = db.session.scalar(query.execution_options(populate_existing=True))
+    if request is None:
+        raise NotFound("There is no such request.")
+    return request
+
+
+def _subject_of(request: ApprovalRequest) -> Subject:
+    return Subject(request.subject_kind, request.subject_id)
+
+
+def _refuse_unless_waiting(request: ApprovalRequest) -> None:
+    if request.state != ApprovalState.WAITING.value:
+        raise RequestDecided("This has been decided already.")
+
+
+def _is_overdue(request: ApprovalRequest) -> bool:
+    """By the database's clock: the CHECK of the row asks the same."""
+    now = db.session.execute(select(func.clock_timestamp())).scalar_one()
+    return bool(request.expires_at <= now)
+
+
+def _end(
+    request: ApprovalRequest, state: ApprovalState, *, actor: Actor, reason: str | None = None
+) -> ApprovalState:
+    """The end of a locked request, written down; the bells stop calling."""
+    request.state, request.ended_at = state.value, func.clock_timestamp()
+    if state in {ApprovalState.APPROVED, ApprovalState.REFUSED}:
+        request.decided_by, request.decision_reason = actor.id, reason
+    if state is ApprovalState.APPROVED:  # in time when it was asked, and the CHECK asks a moment later
+        request.ended_at = func.least(func.clock_timestamp(), request.expires_at)
+    db.session.flush()
+    record_audit(
+        _ENDED[state],
+        actor=actor,
+        subject=(request.subject_kind, request.subject_id),
+        after={"request": request.id, "kind": request.kind, "proposed_by": request.proposed_by},
+        reason=reason,
+    )
+    tell_no_more(request)
+    return state

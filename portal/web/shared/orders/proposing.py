@@ -1,0 +1,180 @@
+"""Proposing to complete a payin with more than its amount: seen first, then proposed, then decided by somebody else."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, make_response, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+from flask_login import current_user
+from werkzeug.wrappers import Response
+from wtforms import HiddenField, ValidationError
+
+from portal.approvals.errors import RequestWaiting
+from portal.approvals.kinds import Kind, Preview, Subject
+from portal.approvals.models import ApprovalRequest
+from portal.approvals.queries import find_waiting
+from portal.approvals.service import propose
+from portal.core.db import run_in_transaction
+from portal.core.errors import Conflict, DomainError, Forbidden, ValidationFailed
+from portal.core.permissions import Permission, requires
+from portal.disputes.above_tolerance import DISPUTE_COMPLETION
+from portal.orders.above_tolerance import COMPLETION, CompletionPayload
+from portal.orders.record import OrderRecord
+from portal.orders.service.amounts import most_alone_minor
+from portal.web.auth.sudo import needs_proof
+from portal.web.labels.refusals import words_of_error
+from portal.web.shared.approvals.asking import approval_life, asked
+from portal.web.shared.approvals.words import words_of_kind
+from portal.web.shared.orders.forms import VerbForm
+from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
+from portal.web.shell.acting import acting_person
+from portal.web.ui.formats import amount_text
+from portal.web.ui.money_field import MoneyField
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One thing that is proposed about an order; `verb` is its verb for what one person does alone."""
+
+    path: str
+    endpoint: str
+    kind: Kind[Any]
+    verb: str
+    title: LazyString
+
+
+PROPOSALS = (
+    Proposal(
+        "completion-request", "propose_completion", COMPLETION, "order_complete",
+        _l("Propose to complete it with more than its amount"),
+    ),
+    Proposal(
+        "decision-request", "propose_decision", DISPUTE_COMPLETION, "order_decide",
+        _l("Propose to decide the dispute with more than the order's amount"),
+    ),
+)  # fmt: skip
+
+
+class ProposalForm(VerbForm):
+    """How much came, and why. `seen` names what the preview was of: nothing is proposed that was not seen."""
+
+    amount = MoneyField(_l("Amount that was received"))
+    seen = HiddenField()
+
+    def validate_amount(self, field: MoneyField) -> None:
+        if field.minor is None:
+            raise ValidationError(_("Give the amount that was received."))
+        if field.minor <= (alone := most_alone_minor(self.order)):
+            most = f"{amount_text(alone, self.currency)} {self.currency}"
+            raise ValidationError(_("Up to %(amount)s one person completes it alone.", amount=most))
+
+    @property
+    def payload(self) -> CompletionPayload:
+        """Call it after validate()."""
+        assert self.amount.minor is not None
+        return CompletionPayload(order_id=self.order.id, received_minor=self.amount.minor)
+
+    @property
+    def mark(self) -> str:
+        return f"{self.order.version}-{self.amount.minor}"
+
+
+def waiting_about(order: OrderRecord) -> ApprovalRequest | None:
+    """What waits for a second person about this order, for who may see it."""
+    if not order.is_payin or order.is_final or not is_everybodys(Permission.APPROVAL_VIEW):
+        return None
+    kinds = [one.kind for one in PROPOSALS]
+    seen = [k.name for k in kinds if is_everybodys(k.may_propose) or is_everybodys(k.may_decide)]
+    return find_waiting(seen, Subject("order", str(order.id))) if seen else None
+
+
+def add_proposals(blueprint: Blueprint) -> None:
+    """Each gets its page, and the address that its form is sent to."""
+    for proposal in PROPOSALS:
+        path = f"/orders/<order_id:order_id>/{proposal.path}"
+        for view, name, method in ((_asking, "", "GET"), (_proposing, "_sent", "POST")):
+            guarded = requires(proposal.kind.may_propose)(needs_proof(view(proposal)))
+            blueprint.add_url_rule(path, f"{proposal.endpoint}{name}", guarded, methods=[method])
+
+
+def _asking(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
+    def ask(order_id: uuid.UUID) -> Response:
+        order = staff_order(order_id, proposal.kind.may_propose)
+        _refuse_unless_possible(proposal, order)
+        return _page(proposal, ProposalForm(None, order))
+
+    return ask
+
+
+def _proposing(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
+    def send(order_id: uuid.UUID) -> Response:
+        order = staff_order(order_id, proposal.kind.may_propose)
+        _refuse_unless_possible(proposal, order)
+        form = ProposalForm(request.form, order)
+        if not form.validate():
+            return _page(proposal, form, 422)
+        if (waiting := _waiting(proposal, order)) is not None:
+            return _again(proposal, form, waiting)
+        if form.seen.data != form.mark:
+            return _page(proposal, form)
+        try:
+            made = run_in_transaction(lambda: _propose(proposal, form))
+        except (Conflict, Forbidden, ValidationFailed) as error:
+            return _page(proposal, form, error.status, words=words_of_error(error), is_problem=True)
+        return asked(made.id, _order_url(order))
+
+    return send
+
+
+def _refuse_unless_possible(proposal: Proposal, order: OrderRecord) -> None:
+    """Whether the order can be completed at all, whatever came. Raises Conflict."""
+    try:
+        payload = CompletionPayload(order_id=order.id, received_minor=order.amount_minor)
+        proposal.kind.check(payload, acting_person())
+    except DomainError:
+        raise Conflict(_("This is not possible as the order stands.")) from None
+
+
+def _propose(proposal: Proposal, form: ProposalForm) -> ApprovalRequest:
+    """Raises Conflict when the order is not as the form's reader saw it."""
+    now = staff_order(form.order.id, proposal.kind.may_propose, lock=True)
+    if now.version != form.order.version:
+        raise Conflict("The order has changed.", code="order_changed")
+    return propose(proposal.kind, form.payload, form.words, actor=acting_person(), life=approval_life())
+
+
+def _waiting(proposal: Proposal, order: OrderRecord) -> ApprovalRequest | None:
+    return find_waiting([proposal.kind.name], Subject("order", str(order.id)))
+
+
+def _again(proposal: Proposal, form: ProposalForm, waiting: ApprovalRequest) -> Response:
+    """The same sent twice by the same person is one proposal; another one has to wait for the end of the first."""
+    is_same = waiting.payload == form.payload.model_dump(mode="json")
+    if is_same and waiting.proposed_by == current_user.id:
+        return asked(waiting.id, _order_url(form.order))
+    return _page(proposal, form, 409, words=words_of_error(RequestWaiting()), is_problem=True)
+
+
+def _order_url(order: OrderRecord) -> str:
+    return url_for(f"{request.blueprint}.order", order_id=order.id)
+
+
+def _page(proposal: Proposal, form: ProposalForm, status: int = 200, **variables: Any) -> Response:
+    """With what would change, once there is an amount that can be proposed."""
+    preview: Preview | None = None
+    if status == 200 and form.amount.minor is not None:
+        preview = proposal.kind.preview(form.payload)
+        form.seen.data = form.mark
+    words = words_of_kind(proposal.kind.name)
+    page = render_template(
+        "orders/proposal.html", proposal=proposal, form=form, order=form.order, portal=request.blueprint,
+        preview=preview, kind_words=words, waiting=_waiting(proposal, form.order),
+        sentence=words.sentence(form.payload, preview) if preview else "", **variables,
+    )  # fmt: skip
+    return make_response(page, status)

@@ -1,0 +1,143 @@
+"""Requests for access from before there was one room: those that wait go on waiting, those that are over stay told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+
+from portal.approvals.access import change_access
+from portal.approvals.errors import RequestForged, RequestStale
+from portal.approvals.models import ApprovalState
+from portal.approvals.queries import get_request, look_at
+from portal.approvals.service import decide_now
+from portal.audit.chain_proof import prove_watched
+from portal.core.db import db, hot, transaction
+from portal.core.ids import new_id
+from portal.core.permissions import Permission, Reach
+from portal.identity.access_changes import AccessChange, get_access
+from portal.identity.models import MemberRole, Role, User
+from portal.identity.people_models import MerchantMember
+from portal.merchants.service import create_merchant
+from tests.access.people import acting, person
+
+FOLDER = str(Path(__file__).parents[2] / "migrations")
+GRANT = {"payin:confirm": "team"}
+
+
+@pytest.fixture
+def own_app(worker: Any) -> Iterator[Flask]:
+    app = worker.new_app(worker.new_database(f"approvals_{uuid.uuid4().hex[:6]}"))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def people() -> tuple[User, User]:
+    with transaction():
+        return person(Role.ADMIN, name="Ada"), person(Role.ADMIN, name="Ben")
+
+
+def whom() -> uuid.UUID:
+    """Somebody with a role, a role at a merchant, a grant and a denial."""
+    with transaction():
+        user = person(Role.SUPPORT, Role.MERCHANT, name="Sam")
+        merchant = create_merchant(f"Acme {uuid.uuid4().hex}", actor=acting(user))
+        db.session.add(MerchantMember(merchant_id=merchant.id, user_id=user.id, role=MemberRole.VIEWER.value))
+        by = person(Role.ADMIN, name="Cleo")
+        change = AccessChange(
+            grant={Permission.MERCHANT_VIEW: Reach.TEAM}, deny=frozenset({Permission.NUMBER_REVEAL})
+        )
+        change_access(user.id, change, "as they are", actor=acting(by))
+        return user.id
+
+
+def asked_before(
+    by: User, state: str = "waiting", decided_by: uuid.UUID | None = None, **row: Any
+) -> uuid.UUID:
+    """As the release before wrote it."""
+    user_id, payload = whom(), {"add_roles": [], "remove_roles": [], "grant": GRANT, "deny": [], "clear": []}
+    text = json.dumps([str(user_id), payload], sort_keys=True, separators=(",", ":"))
+    values = {
+        "id": new_id(), "user": user_id, "payload": json.dumps(payload), "by": by.id, "state": state,
+        "hash": row.get("hash") or hashlib.sha256(text.encode()).digest(), "decided_by": decided_by,
+        "life": row.get("life", "7 days"),
+    }  # fmt: skip
+    with transaction():
+        hot(
+            "INSERT INTO permission_request (id, user_id, payload, payload_hash, reason, requested_by, created_at,"
+            " expires_at, state, decided_by, decided_at) VALUES (%(id)s, %(user)s, %(payload)s::jsonb, %(hash)s, 'Covers',"
+            " %(by)s, now() - interval '1 day', now() - interval '1 day' + %(life)s::interval, %(state)s, %(decided_by)s,"
+            " CASE WHEN %(decided_by)s::uuid IS NOT NULL THEN now() - interval '1 hour' END)",
+            values,
+        )
+    return values["id"]
+
+
+def rows() -> list[dict[str, Any]]:
+    with transaction():
+        return hot("SELECT * FROM permission_request ORDER BY id")
+
+
+def test_what_waited_is_approved_after_the_upgrade_and_what_was_over_stays_told(own_app: Flask) -> None:
+    ada, ben = people()
+    downgrade(directory=FOLDER, revision="0054")
+    waiting = asked_before(ada)
+    approved = asked_before(ada, "approved", ben.id)
+    refused = asked_before(ada, "refused", ben.id)
+    withdrawn = asked_before(ada, "withdrawn", ada.id)
+    overdue = asked_before(ada, "withdrawn", ada.id, life="1 hour")
+    before = rows()
+    upgrade(directory=FOLDER)
+    with transaction():
+        states = {key: get_request(key).state for key in (waiting, approved, refused, withdrawn, overdue)}
+        decided = [get_request(key).decided_by for key in (approved, refused, withdrawn)]
+        request = get_request(waiting)
+        assert request.reason == "Covers"
+        seen, user_id = look_at(request).seen, uuid.UUID(request.subject_id)
+    assert list(states.values()) == ["waiting", "approved", "refused", "withdrawn", "expired"]
+    assert decided == [ben.id, ben.id, None]
+    assert {row["state"] for row in rows()} == {"approved", "refused", "withdrawn"}, (
+        "nothing waits in two places"
+    )
+    with transaction():
+        assert prove_watched() is None
+    downgrade(directory=FOLDER, revision="0054")
+    after = rows()
+    assert [row | {"decided_at": None} for row in after] == [row | {"decided_at": None} for row in before]
+    upgrade(directory=FOLDER)
+    with transaction():
+        assert prove_watched() is None
+    decide_now(waiting, seen, is_approved=True, actor=acting(ben))
+    with transaction():
+        assert get_access(user_id).permissions[Permission.PAYIN_CONFIRM] is Reach.TEAM
+
+
+def test_what_was_changed_past_the_house_or_is_of_somebody_who_changed_is_not_approved(
+    own_app: Flask,
+) -> None:
+    ada, ben = people()
+    downgrade(directory=FOLDER, revision="0054")
+    forged, moved = asked_before(ada, hash=b"\1" * 32), asked_before(ada)
+    upgrade(directory=FOLDER)
+    with transaction():
+        seen = look_at(get_request(forged)).seen
+    with pytest.raises(RequestForged):
+        decide_now(forged, seen, is_approved=True, actor=acting(ben))
+    with transaction():
+        user_id = uuid.UUID(get_request(moved).subject_id)
+        change_access(
+            user_id, AccessChange(clear=frozenset({Permission.MERCHANT_VIEW})), "no more", actor=acting(ada)
+        )
+    with pytest.raises(RequestStale):
+        decide_now(moved, seen, is_approved=True, actor=acting(ben))
+    with transaction():
+        assert get_request(moved).state == ApprovalState.STALE.value
