@@ -99,20 +99,21 @@ def reset_second_factor(
 ) -> None:
     """Take app, passkeys and recovery codes away; sessions and tokens end, the owner is told by mail.
 
-    Raises NotFound. Locks the login. Needs transaction().
+    Raises NotFound, Conflict `no_second_factor` where there is none to take. Locks the login. Needs transaction().
     """
     user = get_person(user_id, lock=True)
-    forget_factors(user.id)
+    if not forget_factors(user.id):
+        raise Conflict("They have no second factor.", code="no_second_factor")
     revoke_sessions_of(user.id)
     _note("user.factors_reset", user, actor, origin, reason)
     mail_change(user.email, user.locale, Change.FACTORS_RESET, Origin())
 
 
 def end_sessions(user_id: uuid.UUID, *, actor: Actor, reason: str, origin: Origin | None = None) -> None:
-    """End all of somebody's sessions and tokens. Raises NotFound. Needs transaction()."""
+    """End all of somebody's sessions and tokens, if there are any. Raises NotFound. Needs transaction()."""
     user = get_person(user_id, lock=True)
-    revoke_sessions_of(user.id)
-    _note("user.sessions_ended", user, actor, origin, reason)
+    if revoke_sessions_of(user.id):
+        _note("user.sessions_ended", user, actor, origin, reason)
 
 
 def end_one_session(

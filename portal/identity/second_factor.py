@@ -172,9 +172,9 @@ SELECT EXISTS (SELECT 1 FROM totp_factor WHERE user_id = %(user)s AND confirmed_
     OR EXISTS (SELECT 1 FROM passkey WHERE user_id = %(user)s AND set_aside_at IS NULL) AS has
 """
 _RESET = (
-    "DELETE FROM totp_factor WHERE user_id = %(user)s",
-    "DELETE FROM recovery_code WHERE user_id = %(user)s",
-    "DELETE FROM passkey WHERE user_id = %(user)s",
+    "DELETE FROM totp_factor WHERE user_id = %(user)s RETURNING user_id",
+    "DELETE FROM recovery_code WHERE user_id = %(user)s RETURNING user_id",
+    "DELETE FROM passkey WHERE user_id = %(user)s RETURNING user_id",
 )
 
 
@@ -193,7 +193,7 @@ def is_factor_overdue(user_id: uuid.UUID, grace_s: int) -> bool:
     return bool(hot(_OVERDUE, {"user": user_id, "grace": float(grace_s)})[0]["is_overdue"])
 
 
-def forget_factors(user_id: uuid.UUID) -> None:
-    """Take away app, recovery codes and passkeys. Needs transaction()."""
-    for statement in _RESET:
-        hot(statement, {"user": user_id})
+def forget_factors(user_id: uuid.UUID) -> bool:
+    """Take away app, recovery codes and passkeys; whether there were any. Needs transaction()."""
+    forgotten = [hot(statement, {"user": user_id}) for statement in _RESET]
+    return any(forgotten)

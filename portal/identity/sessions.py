@@ -247,14 +247,15 @@ def touch_session(session_id: uuid.UUID) -> None:
     hot(_TOUCH, {"id": session_id})
 
 
-def revoke_sessions_of(user_id: uuid.UUID, *, but: uuid.UUID | None = None) -> None:
+def revoke_sessions_of(user_id: uuid.UUID, *, but: uuid.UUID | None = None) -> bool:
     """End all sessions of a person, half ones too, and the tokens of their programs; all `but` one session if
-    given. Needs transaction().
+    given. Whether there was one. Needs transaction().
     """
     statement = (
         update(UserSession)
         .where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
         .values(revoked_at=func.now())
+        .returning(UserSession.id)
     )
-    db.session.execute(statement if but is None else statement.where(UserSession.id != but))
-    revoke_families_of(user_id)
+    ended = db.session.scalars(statement if but is None else statement.where(UserSession.id != but)).all()
+    return revoke_families_of(user_id) or bool(ended)

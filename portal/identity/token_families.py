@@ -160,14 +160,16 @@ def revoke_family(family_id: uuid.UUID) -> None:
     after_commit(_memory.forget)
 
 
-def revoke_families_of(user_id: uuid.UUID) -> None:
-    """End every token that was given to this person. Needs transaction()."""
-    db.session.execute(
+def revoke_families_of(user_id: uuid.UUID) -> bool:
+    """End every token that was given to this person; whether there was one. Needs transaction()."""
+    ended = db.session.scalars(
         update(RefreshToken)
         .where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
         .values(revoked_at=datetime.now(UTC))
-    )
+        .returning(RefreshToken.id)
+    ).all()
     after_commit(_memory.forget)
+    return bool(ended)
 
 
 @dataclass(frozen=True, slots=True)
