@@ -41,10 +41,9 @@ def newest(desk: Desk) -> uuid.UUID:
 def decide(office: Office, desk: Desk, requisite_id: uuid.UUID, verdict: str, **how: Any) -> Any:
     with transaction():
         seal = how.pop("seal", None) or seal_of(own_requisite(desk.trader.id, requisite_id))
-    path = f"/admin/requisites/{requisite_id}/decision?verdict={verdict}&seal={seal}"
-    return (how.get("browser") or office.browser).post(
-        path, {"reason": how.get("reason", "Seen")}, htmx=False
-    )
+    sent = {"reason": how.get("reason", "Seen"), "seen": seal}
+    path = f"/admin/requisites/{requisite_id}/decision/{verdict}"
+    return (how.get("browser") or office.browser).post(path, sent, htmx=False)
 
 
 def test_a_requisite_is_handed_in_approved_switched_on_and_gets_orders(office: Office, desk: Desk) -> None:

@@ -29,7 +29,7 @@ from portal.web.admin import approvals, errors, home, merchant, queues, requisit
 from portal.web.admin.audit import log  # noqa: E402
 from portal.web.admin.people import access, directory, invitations, person  # noqa: E402
 from portal.web.admin.teams import team  # noqa: E402
-from portal.web.admin.traders import block, trader  # noqa: E402
+from portal.web.admin.traders import trader  # noqa: E402
 from portal.web.labels.audit_actions import action_words  # noqa: E402
 from portal.web.shared.approvals.access_words import reach_words  # noqa: E402
 from portal.web.shared.orders.staff import add_order_routes  # noqa: E402
@@ -37,7 +37,6 @@ from portal.web.shared.orders.staff import add_order_routes  # noqa: E402
 __all__ = [
     "access",
     "approvals",
-    "block",
     "blueprint",
     "directory",
     "errors",

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from portal.core.cursors import moment_and_number_in, position_of
-from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
-from portal.error_reports.handling import AlreadyHandled, mark_handled
+from portal.error_reports.handling import mark_handled
 from portal.error_reports.models import ErrorReport
 from portal.error_reports.queries import ErrorFilter, get_error_report, list_error_reports
 from portal.identity.audience import names_of
 from portal.web.admin import blueprint
-from portal.web.admin.acting import admin_actor
-from portal.web.labels.refusals import words_of_error
-from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing, render
-from portal.web.ui.reason_form import ReasonForm
 
 _ROLES = ("web", "worker", "relay", "clock", "metrics", "cli")
 
@@ -87,32 +83,22 @@ def error(error_id: int) -> ResponseReturnValue:
     return _page(error_id)
 
 
-@blueprint.post("/errors/<int:error_id>/handled")
-@requires(Permission.ERROR_HANDLE)
-def error_handled(error_id: int) -> ResponseReturnValue:
-    form = ReasonForm(request.form)
-    if not form.validate():
-        return _page(error_id, 422, form=form, about="handled")
-    try:
-        with transaction():
-            mark_handled(error_id, form.reason.data, actor=admin_actor())
-    except AlreadyHandled as refusal:
-        return _page(error_id, refusal.status, problem=words_of_error(refusal))
-    flash(_("Handled. When it comes again, it is open again."))
-    return see_other(url_for("admin.errors"))
-
-
-def _page(
-    error_id: int, status: int = 200, *, form: ReasonForm | None = None, about: str = "", problem: str = ""
-) -> Response:
+def _page(error_id: int, reply: Reply = NOTHING_SENT) -> Response:
     report = get_error_report(error_id)
-    page = render_template(
+    return reply.render(
         "admin/errors/one.html",
         report=report,
         handler=names_of([report.handled_by]).get(report.handled_by, "") if report.handled_by else "",
-        form=form or ReasonForm(),
-        about=about,
-        words=problem,
-        is_problem=True,
+        offers=_ERROR.offers(error_id, report),
     )
-    return make_response(page, status)
+
+
+_ERROR = ActionPage("error", "/errors/<int:error_id>", "error_id", (
+    Action(
+        "handled", "handled", Permission.ERROR_HANDLE, mark_handled, _l("Mark as handled"), _l("Is it handled?"),
+        _l("It leaves the list of open errors until it comes again."),
+        _l("Handled. When it comes again, it is open again."),
+        fits=lambda report: not report.handled_at, proof=None,
+    ),
+), _page, back="admin.errors")  # fmt: skip
+_ERROR.add_to(blueprint)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 
-from flask import flash, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from portal.core.db import transaction
-from portal.core.errors import Conflict, NotFound
+from portal.core.errors import NotFound
 from portal.core.permissions import Permission, requires
 from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
-from portal.merchants.blocking import block_merchant, concerned_by_block, unblock_merchant
+from portal.merchants.blocking import Concerned, block_merchant, concerned_by_block, unblock_merchant
 from portal.merchants.queries import list_stores_of_merchant
-from portal.merchants.staff_list import find_merchant_line
+from portal.merchants.staff_list import MerchantLine, find_merchant_line
 from portal.web.admin import blueprint
-from portal.web.admin.acting import admin_actor
 from portal.web.admin.audit.history import history_of
 from portal.web.admin.people.lists import people_listing
-from portal.web.admin.people.person import words_of_refusal
-from portal.web.auth.sudo import needs_sudo
-from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
 from portal.web.ui.lists.listing import fixed
-from portal.web.ui.reason_form import ReasonForm
 
 _MEMBERS_SHOWN = 200
 
@@ -37,58 +32,48 @@ def merchant(merchant_id: uuid.UUID) -> ResponseReturnValue:
     return _page(merchant_id)
 
 
-@blueprint.post("/merchants/<uuid:merchant_id>/block")
-@requires(Permission.MERCHANT_BLOCK)
-@needs_sudo
-def merchant_block(merchant_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(merchant_id, "block", block_merchant, _("The merchant is blocked. What runs is finished."))
-
-
-@blueprint.post("/merchants/<uuid:merchant_id>/unblock")
-@requires(Permission.MERCHANT_BLOCK)
-@needs_sudo
-def merchant_unblock(merchant_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(merchant_id, "unblock", unblock_merchant, _("The merchant is let in again."))
-
-
-def _do(merchant_id: uuid.UUID, about: str, verb: Callable[..., None], done: str) -> Response:
-    form = ReasonForm(request.form)
-    if not form.validate():
-        return _page(merchant_id, 422, form=form, about=about)
-    try:
-        with transaction():
-            verb(merchant_id, form.reason.data, actor=admin_actor())
-    except Conflict as error:
-        return _page(merchant_id, error.status, problem=words_of_refusal(error))
-    flash(done)
-    return see_other(url_for("admin.merchant", merchant_id=merchant_id))
-
-
-def _page(
-    merchant_id: uuid.UUID,
-    status: int = 200,
-    *,
-    form: ReasonForm | None = None,
-    about: str = "",
-    problem: str = "",
-) -> Response:
-    """`about` is the dialog that `form` was sent from."""
+def _page(merchant_id: uuid.UUID, reply: Reply = NOTHING_SENT) -> Response:
     found = find_merchant_line(merchant_id)
     if found is None:
         raise NotFound("There is no such merchant.")
     members = list_people_rows(
         PeopleFilter(merchant_id=merchant_id), PersonSort.NAME, is_descending=False, limit=_MEMBERS_SHOWN
     )
-    page = render_template(
+    concerned = concerned_by_block(merchant_id) if current_user.can(Permission.MERCHANT_BLOCK) else None
+    return reply.render(
         "admin/merchant.html",
         merchant=found,
         stores=list_stores_of_merchant(merchant_id),
         members=fixed(people_listing(), members),
-        concerned=concerned_by_block(merchant_id) if current_user.can(Permission.MERCHANT_BLOCK) else None,
+        concerned=concerned,
+        offers=_MERCHANT.offers(merchant_id, (found, concerned)),
         history=history_of("merchant", merchant_id),
-        form=form or ReasonForm(),
-        about=about,
-        words=problem,
-        is_problem=True,
     )
-    return make_response(page, status)
+
+
+def _what_blocking_does(shown: tuple[MerchantLine, Concerned]) -> str:
+    keys, stores = shown[1].keys, shown[1].stores
+    return " ".join((
+        ngettext("%(num)d API key is refused with the code store_closed.",
+                 "%(num)d API keys are refused with the code store_closed.", keys),
+        ngettext("%(num)d store takes no new orders.", "%(num)d stores take no new orders.", stores),
+        _("Members still sign in and read. Orders that run are finished, and the shop is told how they end."),
+    ))  # fmt: skip
+
+
+_MERCHANT = ActionPage("merchant", "/merchants/<uuid:merchant_id>", "merchant_id", (
+    Action(
+        "block", "block", Permission.MERCHANT_BLOCK, block_merchant,
+        _l("Block the merchant"), lambda shown: _("Block %(name)s?", name=shown[0].name), _what_blocking_does,
+        _l("The merchant is blocked. What runs is finished."),
+        "danger", lambda shown: shown[0].is_active,
+    ),
+    Action(
+        "unblock", "unblock", Permission.MERCHANT_BLOCK, unblock_merchant,
+        _l("Let the merchant in again"), lambda shown: _("Let %(name)s in again?", name=shown[0].name),
+        _l("Its API keys work again and its stores take orders."),
+        _l("The merchant is let in again."),
+        fits=lambda shown: not shown[0].is_active,
+    ),
+), _page)  # fmt: skip
+_MERCHANT.add_to(blueprint)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
+from wtforms import StringField
+from wtforms.validators import UUID, Optional
 
-from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.core.processes.presence import list_workers
 from portal.core.queues import QueueName
 from portal.queues import service
-from portal.queues.figures import QueueState, list_dead_letters, list_queues
-from portal.queues.service import NothingToDismiss, NothingToReplay
+from portal.queues.figures import list_dead_letters, list_queues
 from portal.web.admin import blueprint
-from portal.web.admin.acting import admin_actor
-from portal.web.auth.sudo import needs_sudo
-from portal.web.labels.refusals import words_of_error
-from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
 from portal.web.ui.reason_form import ReasonForm
 
 ONE = "/queues/<any(matching,events,webhooks,mail,maintenance):queue>"
@@ -62,93 +62,64 @@ def queues() -> ResponseReturnValue:
 @blueprint.get(ONE)
 @requires(Permission.QUEUE_VIEW)
 def queue(queue: str) -> ResponseReturnValue:
-    return _page(QueueName(queue))
+    return _page(queue)
 
 
-@blueprint.post(f"{ONE}/pause")
-@requires(Permission.QUEUE_MANAGE)
-@needs_sudo
-def queue_pause(queue: str) -> ResponseReturnValue:
-    return _change(QueueName(queue), "pause", service.pause_queue, _("The queue is paused."))
+class DeadForm(ReasonForm):
+    """About all that the queue gave up, or the one that is named."""
+
+    letter = StringField(validators=[Optional(), UUID(_l("Reload the page and try again."))])
+
+    def given(self) -> dict[str, Any]:
+        return super().given() | {"ids": [uuid.UUID(self.letter.data)] if self.letter.data else None}
 
 
-@blueprint.post(f"{ONE}/drain")
-@requires(Permission.QUEUE_MANAGE)
-@needs_sudo
-def queue_drain(queue: str) -> ResponseReturnValue:
-    return _change(
-        QueueName(queue), "drain", service.drain_queue, _("What is due is worked off, then it pauses.")
-    )
-
-
-@blueprint.post(f"{ONE}/resumption")
-@requires(Permission.QUEUE_MANAGE)
-@needs_sudo
-def queue_resume(queue: str) -> ResponseReturnValue:
-    return _change(QueueName(queue), "resume", service.resume_queue, _("The queue goes on."))
-
-
-@blueprint.post(f"{ONE}/replay")
-@requires(Permission.QUEUE_MANAGE)
-@needs_sudo
-def queue_replay(queue: str) -> ResponseReturnValue:
-    """All that the queue gave up, or the one named by `letter`."""
-    return _of_dead(QueueName(queue), "replay", service.replay_dead, _("Tried again: %(count)s"))
-
-
-@blueprint.post(f"{ONE}/dismissal")
-@requires(Permission.QUEUE_MANAGE)
-@needs_sudo
-def queue_dismiss(queue: str) -> ResponseReturnValue:
-    """All that the queue gave up, or the one named by `letter`."""
-    return _of_dead(QueueName(queue), "dismiss", service.dismiss_dead, _("Dismissed: %(count)s"))
-
-
-def _of_dead(name: QueueName, about: str, verb: Callable[..., int], done: str) -> Response:
-    form = ReasonForm(request.form)
-    letter, known = request.form.get("letter", ""), _id_of(request.form.get("letter", ""))
-    if not form.validate() or (letter and known is None):
-        return _page(name, 422, form=form, about=about)
-    try:
-        with transaction():
-            count = verb(name, form.reason.data, actor=admin_actor(), ids=[known] if known else None)
-    except (NothingToReplay, NothingToDismiss) as error:
-        return _page(name, error.status, problem=words_of_error(error))
-    flash(done % {"count": count})
-    return see_other(url_for("admin.queue", queue=name.value))
-
-
-def _id_of(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
-
-
-def _change(name: QueueName, about: str, verb: Callable[..., bool], done: str) -> Response:
-    form = ReasonForm(request.form)
-    if not form.validate():
-        return _page(name, 422, form=form, about=about)
-    with transaction():
-        changed = verb(name, form.reason.data, actor=admin_actor())
-    flash(done if changed else _("It was so already."))
-    return see_other(url_for("admin.queue", queue=name.value))
-
-
-def _page(
-    name: QueueName, status: int = 200, *, form: ReasonForm | None = None, about: str = "", problem: str = ""
-) -> Response:
-    """`about` is the dialog that `form` was sent from."""
-    state: QueueState = next(one for one in list_queues() if one.name is name)
-    page = render_template(
+def _page(name: str, reply: Reply = NOTHING_SENT) -> Response:
+    state = next(one for one in list_queues() if one.name == name)
+    return reply.render(
         "admin/queues/one.html",
         queue=state,
-        letters=list_dead_letters(name),
+        letters=list_dead_letters(state.name),
         queue_words=queue_words,
         queue_sentence=queue_sentence,
-        form=form or ReasonForm(),
-        about=about,
-        words=problem,
-        is_problem=True,
+        offers=_QUEUE.offers(name, state),
     )
-    return make_response(page, status)
+
+
+def _of_queue(verb: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda name, **given: verb(QueueName(name), **given)
+
+
+def _if_changed(words: LazyString) -> Callable[[bool], str]:
+    return lambda changed: str(words) if changed else _("It was so already.")
+
+
+_QUEUE = ActionPage("queue", ONE, "queue", (
+    Action(
+        "resume", "resumption", Permission.QUEUE_MANAGE, _of_queue(service.resume_queue),
+        _l("Let the queue go on"), _l("Let the queue go on?"), _l("Its work is taken again within seconds."),
+        _if_changed(_l("The queue goes on.")), fits=lambda queue: queue.state != "running",
+    ),
+    Action(
+        "pause", "pause", Permission.QUEUE_MANAGE, _of_queue(service.pause_queue), _l("Pause"), _l("Pause the queue?"),
+        _l("What is in hand is finished, nothing new is taken. It stays so until somebody lets it go on, even when Redis is wiped."),
+        _if_changed(_l("The queue is paused.")), "danger", lambda queue: queue.state != "paused",
+    ),
+    Action(
+        "drain", "drain", Permission.QUEUE_MANAGE, _of_queue(service.drain_queue), _l("Drain"), _l("Drain the queue?"),
+        _l("What is due now is tried once more, then the queue pauses."),
+        _if_changed(_l("What is due is worked off, then it pauses.")), "danger", lambda queue: queue.state == "running",
+    ),
+    Action(
+        "replay", "replay", Permission.QUEUE_MANAGE, _of_queue(service.replay_dead),
+        _l("Try all again"), _l("Try again what failed for good?"), _l("Each gets all its tries anew."),
+        lambda count: _("Tried again: %(count)s", count=count), "", lambda queue: queue.backlog.dead, DeadForm,
+    ),
+    Action(
+        "dismiss", "dismissal", Permission.QUEUE_MANAGE, _of_queue(service.dismiss_dead),
+        _l("Dismiss all"), _l("Dismiss what failed for good?"),
+        _l("It is not tried again and not counted any more. What it was stays on record."),
+        lambda count: _("Dismissed: %(count)s", count=count), "danger", lambda queue: queue.backlog.dead, DeadForm,
+    ),
+), _page)  # fmt: skip
+_QUEUE.add_to(blueprint)

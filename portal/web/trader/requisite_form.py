@@ -16,6 +16,7 @@ from portal.reference.queries import list_banks
 from portal.traders.models import Requisite
 from portal.traders.requisites import Terms
 from portal.traders.service import NewRequisite
+from portal.web.labels.refusals import words_of_error
 from portal.web.shared.requisites.words import problem_words
 from portal.web.shell.languages import current_language
 from portal.web.ui.formats import typed_amount
@@ -82,18 +83,24 @@ class TermsForm(PageForm):
             total_amount_limit=self.total_amount_limit.minor,
         )
 
-    def refuse(self, error: DomainError) -> None:
-        """Put what the domain refused beside the fields it is about."""
+    def refuse(self, error: DomainError) -> bool:
         for problem in error.errors:
             name = "window_hours" if problem.field == "window_s" else problem.field
             field = self._fields.get(name, self.holder)
             field.errors = [problem_words(problem)]
+        return bool(error.errors)
 
 
 class NewRequisiteForm(TermsForm):
     number = StringField(
         _l("Number"), [InputRequired(_l("Type the number.")), Length(max=100, message=_TOO_LONG)]
     )
+
+    def refuse(self, error: DomainError) -> bool:
+        """What is refused of a new one, and is no field's, is about its number."""
+        if not super().refuse(error):
+            self.number.errors = [words_of_error(error)]
+        return True
 
     def new_requisite(self, method: str) -> NewRequisite:
         terms = self.terms()

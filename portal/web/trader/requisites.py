@@ -6,14 +6,12 @@ import uuid
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from portal.core.db import run_in_transaction
-from portal.core.errors import Conflict, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.reference import configuration as config
 from portal.reference.queries import list_currencies, list_methods, method_terms
@@ -27,11 +25,11 @@ from portal.traders.requisites import (
     switch_own,
 )
 from portal.web.auth.sudo import needs_sudo
-from portal.web.shared.requisites.words import bars_of, refusal_words, state_pill
-from portal.web.shell.htmx import see_other
+from portal.web.shared.requisites.words import bars_of, state_pill
 from portal.web.trader import blueprint
 from portal.web.trader.requisite_form import NewRequisiteForm, TermsForm, form_of
 from portal.web.trader.seat import current_seat
+from portal.web.ui.actions import carry_out, said
 from portal.web.ui.formats import method_name
 
 
@@ -58,19 +56,16 @@ def add_requisite() -> ResponseReturnValue:
     if chosen is None:
         return _new(None, None, 422)
     form = NewRequisiteForm(request.form, *chosen)
-    if not form.validate():
-        return _new(chosen, form, 422)
-    new, user_id = form.new_requisite(chosen[0]), current_user.id
-    try:
-        run_in_transaction(lambda: submit_requisite(seat.trader_id, new, user_id=user_id, actor=seat.actor))
-    except ValidationFailed as error:
-        form.refuse(error)
-        return _new(chosen, form, error.status)
-    except Conflict as error:
-        form.number.errors = [refusal_words(error)]
-        return _new(chosen, form, error.status)
-    flash(_("The requisite is added. It gets orders when it is approved and switched on."))
-    return see_other(url_for("trader.requisites"))
+    user_id = current_user.id
+    return carry_out(
+        lambda: submit_requisite(
+            seat.trader_id, form.new_requisite(chosen[0]), user_id=user_id, actor=seat.actor
+        ),
+        form=form,
+        again=lambda status, _refused: _new(chosen, form, status),
+        done=_l("The requisite is added. It gets orders when it is approved and switched on."),
+        back=url_for("trader.requisites"),
+    )
 
 
 @blueprint.get("/requisites/<uuid:requisite_id>")
@@ -87,20 +82,15 @@ def save_requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
     seat, user_id = current_seat(), current_user.id
     found = own_requisite(seat.trader_id, requisite_id)
     form = TermsForm(request.form, found.method, found.currency)
-    if not form.validate():
-        return _one(found, form, 422)
-    terms = form.terms()
-    try:
-        run_in_transaction(
-            lambda: change_requisite(seat.trader_id, requisite_id, terms, user_id=user_id, actor=seat.actor)
-        )
-    except ValidationFailed as error:
-        form.refuse(error)
-        return _one(found, form, error.status)
-    except Conflict as error:
-        return _one(found, form, error.status, refusal_words(error))
-    flash(_("Saved."))
-    return see_other(url_for("trader.requisites"))
+    return carry_out(
+        lambda: change_requisite(
+            seat.trader_id, requisite_id, form.terms(), user_id=user_id, actor=seat.actor
+        ),
+        form=form,
+        again=lambda status, refused: _one(found, form, status, said(refused)),
+        done=_l("Saved."),
+        back=url_for("trader.requisites"),
+    )
 
 
 @blueprint.post("/requisites/<uuid:requisite_id>/switches")
@@ -108,21 +98,23 @@ def save_requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
 def switch_requisite(requisite_id: uuid.UUID) -> ResponseReturnValue:
     seat = current_seat()
     on = {name: request.form.get(name) == "on" for name in ("payin_on", "payout_on")}
-    run_in_transaction(lambda: switch_own(seat.trader_id, requisite_id, actor=seat.actor, **on))
-    flash(_("Switched."))
-    return see_other(url_for("trader.requisites"))
+    return carry_out(
+        lambda: switch_own(seat.trader_id, requisite_id, actor=seat.actor, **on),
+        done=_l("Switched."),
+        back=url_for("trader.requisites"),
+    )
 
 
 @blueprint.post("/requisites/<uuid:requisite_id>/archive")
 @requires(Permission.REQUISITE_CHANGE)
 def archive(requisite_id: uuid.UUID) -> ResponseReturnValue:
     seat = current_seat()
-    try:
-        run_in_transaction(lambda: archive_requisite(seat.trader_id, requisite_id, actor=seat.actor))
-    except Conflict as error:
-        return _list(error.status, refusal_words(error))
-    flash(_("The requisite is in the archive."))
-    return see_other(url_for("trader.requisites"))
+    return carry_out(
+        lambda: archive_requisite(seat.trader_id, requisite_id, actor=seat.actor),
+        again=lambda status, refused: _list(status, said(refused)),
+        done=_l("The requisite is in the archive."),
+        back=url_for("trader.requisites"),
+    )
 
 
 def _kinds() -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 from flask_babel import gettext as _
 from wtforms import Form, PasswordField, TextAreaField
 
+from portal.core.errors import DomainError
 from portal.core.text_rules import is_clean
 
 
@@ -46,6 +47,10 @@ class PageForm(Form):  # type: ignore[misc]
                 ]
                 is_valid = False
         return is_valid
+
+    def refuse(self, _error: DomainError) -> bool:
+        """Put what a verb refused beside the fields it is about; whether that says it all."""
+        return False
 
     @staticmethod
     def _is_clean(field: Any) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_babel import lazy_gettext as _l
-from wtforms import StringField
+from wtforms import HiddenField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.web.ui.forms import PageForm
@@ -19,4 +21,23 @@ class ReasonForm(PageForm):
             Length(min=3, message=_l("Say why in a few words.")),
             Length(max=500, message=_l("This is too long.")),
         ],
+        filters=[lambda words: " ".join((words or "").split())],
     )
+
+    @property
+    def words(self) -> str:
+        """The reason, with one space between its words."""
+        return self.reason.data or ""
+
+    def given(self) -> dict[str, Any]:
+        """What a verb is given of it, by name."""
+        return {"reason": self.words}
+
+
+class SeenForm(ReasonForm):
+    """With the mark of what its sender saw: it is done to nothing else."""
+
+    seen = HiddenField()
+
+    def given(self) -> dict[str, Any]:
+        return super().given() | {"seen": self.seen.data or ""}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from typing import Any
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from portal.core.db import transaction
-from portal.core.errors import Conflict, DomainError, Forbidden
+from portal.core.errors import DomainError, Forbidden
 from portal.core.permissions import Permission, requires
 from portal.identity import people
 from portal.traders.switching_off import switch_off_and_stop
@@ -21,8 +21,7 @@ from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.person_view import look_at
 from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.refusals import words_of_error
-from portal.web.shell.htmx import see_other
-from portal.web.ui.reason_form import ReasonForm
+from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply, carry_out
 
 
 @blueprint.get("/people/<uuid:person_id>")
@@ -31,35 +30,9 @@ def person(person_id: uuid.UUID) -> ResponseReturnValue:
     return _page(person_id)
 
 
-def _page(
-    person_id: uuid.UUID,
-    status: int = 200,
-    *,
-    form: ReasonForm | None = None,
-    about: str = "",
-    problem: str = "",
-) -> Response:
-    """`about` is the dialog that `form` was sent from: it is shown open, with what is wrong with it."""
+def _page(person_id: uuid.UUID, reply: Reply = NOTHING_SENT) -> Response:
     seen = look_at(person_id)
-    page = render_template(
-        "admin/person.html", seen=seen, form=form or ReasonForm(), about=about, words=problem, is_problem=True,
-        is_oneself=person_id == current_user.id,
-    )  # fmt: skip
-    return make_response(page, status)
-
-
-def _do(person_id: uuid.UUID, about: str, work: Callable[[str], None], done: str) -> Response:
-    """Read the reason, do it, say that it was done; what is refused is said on the page."""
-    form = ReasonForm(request.form)
-    if not form.validate():
-        return _page(person_id, 422, form=form, about=about)
-    try:
-        with transaction():
-            work(form.reason.data)
-    except (Conflict, Forbidden) as error:
-        return _page(person_id, error.status, form=form, about=about, problem=words_of_refusal(error))
-    flash(done)
-    return see_other(url_for("admin.person", person_id=person_id))
+    return reply.render("admin/person.html", seen=seen, offers=_PERSON.offers(person_id, seen))
 
 
 def words_of_refusal(error: DomainError) -> str:
@@ -69,58 +42,57 @@ def words_of_refusal(error: DomainError) -> str:
     return words_of_error(error)
 
 
-@blueprint.post("/people/<uuid:person_id>/disabling")
-@requires(Permission.PERSON_DISABLE)
-@needs_sudo
-def person_disable(person_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(
-        person_id, "disable", lambda why: switch_off_and_stop(person_id, actor=admin_actor(), reason=why),
-        _("The login is switched off. Its sessions are over."),
-    )  # fmt: skip
+def refuse_oneself(person_id: uuid.UUID) -> None:
+    """Raises Forbidden `not_for_oneself`."""
+    if person_id == current_user.id:
+        raise Forbidden("Nobody does this to themselves.", code="not_for_oneself")
 
 
-@blueprint.post("/people/<uuid:person_id>/enabling")
-@requires(Permission.PERSON_DISABLE)
-@needs_sudo
-def person_enable(person_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(
-        person_id, "enable", lambda why: people.switch_on(person_id, actor=admin_actor(), reason=why),
-        _("The login is switched on."),
-    )  # fmt: skip
+def _reset_factor(person_id: uuid.UUID, **given: Any) -> None:
+    refuse_oneself(person_id)
+    people.reset_second_factor(person_id, **given)
 
 
-@blueprint.post("/people/<uuid:person_id>/second-factor/reset")
-@requires(Permission.FACTOR_RESET)
-@needs_sudo
-def person_reset_factor(person_id: uuid.UUID) -> ResponseReturnValue:
-    def reset(why: str) -> None:
-        refuse_oneself(person_id)
-        people.reset_second_factor(person_id, actor=admin_actor(), reason=why)
-
-    return _do(person_id, "factor", reset, _("The second factor is taken away; they were told by mail."))
-
-
-@blueprint.post("/people/<uuid:person_id>/sessions/end-all")
-@requires(Permission.SESSION_REVOKE)
-@needs_sudo
-def person_end_sessions(person_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(
-        person_id, "sessions", lambda why: people.end_sessions(person_id, actor=admin_actor(), reason=why),
-        _("All of their sessions are over."),
-    )  # fmt: skip
+_PERSON = ActionPage("person", "/people/<uuid:person_id>", "person_id", (
+    Action(
+        "disable", "disabling", Permission.PERSON_DISABLE, switch_off_and_stop,
+        _l("Switch the login off"), lambda seen: _("Switch off %(name)s's login?", name=seen.user.name),
+        _l("They are signed out everywhere at once and can't sign in until it is switched on again."),
+        _l("The login is switched off. Its sessions are over."),
+        "danger", lambda seen: seen.user.is_active and not seen.is_oneself,
+    ),
+    Action(
+        "enable", "enabling", Permission.PERSON_DISABLE, people.switch_on,
+        _l("Switch the login on"), lambda seen: _("Switch on %(name)s's login?", name=seen.user.name),
+        _l("They can sign in again with their password and second factor."),
+        _l("The login is switched on."),
+        fits=lambda seen: not seen.user.is_active and not seen.is_oneself,
+    ),
+    Action(
+        "factor", "second-factor/reset", Permission.FACTOR_RESET, _reset_factor,
+        _l("Reset the second factor"), lambda seen: _("Take away %(name)s's second factor?", name=seen.user.name),
+        _l("App, passkeys and recovery codes are forgotten, all sessions end, and they are told by mail. Be sure that it is them who asks."),
+        _l("The second factor is taken away; they were told by mail."),
+        "danger", lambda seen: seen.has_second_factor and not seen.is_oneself,
+    ),
+    Action(
+        "sessions", "sessions/end-all", Permission.SESSION_REVOKE, people.end_sessions,
+        _l("End all"), lambda seen: _("End all of %(name)s's sessions?", name=seen.user.name),
+        _l("They and the programs that use their name are signed out at once. They can sign in again."),
+        _l("All of their sessions are over."),
+        "danger", lambda seen: bool(seen.sessions) and not seen.is_oneself,
+    ),
+), _page)  # fmt: skip
+_PERSON.add_to(blueprint)
 
 
 @blueprint.post("/people/<uuid:person_id>/sessions/<uuid:session_id>/end")
 @requires(Permission.SESSION_REVOKE)
 @needs_sudo
 def person_end_session(person_id: uuid.UUID, session_id: uuid.UUID) -> ResponseReturnValue:
-    with transaction():
-        people.end_one_session(person_id, session_id, actor=admin_actor())
-    flash(_("That session is over."))
-    return see_other(url_for("admin.person", person_id=person_id))
-
-
-def refuse_oneself(person_id: uuid.UUID) -> None:
-    """Raises Forbidden `not_for_oneself`."""
-    if person_id == current_user.id:
-        raise Forbidden("Nobody does this to themselves.", code="not_for_oneself")
+    actor = admin_actor()
+    return carry_out(
+        lambda: people.end_one_session(person_id, session_id, actor=actor),
+        done=_l("That session is over."),
+        back=url_for("admin.person", person_id=person_id),
+    )

@@ -42,6 +42,10 @@ class Seen:
     names: Mapping[uuid.UUID, str]
 
     @property
+    def is_oneself(self) -> bool:
+        return self.user.id == current_user.id
+
+    @property
     def held(self) -> list[tuple[Permission, Reach]]:
         """What they may do, by the permission's name."""
         return sorted(self.access.permissions.items(), key=lambda held: held[0].value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -14,8 +14,7 @@ from wtforms import SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
-from portal.core.db import transaction
-from portal.core.errors import ValidationFailed
+from portal.core.errors import DomainError
 from portal.core.permissions import Permission, requires
 from portal.identity.audience import names_of
 from portal.traders.queries import get_team
@@ -31,7 +30,7 @@ from portal.traders.teams import (
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.teams.members import MOST_FOUND, found_outside, members_of
-from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import carry_out
 from portal.web.ui.forms import PageForm
 from portal.web.ui.lists.listing import show
 
@@ -45,6 +44,15 @@ class TeamForm(PageForm):
         ],
     )
     lead = SelectField(_l("Team lead"))
+
+    def refuse(self, error: DomainError) -> bool:
+        words = {
+            "malformed_name": _("Give a name of at most 80 letters."),
+            "no_lead": _("Choose somebody with the role of a team lead."),
+        }
+        for problem in error.errors:
+            self[problem.field].errors = [words.get(problem.code, problem.message)]
+        return bool(error.errors)
 
 
 def _form(values: Any = None, lead_id: uuid.UUID | None = None, **data: object) -> TeamForm:
@@ -66,17 +74,14 @@ def teams() -> ResponseReturnValue:
 @blueprint.post("/teams")
 @requires(Permission.TEAM_CHANGE)
 def team_open() -> ResponseReturnValue:
-    form = _form(request.form)
-    if not form.validate():
-        return _list_page(form, 422)
-    try:
-        with transaction():
-            team = open_team(form.name.data, uuid.UUID(form.lead.data), actor=admin_actor())
-    except ValidationFailed as error:
-        _show(form, error)
-        return _list_page(form, 422)
-    flash(_("The team is formed. Put traders into it."))
-    return see_other(url_for("admin.team", team_id=team.id))
+    form, actor = _form(request.form), admin_actor()
+    return carry_out(
+        lambda: open_team(form.name.data, uuid.UUID(form.lead.data), actor=actor),
+        form=form,
+        again=lambda status, _refused: _list_page(form, status),
+        done=_l("The team is formed. Put traders into it."),
+        back=lambda team: url_for("admin.team", team_id=team.id),
+    )
 
 
 @blueprint.get("/teams/<uuid:team_id>")
@@ -88,17 +93,14 @@ def team(team_id: uuid.UUID) -> ResponseReturnValue:
 @blueprint.post("/teams/<uuid:team_id>")
 @requires(Permission.TEAM_CHANGE)
 def team_change(team_id: uuid.UUID) -> ResponseReturnValue:
-    form = _form(request.form, get_team(team_id).lead_id)
-    if not form.validate():
-        return _team_page(team_id, form, 422)
-    try:
-        with transaction():
-            change_team(team_id, form.name.data, uuid.UUID(form.lead.data), actor=admin_actor())
-    except ValidationFailed as error:
-        _show(form, error)
-        return _team_page(team_id, form, 422)
-    flash(_("Saved."))
-    return see_other(url_for("admin.team", team_id=team_id))
+    form, actor = _form(request.form, get_team(team_id).lead_id), admin_actor()
+    return carry_out(
+        lambda: change_team(team_id, form.name.data, uuid.UUID(form.lead.data), actor=actor),
+        form=form,
+        again=lambda status, _refused: _team_page(team_id, form, status),
+        done=_l("Saved."),
+        back=url_for("admin.team", team_id=team_id),
+    )
 
 
 @blueprint.post("/teams/<uuid:team_id>/traders")
@@ -107,19 +109,23 @@ def team_add_trader(team_id: uuid.UUID) -> ResponseReturnValue:
     trader_id = _uuid(request.form.get("trader"))
     if trader_id is None:
         return _team_page(team_id, status=422, problem=_("Choose a trader."))
-    with transaction():
-        assign_trader(trader_id, team_id, actor=admin_actor())
-    flash(_("The trader is in the team."))
-    return see_other(url_for("admin.team", team_id=team_id))
+    actor = admin_actor()
+    return carry_out(
+        lambda: assign_trader(trader_id, team_id, actor=actor),
+        done=_l("The trader is in the team."),
+        back=url_for("admin.team", team_id=team_id),
+    )
 
 
 @blueprint.post("/teams/<uuid:team_id>/traders/<uuid:trader_id>/removal")
 @requires(Permission.TEAM_CHANGE)
 def team_remove_trader(team_id: uuid.UUID, trader_id: uuid.UUID) -> ResponseReturnValue:
-    with transaction():
-        leave_team(trader_id, team_id, actor=admin_actor())
-    flash(_("The trader is in no team now."))
-    return see_other(url_for("admin.team", team_id=team_id))
+    actor = admin_actor()
+    return carry_out(
+        lambda: leave_team(trader_id, team_id, actor=actor),
+        done=_l("The trader is in no team now."),
+        back=url_for("admin.team", team_id=team_id),
+    )
 
 
 def _uuid(text: str | None) -> uuid.UUID | None:
@@ -127,15 +133,6 @@ def _uuid(text: str | None) -> uuid.UUID | None:
         return uuid.UUID(text or "")
     except ValueError:
         return None
-
-
-def _show(form: TeamForm, error: ValidationFailed) -> None:
-    words = {
-        "malformed_name": _("Give a name of at most 80 letters."),
-        "no_lead": _("Choose somebody with the role of a team lead."),
-    }
-    for problem in error.errors:
-        form[problem.field].errors = [words.get(problem.code, problem.message)]
 
 
 def _list_page(form: TeamForm, status: int = 200) -> Response:

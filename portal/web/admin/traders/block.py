@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from flask import flash, request, url_for
-from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from werkzeug.wrappers import Response
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
-from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden
-from portal.core.permissions import Permission, requires
+from portal.core.permissions import Permission
+from portal.traders.models import Requisite, RequisiteStatus, Trader
 from portal.traders.service import block_trader, unblock_trader
-from portal.web.admin import blueprint
-from portal.web.admin.acting import admin_actor
-from portal.web.admin.people.person import words_of_refusal
-from portal.web.admin.traders.trader import trader_page
-from portal.web.auth.sudo import needs_sudo
-from portal.web.shell.htmx import see_other
-from portal.web.ui.reason_form import ReasonForm
+from portal.web.ui.actions import Action
+
+# With whether they are the visitor themselves.
+Shown = tuple[Trader, Sequence[Requisite], bool]
 
 
-@blueprint.post("/traders/<uuid:trader_id>/block")
-@requires(Permission.TRADER_BLOCK)
-@needs_sudo
-def trader_block(trader_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(trader_id, "block", block_trader, _("The trader is blocked. The orders they have go on."))
+def _what_blocking_does(shown: Shown) -> str:
+    approved = sum(requisite.status == RequisiteStatus.APPROVED for requisite in shown[1])
+    running = sum(requisite.open_orders for requisite in shown[1])
+    return " ".join((
+        ngettext("%(num)d requisite gets no new orders.", "%(num)d requisites get no new orders.", approved),
+        ngettext("%(num)d order that runs goes on: the trader confirms and pays as before.",
+                 "%(num)d orders that run go on: the trader confirms and pays as before.", running),
+        _("They can still sign in."),
+    ))  # fmt: skip
 
 
-@blueprint.post("/traders/<uuid:trader_id>/unblock")
-@requires(Permission.TRADER_BLOCK)
-@needs_sudo
-def trader_unblock(trader_id: uuid.UUID) -> ResponseReturnValue:
-    return _do(trader_id, "unblock", unblock_trader, _("The trader is not blocked any more."))
-
-
-def _do(trader_id: uuid.UUID, about: str, verb: Callable[..., None], done: str) -> Response:
-    form = ReasonForm(request.form)
-    if not form.validate():
-        return trader_page(trader_id, 422, block_form=form, about=about)
-    try:
-        with transaction():
-            verb(trader_id, form.reason.data, actor=admin_actor())
-    except (Conflict, Forbidden) as error:
-        return trader_page(trader_id, error.status, problem=words_of_refusal(error))
-    flash(done)
-    return see_other(url_for("admin.trader", trader_id=trader_id))
+BLOCKING = (
+    Action(
+        "block", "block", Permission.TRADER_BLOCK, block_trader,
+        _l("Block the trader"), lambda shown: _("Block %(name)s?", name=shown[0].name), _what_blocking_does,
+        _l("The trader is blocked. The orders they have go on."),
+        "danger", lambda shown: not shown[0].is_blocked and not shown[2],
+    ),
+    Action(
+        "unblock", "unblock", Permission.TRADER_BLOCK, unblock_trader,
+        _l("Unblock the trader"), lambda shown: _("Unblock %(name)s?", name=shown[0].name),
+        _l("They get orders again as soon as their own switches, their lead's and their limits let them."),
+        _l("The trader is not blocked any more."),
+        fits=lambda shown: shown[0].is_blocked and not shown[2],
+    ),
+)  # fmt: skip

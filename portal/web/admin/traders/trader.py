@@ -6,25 +6,18 @@ import uuid
 from datetime import datetime, timedelta
 
 from flask import Response as FlaskResponse
-from flask import flash, make_response, render_template, request, url_for
+from flask import flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import DateField, SelectField, StringField
+from wtforms import DateField, SelectField
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import Optional
 
 from portal.core.db import release, transaction
-from portal.core.errors import (
-    Conflict,
-    DomainError,
-    Forbidden,
-    PayloadTooLarge,
-    UnsupportedMedia,
-    ValidationFailed,
-)
+from portal.core.errors import DomainError, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.core.uploads.check import check_upload
 from portal.identity.audience import names_of
@@ -41,11 +34,13 @@ from portal.traders.queries import get_team, get_trader, list_requisites
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.audit.history import history_of
-from portal.web.admin.people.person import words_of_refusal
+from portal.web.admin.traders.block import BLOCKING
 from portal.web.auth.sudo import needs_sudo
+from portal.web.labels.refusals import words_of_error
 from portal.web.shared.receipts import upload_response
 from portal.web.shell.htmx import see_other
 from portal.web.shell.languages import current_timezone
+from portal.web.ui.actions import NOTHING_SENT, REFUSALS, ActionPage, Reply, carry_out
 from portal.web.ui.forms import PageForm
 from portal.web.ui.reason_form import ReasonForm
 
@@ -56,14 +51,10 @@ class DocumentForm(PageForm):
     kind = SelectField(_l("What it is"))
 
 
-class KycForm(PageForm):
+class KycForm(ReasonForm):
     """The last day on which the verification is good, in the viewer's zone; none is for good."""
 
     valid_until = DateField(_l("Good until"), validators=[Optional()])
-    reason = StringField(
-        _l("Reason"),
-        validators=[InputRequired(_l("Say why.")), Length(max=500, message=_l("This is too long."))],
-    )
 
 
 def kind_words(kind: str) -> str:
@@ -86,7 +77,7 @@ def _document_form() -> DocumentForm:
 @blueprint.get("/traders/<uuid:trader_id>")
 @requires(Permission.TRADER_VIEW)
 def trader(trader_id: uuid.UUID) -> ResponseReturnValue:
-    return trader_page(trader_id)
+    return _page(trader_id)
 
 
 @blueprint.post("/traders/<uuid:trader_id>/documents")
@@ -95,7 +86,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
     get_trader(trader_id)
     form, file = _document_form(), request.files.get("file")
     if not form.validate() or file is None or not file.filename:
-        return trader_page(trader_id, 422, problem=_("Choose a file, and say what it is."))
+        return _page(trader_id, Reply(422, problem=_("Choose a file, and say what it is.")))
     largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
     raw = file.stream.read(largest + 1)
     person_id = current_user.id
@@ -104,8 +95,8 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
         upload = check_upload(raw, largest, uploader=f"person:{person_id}")
         with transaction():
             add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
-    except (ValidationFailed, PayloadTooLarge, UnsupportedMedia, Conflict) as error:
-        return trader_page(trader_id, error.status, problem=_words_of_file(error))
+    except REFUSALS as error:
+        return _page(trader_id, Reply(error.status, problem=_words_of_file(error)))
     flash(_("The document is kept."))
     return see_other(url_for("admin.trader", trader_id=trader_id))
 
@@ -122,20 +113,20 @@ def trader_document(trader_id: uuid.UUID, document_id: uuid.UUID) -> FlaskRespon
 @requires(Permission.TRADER_VERIFY)
 @needs_sudo
 def trader_verdict(trader_id: uuid.UUID) -> ResponseReturnValue:
-    form, outcome = KycForm(request.form), request.form.get("outcome", "")
+    form, outcome, actor = KycForm(request.form), request.form.get("outcome", ""), admin_actor()
     if outcome not in {Outcome.VERIFIED, Outcome.REFUSED, Outcome.WITHDRAWN}:
-        return trader_page(trader_id, 422, form=form, problem=_("Verify them, or refuse it."))
-    if not form.validate():
-        return trader_page(trader_id, 422, form=form)
-    try:
-        with transaction():
-            decide_verification(
-                trader_id, Outcome(outcome), form.reason.data, valid_until=_end_of(form), actor=admin_actor()
-            )
-    except (ValidationFailed, Conflict, Forbidden) as error:
-        return trader_page(trader_id, error.status, form=form, problem=_words_of_verdict(error))
-    flash(_("Decided. It holds for their next order."))
-    return see_other(url_for("admin.trader", trader_id=trader_id))
+        return _page(trader_id, Reply(422, problem=_("Verify them, or refuse it.")), form)
+    return carry_out(
+        lambda: decide_verification(
+            trader_id, Outcome(outcome), form.words, valid_until=_end_of(form), actor=actor
+        ),
+        form=form,
+        again=lambda status, refused: _page(
+            trader_id, Reply(status, problem=_words_of_verdict(refused) if refused else ""), form
+        ),
+        done=_l("Decided. It holds for their next order."),
+        back=url_for("admin.trader", trader_id=trader_id),
+    )
 
 
 def _end_of(form: KycForm) -> datetime | None:
@@ -160,7 +151,7 @@ def _words_of_file(error: DomainError) -> str:
     return known.get(code, _("The file could not be read."))
 
 
-def _words_of_verdict(error: ValidationFailed | Conflict | Forbidden) -> str:
+def _words_of_verdict(error: DomainError) -> str:
     known = {
         "in_the_past": _("Choose a day that is to come."),
         "already_decided": _("The trader's verification has changed meanwhile."),
@@ -170,38 +161,30 @@ def _words_of_verdict(error: ValidationFailed | Conflict | Forbidden) -> str:
         return _("Attach a document first.")
     if code in known or isinstance(error, ValidationFailed):
         return known.get(code, _("Say why."))
-    return words_of_refusal(error)
+    return words_of_error(error)
 
 
-def trader_page(
-    trader_id: uuid.UUID,
-    status: int = 200,
-    *,
-    form: KycForm | None = None,
-    problem: str = "",
-    block_form: ReasonForm | None = None,
-    about: str = "",
-) -> Response:
-    """`about` is the dialog that `block_form` was sent from."""
-    found = get_trader(trader_id)
+def _page(trader_id: uuid.UUID, reply: Reply = NOTHING_SENT, verdict_form: KycForm | None = None) -> Response:
+    found, requisites = get_trader(trader_id), list_requisites(trader_id)
     may_verify = current_user.can(Permission.TRADER_VERIFY)
     decisions = list_decisions(trader_id)
-    page = render_template(
+    is_oneself = found.user_id == current_user.id
+    return reply.render(
         "admin/verification/trader.html",
         trader=found,
         team=get_team(found.team_id) if found.team_id else None,
-        requisites=list_requisites(trader_id),
+        requisites=requisites,
         documents=list_documents(trader_id) if may_verify else (),
         decisions=decisions,
         names=names_of({decision.decided_by for decision in decisions if decision.decided_by}),
         document_form=_document_form(),
-        form=form or KycForm(),
-        block_form=block_form or ReasonForm(),
-        about=about,
+        verdict_form=verdict_form or KycForm(),
+        offers=_TRADER.offers(trader_id, (found, requisites, is_oneself)),
         history=history_of("trader", trader_id),
-        is_oneself=found.user_id == current_user.id,
+        is_oneself=is_oneself,
         kind_words=kind_words,
-        words=problem,
-        is_problem=bool(problem),
     )
-    return make_response(page, status)
+
+
+_TRADER = ActionPage("trader", "/traders/<uuid:trader_id>", "trader_id", BLOCKING, _page)
+_TRADER.add_to(blueprint)

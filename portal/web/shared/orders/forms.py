@@ -28,10 +28,6 @@ class VerbForm(ReasonForm):
             self.version.data = str(order.version)
 
     @property
-    def words(self) -> str:
-        return " ".join((self.reason.data or "").split())
-
-    @property
     def to_be_agreed_minor(self) -> int | None:
         """An amount that differs from the order's and was not agreed to yet."""
         return None

@@ -5,27 +5,26 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
-from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.core.actors import Actor
-from portal.core.db import run_in_transaction
-from portal.core.errors import Conflict, DomainError, Forbidden, ValidationFailed
-from portal.core.permissions import Permission, requires
+from portal.core.errors import Conflict, DomainError
+from portal.core.permissions import Permission
 from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import NeedsSecondPerson, most_alone_minor
 from portal.web.auth.sudo import needs_proof
-from portal.web.labels.refusals import words_of_error
 from portal.web.shared.orders.forms import VerbForm
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
 from portal.web.shared.orders.verbs import VERBS, Verb
 from portal.web.shell.acting import acting_person
-from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import carry_out, guarded, said
 
 # A deed and what follows from it at once: taking an order off a trader is followed by the next match.
 _LATEST = 3
@@ -60,13 +59,10 @@ def add_verbs(blueprint: Blueprint, desk: Desk = STAFF) -> None:
     """Each verb gets a page with its form, and the address that the form is sent to."""
     for verb in desk.verbs:
         path = f"/orders/<order_id:order_id>/{verb.path}"
-        blueprint.add_url_rule(path, verb.endpoint, _guarded(verb, _asking(verb, desk)))
-        done = f"{verb.endpoint}_done"
-        blueprint.add_url_rule(path, done, _guarded(verb, _doing(verb, desk)), methods=["POST"])
-
-
-def _guarded(verb: Verb, view: Callable[[uuid.UUID], Response]) -> Callable[[uuid.UUID], Response]:
-    return requires(verb.permission)(needs_proof(view) if verb.moves_money else view)
+        proof = needs_proof if verb.moves_money else None
+        asking, doing = (guarded(make(verb, desk), verb.permission, proof) for make in (_asking, _doing))
+        blueprint.add_url_rule(path, verb.endpoint, asking)
+        blueprint.add_url_rule(path, f"{verb.endpoint}_done", doing, methods=["POST"])
 
 
 def _asking(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
@@ -85,16 +81,16 @@ def _doing(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
         if not form.validate():
             return _page(verb, form, 422)
         if _takes_two(verb, form):
-            return _refused(verb, form, NeedsSecondPerson())
+            return _refused(verb, form, NeedsSecondPerson.status, NeedsSecondPerson())
         if form.to_be_agreed_minor is not None:
             return _page(verb, form)
         actor = desk.actor()
-        try:
-            run_in_transaction(lambda: _carry_out(verb, desk, order_id, form, actor))
-        except (Conflict, Forbidden, ValidationFailed) as error:
-            return _refused(verb, form, error)
-        flash(str(verb.done))
-        return see_other(url_for(f"{request.blueprint}.order", order_id=order_id))
+        return carry_out(
+            lambda: _run(verb, desk, order_id, form, actor),
+            again=partial(_refused, verb, form),
+            done=verb.done,
+            back=url_for(f"{request.blueprint}.order", order_id=order_id),
+        )
 
     return do
 
@@ -105,14 +101,14 @@ def _takes_two(verb: Verb, form: VerbForm) -> bool:
     return received is not None and received > most_alone_minor(form.order)
 
 
-def _refused(verb: Verb, form: VerbForm, error: DomainError) -> Response:
+def _refused(verb: Verb, form: VerbForm, status: int, error: DomainError | None) -> Response:
     """What nobody does alone comes with the way to a second person."""
-    leads_on = bool(verb.proposal) and error.code == NeedsSecondPerson.code
+    leads_on = bool(verb.proposal) and error is not None and error.code == NeedsSecondPerson.code
     proposal = f"{request.blueprint}.{verb.proposal}_sent" if leads_on else ""
-    return _page(verb, form, error.status, words=refusal_words(error), is_problem=True, proposal=proposal)
+    return _page(verb, form, status, words=said(error), is_problem=True, proposal=proposal)
 
 
-def _carry_out(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
+def _run(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
     """Raises Conflict when the order is not as the form's reader saw it, unless they did just this to it."""
     order = desk.load(order_id, verb.permission, lock=True)
     if str(order.version) == form.version.data:
@@ -134,8 +130,3 @@ def _page(verb: Verb, form: VerbForm, status: int = 200, **variables: Any) -> Re
         split=split, **variables,
     )  # fmt: skip
     return make_response(page, status)
-
-
-def refusal_words(error: DomainError) -> str:
-    """What the verbs refuse, in the reader's language."""
-    return words_of_error(error)

@@ -9,9 +9,8 @@ from typing import Protocol
 
 from flask_babel import gettext as _
 
-from portal.core.errors import DomainError, FieldProblem
+from portal.core.errors import FieldProblem
 from portal.traders.models import Requisite, RequisiteStatus
-from portal.traders.requisites import RequisiteDecision
 from portal.web.ui.formats import amount_text, number_text
 
 
@@ -72,28 +71,6 @@ def _bar(label: str, used: int, limit: int, used_text: str, limit_text: str, uni
     return Bar(label, min(used, limit), limit, f"{words} {unit}".strip())
 
 
-def decision_words(decision: RequisiteDecision) -> tuple[str, str, str]:
-    """The button, what will happen, and what is said when it was done."""
-    known = {
-        RequisiteDecision.APPROVE: (
-            _("Approve"), _("It gets orders as soon as its trader switches it on."), _("The requisite is approved."),
-        ),
-        RequisiteDecision.DECLINE: (
-            _("Decline"), _("It never gets orders. The trader sees why and may add another."),
-            _("The requisite is declined."),
-        ),
-        RequisiteDecision.SUSPEND: (
-            _("Suspend"), _("It gets no new orders until you let it go on. Those that run are finished."),
-            _("The requisite is suspended."),
-        ),
-        RequisiteDecision.RESUME: (
-            _("Let it go on"), _("It gets orders again, as far as its switches and limits let it."),
-            _("The requisite goes on."),
-        ),
-    }  # fmt: skip
-    return known[decision]
-
-
 def problem_words(problem: FieldProblem) -> str:
     """What is wrong with a field of the trader's form."""
     if problem.field == "number":
@@ -118,16 +95,3 @@ def _number_words(code: str) -> str:
         "wrong_country": _("A number of this country can't receive this currency."),
     }
     return known.get(code, _("This is not a number of this method."))
-
-
-def refusal_words(error: DomainError) -> str:
-    """What the verbs about requisites refuse."""
-    known = {
-        "duplicate_requisite": _("This number is in use already."),
-        "too_many_requisites": _("Archive a requisite before you add another one."),
-        "requisite_busy": _("Orders run on it. Switch it off and wait until they are over."),
-        "requisite_rejected": _("A declined requisite is not changed: archive it and add it anew."),
-        "requisite_changed": _("The requisite has changed meanwhile. Look at it again."),
-        "not_for_oneself": _("Nobody decides about a requisite of their own: ask another administrator."),
-    }
-    return known.get(error.code, _("This has changed meanwhile. Reload the page and try again."))
