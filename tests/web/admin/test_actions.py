@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import sys
 import uuid
 from collections.abc import Callable
-from types import ModuleType
 
 import pytest
 from flask import Flask
@@ -18,7 +15,6 @@ from portal.core.permissions import permission_of
 from portal.identity.models import Role
 from portal.merchants.models import Store
 from portal.web.ui.actions import Action, ActionPage
-from portal.web.ui.reason_form import ReasonForm
 from tests.web.admin.office import Office, column
 from tests.web.admin.test_queues import dead_mail, went_wrong
 from tests.web.auth.people import forget_proof, give_app
@@ -127,33 +123,3 @@ def test_a_proof_that_has_grown_old_leads_to_a_new_one_and_does_nothing(office: 
             assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/sudo"), action.name
             assert f'id="ask-{action.name}"' not in office.browser.get(address).text
     assert audited() == before
-
-
-# A form with a reason that is not read by the scaffold, and why.
-BY_THEMSELVES = {
-    "show_requisite_number": "answers with the number, which no other page may hold",
-    "send": "a proposal is looked at before it is made, and leads to the request",
-}
-
-
-def reads_a_reason(function: ast.FunctionDef, module: ModuleType) -> bool:
-    for call in ast.walk(function):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-            form = vars(module).get(call.func.id)
-            if isinstance(form, type) and issubclass(form, ReasonForm) and call.args:
-                return ast.unparse(call.args[0]) == "request.form"
-    return False
-
-
-def test_who_asks_why_leaves_the_rest_to_the_scaffold(app: Flask) -> None:
-    """Five copies of it disagreed on what is kept of a form, on blank reasons and on what a refusal says."""
-    alone = set()
-    for name, module in list(sys.modules.items()):
-        if name.startswith("portal.web."):
-            for function in ast.walk(ast.parse(inspect.getsource(module))):
-                if isinstance(function, ast.FunctionDef) and reads_a_reason(function, module):
-                    calls = {
-                        ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)
-                    }
-                    alone |= {function.name} - ({function.name} if "carry_out" in calls else set())
-    assert alone == BY_THEMSELVES.keys()
