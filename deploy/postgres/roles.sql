@@ -19,6 +19,9 @@ begin
     select format('alter table %s owner to nostro_owner', oid::regclass) from pg_class
      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relowner <> 'nostro_owner'::regrole
     union all
+    select format('alter type %s owner to nostro_owner', oid::regclass) from pg_class
+     where relnamespace = 'public'::regnamespace and relkind = 'c' and relowner <> 'nostro_owner'::regrole
+    union all
     select format('alter function %s owner to nostro_owner', p.oid::regprocedure) from pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proowner <> 'nostro_owner'::regrole
        and not exists (select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e' and d.classid = 'pg_proc'::regclass)

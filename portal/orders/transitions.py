@@ -147,3 +147,8 @@ def find_transition(direction: str, status: str, step: Step, actor: Actor) -> Tr
     if actor.kind not in row.actors:
         raise Forbidden(f"A {actor.kind.value} may not do this.")
     return row
+
+
+def event_of(direction: str, status: str, step: Step) -> str | None:
+    """What is told of a step from this status, whoever takes it."""
+    return _TABLE[Direction(direction), Status(status), step].event

@@ -1,4 +1,4 @@
-"""The code of the database stands once: functions and triggers as text in portal/*/sql, beside the package that they belong to.
+"""The code of the database stands once: functions, their record types and triggers as text in portal/*/sql, beside the package that they belong to.
 
 What else there is, is made from something: the functions of a table's rules from its model, the triggers that note
 changes from the list of watched columns.
@@ -28,6 +28,10 @@ _CODE = """
 SELECT p.oid::regprocedure::text AS name, pg_get_functiondef(p.oid) AS definition FROM pg_proc p
  WHERE p.pronamespace = 'public'::regnamespace
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+UNION ALL
+SELECT format('type %s', c.relname), (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod)), E'\n' ORDER BY a.attnum)
+                                        FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped)
+  FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'c'
 UNION ALL
 SELECT format('%s on %s', tgname, tgrelid::regclass), pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
 """
@@ -65,6 +69,8 @@ def test_each_function_and_trigger_stands_in_one_file_as_the_migrations_make_it(
     migrated = code_of(cursor)
     for name in [name for name in migrated if name.endswith(")")]:
         cursor.execute(f"DROP FUNCTION {name} CASCADE".encode())
+    for name in [name for name in migrated if name.startswith("type ")]:
+        cursor.execute(f"DROP {name}".encode())
     assert code_of(cursor) == {}
     for path in FILES:
         # A second text of the same thing is refused instead of taken.
@@ -94,4 +100,5 @@ def test_a_file_has_whole_statements_that_can_be_copied_into_a_migration(path: P
     assert len(text.splitlines()) <= 300
     code = re.sub(r"^--.*$", "", re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL), flags=re.MULTILINE)
     statements = [statement.split() for statement in code.split(";") if statement.strip()]
-    assert {" ".join(words[:3]) for words in statements} <= {"create or replace", "create constraint trigger"}
+    begin = {"create or replace", "create constraint trigger", "create type"}
+    assert {" ".join(words[: 2 if words[1] == "type" else 3]) for words in statements} <= begin

@@ -192,6 +192,10 @@ TAMPERING = {
         "CREATE INDEX a_look ON orders (api_moment(created_at))",
         "index orders.a_look is not of this release",
     ),
+    "a record with a field more": (
+        "ALTER TYPE new_order ADD ATTRIBUTE more text",
+        "column new_order.more is not of this release",
+    ),
     "a dropped index": (
         "DROP INDEX ix_orders_customer_store",
         "index orders.ix_orders_customer_store is missing",

@@ -72,7 +72,7 @@ def test_the_owner_migrates_and_the_writer_serves(worker: Any, prefix: str, is_n
     with psycopg.connect(conninfo_of(url)) as connection:
         owners = connection.execute(
             "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class"
-            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S', 'c')"
         ).fetchall()
     assert owners == [(f"{prefix}_owner",)]
 

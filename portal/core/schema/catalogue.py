@@ -25,7 +25,7 @@ _SWITCHES = ("session_replication_role", "search_path", "role")
 
 _OBJECTS = """
 WITH ours AS (
-  SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
 )
 -- What a table is said not to have, PostgreSQL doesn't look for.
 SELECT format('table %s', t.relname) AS name,

@@ -23,6 +23,8 @@ from portal.orders.exposure.limits import limits_of, refusal_from
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object, requisite_object
+from portal.orders.service.assign import RETRY_EVERY_S
+from portal.orders.transitions import Step, event_of, find_transition
 from portal.reference import configuration as config
 
 _FROM_ORDER = (
@@ -33,33 +35,36 @@ _FROM_ORDER = (
     "recipient_holder", "customer_ref", "customer_ip", "customer_encrypted", "return_url", "description",
     "locale",
 )  # fmt: skip
-# In the order of the function's own.
-_PARAMS = (
-    "lock", "key_path", "key", "fingerprint", *_FROM_ORDER, "metadata", "token_hash", "match_s", "pay_s",
-    "search", "day_timezone", "starts", "split_to", "only", "never", "entry", "hold", "from_account",
-    "to_account", "actor_kind", "actor_id", "event_id", "event_type", "answer", "requisite_shown",
+# The fields of the database's type of the same name, in its order.
+NEW_ORDER = (
+    "lock_key", "path", "key", "fingerprint", *_FROM_ORDER, "metadata", "token_hash",
+    "is_searched", "limits", "day_timezone", "starts", "split_to", "only", "never", "match_s", "pay_s", "retry_s",
+    "created_step", "matched_step", "matched_status", "matched_event",
+    "entry_kind", "hold_minor", "from_account", "to_account", "actor_kind", "actor_id",
+    "event_id", "event_type", "answer", "requisite_shown",
 )  # fmt: skip
-# A repeated call gets its answer, whatever has been reached meanwhile.
-_PLACE = f"""
-SELECT x.limit_name, x.used, x.allowed, x.retry_s, p.*
-  FROM exposure_refusal(%(mode)s, %(store_id)s, %(settlement_currency)s, %(id)s, %(settlement_minor)s,
-                        %(customer_ref)s, %(customer_ip)s, %(limits)s::bigint[]) x
-  LEFT JOIN LATERAL (
-    SELECT * FROM place_order({", ".join(f"%({name})s" for name in _PARAMS)})
-     WHERE x.limit_name IS NULL
-        OR EXISTS (SELECT 1 FROM idempotency_key k WHERE k.store_id = %(store_id)s AND k.mode = %(mode)s
-                      AND k.path = %(key_path)s AND k.key = %(key)s)
-    OFFSET 0) p ON true
-"""  # noqa: S608 - built once from constants
+_PLACE = f"SELECT * FROM place_order(ROW({', '.join(f'%({name})s' for name in NEW_ORDER)})::new_order)"  # noqa: S608
 
 # What only the database knows, as the answer's text holds it until then. No client can send NUL.
 _STATUS, _NOW, _MATCH_BY, _PAY_BY = "\0status", "\0now", "\0match_by", "\0pay_by"
 _REQUISITE, _BANK, _NUMBER, _HOLDER = "\0requisite", "\0bank", "\0number", "\0holder"
 _NUMBER_TEXT = orjson.dumps(_NUMBER).decode()
 
-_NO_SEARCH = {"day_timezone": None, "starts": None, "split_to": None, "only": None, "never": None}
-_NO_HOLD = {"entry": None, "hold": 0, "from_account": None, "to_account": None}
-_NO_CALL = {"lock": None, "key_path": None, "key": None, "fingerprint": None}
+_NO_SEARCH = dict.fromkeys(
+    (
+        "limits",
+        "day_timezone",
+        "starts",
+        "split_to",
+        "only",
+        "never",
+        "matched_step",
+        "matched_status",
+        "matched_event",
+    )
+)
+_NO_HOLD = {"entry_kind": None, "hold_minor": 0, "from_account": None, "to_account": None}
+_NO_CALL = dict.fromkeys(("lock_key", "path", "key", "fingerprint"))
 
 
 class DuplicateExternalId(Conflict):
@@ -72,20 +77,22 @@ def place_order(
     """Write the order (whose times are not set yet) as the database's function of the same name tells.
 
     With `search` a payin is matched, and a requisite's limits and its trader's deposit are reserved. Gives the
-    function's row; see answer_of. Locks what limits of exposure are counted by, the key, then the requisite, then
+    function's row; see answer_of. Locks the key, what limits of exposure are counted by, then the requisite, then
     accounts by id. Raises IdempotencyInProgress, IdempotencyKeyReused, InsufficientFunds, DuplicateExternalId,
-    and with `search` LimitReached, AmountAboveLimit.
+    and with `search` LimitReached, AmountAboveLimit, Forbidden.
     """
     bucket = bucket_of(order.mode, order.method or "", order.currency, order.bank)
     params: dict[str, Any] = {name: getattr(order, name) for name in _FROM_ORDER}
     params |= _call_params(call) | _hold_params(order, search=search) | _answer_params(order)
-    params |= search_params(bucket, order.id, store.traffic_for(order.mode)) if search else _NO_SEARCH
+    if search:
+        params |= search_params(bucket, order.id, store.traffic_for(order.mode)) | _match_params(order, actor)
+    else:
+        params |= _NO_SEARCH
     params |= {
         "metadata": orjson.dumps(order.order_metadata).decode(), "token_hash": order.token_hash,
         "match_s": config.get(config.MATCH_WINDOW_S), "pay_s": config.get(config.PAY_WINDOW_S),
-        "search": search, "actor_kind": actor.kind.value, "actor_id": actor.id,
-        "event_id": new_id(), "event_type": _event_type(order),
-        "limits": limits_of(order.mode, order.settlement_currency) if search else None,
+        "retry_s": RETRY_EVERY_S, "is_searched": search, "created_step": Step.CREATED.value,
+        "actor_kind": actor.kind.value, "actor_id": actor.id, "event_id": new_id(), "event_type": _event_type(order),
     }  # fmt: skip
     try:
         row = hot(_PLACE, params)[0]
@@ -95,7 +102,7 @@ def place_order(
         if constraint_of(error) == "uq_orders_external_id":
             raise DuplicateExternalId(extra={"external_id": order.external_id or ""}) from error
         raise
-    if row["verdict"] is None and (refusal := refusal_from(order, row)):
+    if row["verdict"] == "limit" and (refusal := refusal_from(order, row)):
         raise refusal
     if row["verdict"] == "in_progress":
         raise IdempotencyInProgress(retry_after_s=1)
@@ -125,19 +132,28 @@ def _call_params(call: IdempotentCall | None) -> dict[str, Any]:
     if call is None:
         return _NO_CALL
     return {
-        "lock": call.lock_key, "key_path": call.path, "key": call.key, "fingerprint": call.fingerprint,
+        "lock_key": call.lock_key, "path": call.path, "key": call.key, "fingerprint": call.fingerprint,
+    }  # fmt: skip
+
+
+def _match_params(order: OrderRecord, actor: Actor) -> dict[str, Any]:
+    """What may be reached of limits, and what becomes of the order when somebody is found."""
+    row = find_transition(order.direction, order.status, Step.MATCHED, actor)
+    return {
+        "limits": limits_of(order.mode, order.settlement_currency),
+        "matched_step": row.step.value, "matched_status": row.target.value, "matched_event": row.event,
     }  # fmt: skip
 
 
 def _hold_params(order: OrderRecord, *, search: bool) -> dict[str, Any]:
     """A payin's hold is the settlement amount of whoever is matched; a payout's is the store's, fee included."""
     if order.is_payin:
-        return _NO_HOLD | {"entry": EntryKind.PAYIN_MATCHED.value if search else None}
+        return _NO_HOLD | {"entry_kind": EntryKind.PAYIN_MATCHED.value if search else None}
     if order.status == Status.FAILED:
         return _NO_HOLD
     available, held = store_accounts(order)
     return {
-        "entry": EntryKind.PAYOUT_CREATED.value, "hold": order.settlement_minor + order.fee_minor,
+        "entry_kind": EntryKind.PAYOUT_CREATED.value, "hold_minor": order.settlement_minor + order.fee_minor,
         "from_account": available, "to_account": held,
     }  # fmt: skip
 
@@ -152,10 +168,10 @@ def _answer_params(order: OrderRecord) -> dict[str, str]:
 
 
 def _event_type(order: OrderRecord) -> str | None:
-    """What is told when nobody is matched."""
+    """What is told when nobody is matched: of one that the rules declined, as if somebody had refused it in review."""
     if order.status != Status.FAILED:
         return None
-    return "order.failed" if order.is_payin else "payout.failed"
+    return event_of(order.direction, Status.REVIEW, Step.REFUSED)
 
 
 def explain_duplicate(error: DuplicateExternalId, first: str) -> DuplicateExternalId:
