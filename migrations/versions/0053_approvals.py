@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from portal.settings import get_settings
 
 revision = "0053"
-down_revision = "0054"
+down_revision = "0052"
 
 _SQL = Path(__file__).resolve().parent.parent / "sql"
 _COLUMNS = (

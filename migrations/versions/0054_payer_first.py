@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0054"
-down_revision = "0052"
+down_revision = "0053"
 
 _SQL = Path(__file__).resolve().parent.parent / "sql"
 _BEFORE = {
