@@ -119,19 +119,29 @@ def bound_token(purpose: str, *whom: object) -> str:
     Whoever writes a row with the hash of a token of their own, or moves theirs to somebody else, opens nothing by it.
     """
     random = secrets.token_urlsafe(32)
-    return random + _mark(purpose, random, whom)
+    return random + _token_mark(purpose, random, whom)
 
 
 def is_bound_token(token: str, purpose: str, *whom: object) -> bool:
     """Whether the house made the token for this purpose and just `whom`; ask it of every row that a token finds."""
-    mark = _mark(purpose, token[:_RANDOM_LENGTH], whom)
-    return hmac.compare_digest(token[_RANDOM_LENGTH:].encode(), mark.encode())
+    expected = _token_mark(purpose, token[:_RANDOM_LENGTH], whom)
+    return hmac.compare_digest(token[_RANDOM_LENGTH:].encode(), expected.encode())
 
 
-def _mark(purpose: str, random: str, whom: tuple[object, ...]) -> str:
+def _token_mark(purpose: str, random: str, whom: tuple[object, ...]) -> str:
+    return mark("bound token", purpose, random, *map(str, whom))
+
+
+def mark(purpose: str, *texts: str) -> str:
+    """22 characters that only the holder of SECRET_KEY can make for these texts, none of which has a NUL (HMAC-SHA256)."""
     key = get_settings().secret_key.get_secret_value().encode()
-    message = "\0".join(("bound token", purpose, random, *map(str, whom)))
+    message = "\0".join((purpose, *texts))
     return base64.urlsafe_b64encode(hmac.digest(key, message.encode(), "sha256")[:16]).decode().rstrip("=")
+
+
+def is_marked(given: str, purpose: str, *texts: str) -> bool:
+    """Whether `given` is the `mark` of these texts."""
+    return hmac.compare_digest(given.encode(), mark(purpose, *texts).encode())
 
 
 def token_hash(token: str) -> bytes:

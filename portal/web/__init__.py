@@ -13,6 +13,7 @@ from portal.web.shell import (
     assets,
     csrf,
     errors,
+    flashes,
     health,
     hidden_text,
     hosts,
@@ -41,6 +42,7 @@ def register(app: Flask) -> None:
     navigation.register(app)
     assets.register(app)
     errors.register(app)
+    flashes.register(app)
     auth.register(app)
     app.register_blueprint(account_security.blueprint)
     app.register_blueprint(profile.blueprint)

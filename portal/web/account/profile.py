@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -17,6 +17,7 @@ from portal.core.permissions import Permission, requires
 from portal.identity.profile import LONGEST_NAME, change_profile, zones
 from portal.web.auth.forms import safe_next
 from portal.web.shell.acting import acting_person
+from portal.web.shell.flashes import flash
 from portal.web.shell.languages import LANGUAGES
 from portal.web.shell.theme import chosen_density, chosen_theme, keep_look
 from portal.web.ui.forms import PageForm

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 import segno
-from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -26,6 +26,7 @@ from portal.web.auth.entering import factor_limits, keep, session_times, sign_in
 from portal.web.auth.forms import ChangePasswordForm, CodeForm, PasskeyForm, show_problems
 from portal.web.auth.sudo import needs_sudo
 from portal.web.auth.words import words_of_problem
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -34,6 +34,7 @@ from portal.merchants.member_keys import (
 from portal.merchants.queries import find_store
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
 from portal.web.ui.forms import PageForm

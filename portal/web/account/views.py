@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import NamedTuple
 
-from flask import Blueprint, Flask, current_app, flash, request, url_for
+from flask import Blueprint, Flask, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -15,6 +15,7 @@ from portal.core.errors import BadRequest, Conflict, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.identity.saved_views import MOST_NAME, MOST_VIEWS, delete_view, list_views, save_view
 from portal.web.auth.forms import safe_next
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.ui.lists.listing import Shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -29,6 +29,7 @@ from portal.web.auth.sudo import needs_sudo, proof_first
 from portal.web.shared.approvals.words import state_pill, words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.ui.forms import PageForm
 from portal.web.ui.lists.listing import render

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import Any
+
+from flask import Flask, request
 from flask_login import LoginManager, current_user
 
 from portal.web.auth import invitation, password_reset, second_factor, sudo  # noqa: F401 - routes
@@ -11,12 +13,18 @@ from portal.web.auth.routes import blueprint
 from portal.web.auth.visitor import load_visitor
 
 
+class _Visitors(LoginManager):  # type: ignore[misc]
+    """Flask-Login's `current_user`, who is whoever our own session says: none of its cookies is read or written, its
+    signed session least of all, which it looks into before and after every request."""
+
+    def _load_user(self) -> Any:
+        self._update_request_context_with_user(load_visitor(request))
+
+
 def register(app: Flask) -> None:
-    manager = LoginManager(app, add_context_processor=False)
+    # Not told of the application: it would put a hook after every answer.
+    app.login_manager = _Visitors()  # type: ignore[attr-defined]
     # Looked up by the pages that ask; the processor would look before each page, the customer's too.
     app.jinja_env.globals["current_user"] = current_user
-    # The session is a row of ours: Flask-Login's own cookie and its guesses about it stay out.
-    manager.session_protection = None
-    manager.request_loader(load_visitor)
     app.register_blueprint(blueprint)
     app.before_request(want_second_factor)

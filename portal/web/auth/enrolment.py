@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import current_app, flash, request, url_for
+from flask import current_app, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from portal.core.errors import Forbidden
 from portal.core.permissions import permission_of
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 
 # Where one adds a factor, proves who one is, and leaves.

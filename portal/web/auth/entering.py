@@ -19,6 +19,7 @@ from portal.identity.sign_in import SignInLimits
 from portal.notifications.devices import tell_of_new_device
 from portal.reference import configuration as config
 from portal.settings import get_settings
+from portal.web.shell.flashes import forget_flashes
 from portal.web.shell.htmx import see_other
 from portal.web.shell.security import half_session_cookie, session_cookie
 
@@ -65,6 +66,7 @@ def enter(new: NewSession, url: str) -> Response:
     response = see_other(url)
     set_cookie(response, session_cookie(), new.token, new.lifetime_s)
     drop_cookie(response, half_session_cookie())
+    forget_flashes(response)
     return response
 
 

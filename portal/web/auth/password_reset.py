@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
@@ -16,6 +16,7 @@ from portal.identity.password_reset import is_reset_open, request_reset, reset_p
 from portal.reference import configuration as config
 from portal.web.auth.forms import EmailForm, NewPasswordForm, show_problems
 from portal.web.auth.routes import blueprint
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
 

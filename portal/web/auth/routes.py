@@ -17,6 +17,7 @@ from portal.identity.sign_in import sign_in
 from portal.web.auth.entering import drop_cookie, enter, session_times, sign_in_limits, wait_for_second_step
 from portal.web.auth.forms import SignInForm, safe_next
 from portal.web.auth.words import words_of_problem
+from portal.web.shell.flashes import forget_flashes
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
 from portal.web.shell.security import session_cookie
@@ -65,6 +66,7 @@ def end_session() -> ResponseReturnValue:
     session.clear()
     response = see_other(url_for("auth.show_sign_in"))
     drop_cookie(response, session_cookie())
+    forget_flashes(response)
     return response
 
 

@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, current_app, request, session, url_for
+from flask import Flask, Response, current_app, request, url_for
 
 _MARK_LENGTH = 12
 _TEXTS = (".css", ".js", ".svg", ".md", ".txt")
@@ -64,8 +64,6 @@ def _make_small(response: Response) -> Response:
 
 def _let_browsers_keep(response: Response) -> Response:
     if request.endpoint == "static" and response.status_code in {200, 304}:
-        # Flask-Login looks into the session for every request; a file is the same for everybody.
-        session.accessed = False
         is_marked = len(request.args.get("v", "")) == _MARK_LENGTH
         keep = "public, max-age=31536000, immutable" if is_marked else "no-cache"
         response.headers["Cache-Control"] = keep

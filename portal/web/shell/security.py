@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from flask import Flask, Request, Response, request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -71,6 +71,11 @@ def half_session_cookie() -> str:
     return _cookie("nostro-half", "nostro_half")
 
 
+def flash_cookie() -> str:
+    """The cookie of the words that the next page says."""
+    return _cookie("nostro-flash", "nostro_flash")
+
+
 class FormSessions(SecureCookieSessionInterface):
     """Flask's signed cookie for pages; the API and the payment page have no cookies, and open none."""
 
@@ -84,6 +89,11 @@ class FormSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         return None if request.path.startswith(_WITHOUT_COOKIES) else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        # Who did not look into it has changed nothing either.
+        if session.accessed:
+            super().save_session(app, session, response)
 
 
 def register(app: Flask) -> None:

@@ -6,10 +6,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from flask import flash, make_response, render_template, url_for
+from flask import make_response, render_template, url_for
 from werkzeug.wrappers import Response
 
 from portal.orders.models import Status
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import fragment, is_htmx, see_other
 from portal.web.trader.board import Board, cards_of, read_board
 from portal.web.trader.seat import current_seat

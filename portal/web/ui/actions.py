@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from flask import Blueprint, flash, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
@@ -28,6 +28,7 @@ from portal.core.permissions import Permission, requires
 from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.refusals import words_of_error
 from portal.web.shell.acting import acting_person
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.ui.forms import PageForm
 from portal.web.ui.reason_form import ReasonForm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
@@ -22,6 +22,7 @@ from portal.web.admin.people.access_form import BY_INVITATION, AccessForm, choic
 from portal.web.admin.people.person import refuse_oneself, words_of_refusal
 from portal.web.auth.sudo import needs_sudo
 from portal.web.shared.approvals.asking import approval_life, asked
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import fragment, is_htmx, see_other
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from flask import flash, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -35,6 +35,7 @@ from portal.web.admin.people.lists import tabs
 from portal.web.admin.people.person import words_of_refusal
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import fragment, is_htmx, see_other
 from portal.web.ui.formats import member_role_name, role_names
 from portal.web.ui.forms import PageForm

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from flask import Response as FlaskResponse
-from flask import flash, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -38,6 +38,7 @@ from portal.web.admin.traders.block import BLOCKING
 from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.receipts import upload_response
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.languages import current_timezone
 from portal.web.ui.actions import NOTHING_SENT, REFUSALS, ActionPage, Reply, carry_out

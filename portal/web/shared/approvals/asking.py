@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from flask import flash, url_for
+from flask import url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.core.permissions import Permission
 from portal.reference import configuration as config
 from portal.web.shared.orders.staff_scope import is_everybodys
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from flask import flash, request, url_for
+from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
@@ -14,6 +14,7 @@ from portal.core.errors import DomainError
 from portal.core.modes import Mode
 from portal.orders.record import OrderRecord
 from portal.web.shell.acting import acting_person
+from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.ui.actions import carry_out
 from portal.web.ui.reason_form import ReasonForm
