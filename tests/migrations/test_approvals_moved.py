@@ -89,7 +89,7 @@ def rows() -> list[dict[str, Any]]:
 
 def test_what_waited_is_approved_after_the_upgrade_and_what_was_over_stays_told(own_app: Flask) -> None:
     ada, ben = people()
-    downgrade(directory=FOLDER, revision="0054")
+    downgrade(directory=FOLDER, revision="0052")
     waiting = asked_before(ada)
     approved = asked_before(ada, "approved", ben.id)
     refused = asked_before(ada, "refused", ben.id)
@@ -110,7 +110,7 @@ def test_what_waited_is_approved_after_the_upgrade_and_what_was_over_stays_told(
     )
     with transaction():
         assert prove_watched() is None
-    downgrade(directory=FOLDER, revision="0054")
+    downgrade(directory=FOLDER, revision="0052")
     after = rows()
     assert [row | {"decided_at": None} for row in after] == [row | {"decided_at": None} for row in before]
     upgrade(directory=FOLDER)
@@ -125,7 +125,7 @@ def test_what_was_changed_past_the_house_or_is_of_somebody_who_changed_is_not_ap
     own_app: Flask,
 ) -> None:
     ada, ben = people()
-    downgrade(directory=FOLDER, revision="0054")
+    downgrade(directory=FOLDER, revision="0052")
     forged, moved = asked_before(ada, hash=b"\1" * 32), asked_before(ada)
     upgrade(directory=FOLDER)
     with transaction():
