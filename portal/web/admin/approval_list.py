@@ -71,9 +71,9 @@ def approval_listing() -> Listing[ApprovalLine]:
     return Listing(
         name="approvals",
         columns=(
-            Column("what", _l("What"), lambda line: line.title, is_optional=False,
+            Column("what", _l("What was asked for"), lambda line: line.title, is_optional=False,
                    link=lambda line: url_for("admin.approval", request_id=line.request.id)),
-            Column("kind", _l("Kind"), lambda line: words_of_kind(line.request.kind).label),
+            Column("kind", _l("Kind"), lambda line: words_of_kind(line.request.kind).label, is_shown=False),
             Column("state", _l("State"), lambda line: state_pill(line.request.state), Cell.PILL),
             Column("who", _l("Proposed by"), lambda line: line.name(line.request.proposed_by)),
             Column("reason", _l("Reason"), lambda line: line.request.reason),
