@@ -23,12 +23,21 @@ from portal.ledger.integrity import CHECKS, run_checks
 from portal.merchants.tolerance import Tolerance, set_tolerance
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
 from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
+from portal.orders.models import ReceiptKind
 from portal.orders.queries import get_order
-from portal.orders.service import act_on_due_orders, cancel_order, confirm_payin
+from portal.orders.receipts import add_receipt
+from portal.orders.service import (
+    accept_payout,
+    act_on_due_orders,
+    cancel_order,
+    claim_payout,
+    confirm_payin,
+)
 from portal.orders.service.amounts import is_within_tolerance, most_alone_minor
 from tests.access.people import acting
 from tests.approvals.room import ASKED, MORE, RECEIVED, A, Room, past_the_house
-from tests.scene import USDT
+from tests.scene import USDT, as_trader
+from tests.web.desk import upload
 
 pytestmark = pytest.mark.proves("tried S7")
 DEPOSIT = 10_000 * USDT
@@ -244,6 +253,10 @@ def test_what_the_deposit_does_not_cover_is_not_approved_and_goes_on_waiting(roo
 def test_payouts_and_what_is_over_are_not_proposed(room: Room) -> None:
     room.scene.fund_store()
     payout = room.scene.payout()
+    with transaction():
+        paid = accept_payout(room.trader.id, payout.id, actor=as_trader(room.trader))
+        add_receipt(paid, upload(1), ReceiptKind.PAYOUT_PROOF, actor=as_trader(room.trader))
+        assert claim_payout(paid, actor=as_trader(room.trader)).status == "awaiting_confirmation"
     payload = CompletionPayload(order_id=payout.id, received_minor=RECEIVED)
     with pytest.raises(InvalidTransition), transaction():
         propose(COMPLETION, payload, "so it is", actor=acting(room.ada))

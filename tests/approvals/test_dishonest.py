@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -316,3 +318,27 @@ def test_the_mark_of_what_was_seen_is_of_all_that_decides(room: Room) -> None:
     for line in lines:
         other = replace(preview, lines=tuple(one for one in preview.lines if one is not line))
         assert seen_mark(request, other) != mark, line.what
+
+
+def test_only_a_decision_says_that_two_have_agreed() -> None:
+    """Whoever calls the verbs themselves is one person: what lets two through is written in the kinds alone."""
+    portal = Path(__file__).parents[2] / "portal"
+    found = {
+        f"{path.relative_to(portal)}: {word.arg}"
+        for path in portal.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        for word in call.keywords
+        if word.arg == "by_two" or (word.arg == "approved_by" and not is_nothing(word.value))
+    }
+    assert found == {
+        "approvals/access.py: approved_by",
+        "disputes/above_tolerance.py: by_two",
+        "disputes/service.py: by_two",  # handed on
+        "identity/grants.py: approved_by",  # the row of a grant
+        "orders/above_tolerance.py: by_two",
+    }
+
+
+def is_nothing(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None

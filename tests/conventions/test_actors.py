@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PORTAL = Path(__file__).parents[2] / "portal"
-PACKAGES = ("disputes", "identity", "merchants", "reference", "risk", "traders", "webhooks")
+PACKAGES = ("approvals", "disputes", "identity", "merchants", "reference", "risk", "traders", "webhooks")
 WRITES = {"add", "add_all", "delete", "flush"}
 STATEMENTS = {"delete", "insert", "update"}
 PARTS = "a part of a verb that writes the entry: "

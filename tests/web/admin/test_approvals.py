@@ -72,7 +72,7 @@ def test_addresses_from_letters_before_lead_where_they_did(office: Office) -> No
     assert "What Sam may do" in page.text
 
 
-def test_a_refusal_says_why_and_keeps_what_was_typed(office: Office) -> None:
+def test_a_refusal_says_why(office: Office) -> None:
     request_id = ask(office, "Sam")
     ben = office.sign_in(office.ben)
     answer = ben.post(
@@ -80,6 +80,7 @@ def test_a_refusal_says_why_and_keeps_what_was_typed(office: Office) -> None:
     )
     assert answer.status_code == 422
     assert "Say why." in answer.text
+    assert 'aria-invalid="true"' in answer.text, "beside the field"
     refused = {"decision": "refuse", "seen": "", "reason": "Not this week"}
     assert ben.post(f"/admin/approvals/{request_id}/decision", refused, htmx=False).status_code == 303
     page = html.unescape(ben.get(f"/admin/approvals/{request_id}").text)

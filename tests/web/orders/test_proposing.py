@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from portal.identity.models import Role
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
+from portal.reference import setting_changes
 from tests.access.people import acting
 from tests.web.admin.office import Office, value_of
 from tests.web.desk import Browser, Desk, new_user, open_desk
@@ -230,3 +232,13 @@ def test_whoever_may_neither_propose_nor_decide_it_does_not_see_it(
     assert ben.get("/admin/approvals?kind=completion").status_code == 400
     sue = office.sign_in(new_user(Role.SUPPORT))
     assert sue.get(answer.location).status_code == 404
+
+
+def test_how_long_a_proposal_waits_is_a_setting(office: Office, order: OrderRecord) -> None:
+    with transaction():
+        setting_changes.set_value("approval_life_h", 5, acting(office.ada))
+    propose(office.browser, order)
+    with transaction():
+        setting_changes.reset("approval_life_h", acting(office.ada))
+        sql = "SELECT expires_at - created_at AS life FROM approval_request WHERE subject_id = %(id)s"
+        assert hot(sql, {"id": str(order.id)}) == [{"life": timedelta(hours=5)}]
