@@ -10,6 +10,7 @@ from portal.core.modes import Mode
 from portal.ledger.models import AccountKind, OwnerKind
 
 _ids: dict[AccountOf, int] = {}
+_generation = 0
 
 _FIND = """
 SELECT id FROM ledger_account
@@ -66,13 +67,20 @@ def account_id(account: AccountOf) -> int:
     return found
 
 
-def is_known(account: AccountOf) -> bool:
-    """Whether account_id() needs no statement for it."""
-    return account in _ids
+def known_id(account: AccountOf) -> int:
+    """What account_id() says without a statement. Raises KeyError where it needs one."""
+    return _ids[account]
+
+
+def generation() -> int:
+    """Another number once accounts were forgotten: for whoever remembers ids themselves."""
+    return _generation
 
 
 def forget_accounts() -> None:
     """Drop what is remembered (after a restore or a rolled-back test)."""
+    global _generation  # noqa: PLW0603 - the process's own, as what is remembered
+    _generation += 1
     _ids.clear()
 
 
