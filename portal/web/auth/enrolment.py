@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flask import current_app, request, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from portal.core.errors import Forbidden
-from portal.core.permissions import permission_of
+from portal.core.permissions import current_visitor, permission_of
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 
@@ -25,7 +24,8 @@ def want_second_factor() -> Response | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or permission_of(view) is None or request.blueprint in _OPEN:
         return None
-    if not current_user.is_authenticated or not current_user.must_enrol:
+    visitor = current_visitor()
+    if not visitor.is_authenticated or not visitor.must_enrol:
         return None
     if "text/event-stream" in request.accept_mimetypes.values():
         raise SecondFactorWanted(_("Your work needs a second factor. Add one first."))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from flask_login import current_user
-
-from portal.core.permissions import MissingPermission, NotSignedIn, Permission
+from portal.core.permissions import Permission, demand
 
 
 def let_in(permission: Permission) -> None:
     """Raises NotSignedIn (401), MissingPermission (403)."""
-    if not current_user.is_authenticated:
-        raise NotSignedIn
-    if not current_user.can(permission):
-        raise MissingPermission(permission)
+    demand(permission)

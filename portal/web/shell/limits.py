@@ -13,10 +13,10 @@ import time
 
 from flask import Flask, Response, request
 from flask_limiter import ApplicationLimit, Limiter
-from flask_login import current_user
 
 from portal.core.errors import TooManyRequests
 from portal.core.limits import RequestCounter, network_of
+from portal.core.permissions import current_visitor
 from portal.reference import configuration as config
 from portal.web.shell import limit_storage  # noqa: F401 - declares the storage that the limiter names
 
@@ -72,10 +72,11 @@ def count() -> None:
     blueprint = request.blueprint
     if blueprint in _NOT_HERE or request.endpoint == "static":
         return
-    if blueprint in _TOKENS or not current_user.is_authenticated:
+    visitor = None if blueprint in _TOKENS else current_visitor()
+    if visitor is None or not visitor.is_authenticated:
         _take(requests, _network(), config.get(config.WEB_PUBLIC_REQUESTS_PER_MINUTE))
         return
-    subject = f"account:{current_user.id}"
+    subject = f"account:{visitor.id}"
     _take(requests, subject, config.get(config.WEB_REQUESTS_PER_MINUTE))
     if request.method in _CHANGES:
         _take(changes, subject, config.get(config.WEB_CHANGES_PER_MINUTE))
