@@ -18,19 +18,18 @@ from portal.approvals.kinds import Kind, get_kind
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import decide_now, withdraw
-from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from portal.core.errors import NotFound
 from portal.core.permissions import Permission, requires
 from portal.web.admin import blueprint
 from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
 from portal.web.admin.audit.history import history_of
-from portal.web.admin.people.person import words_of_refusal
 from portal.web.auth.sudo import needs_sudo, proof_first
 from portal.web.shared.approvals.words import state_pill, words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
+from portal.web.ui.actions import REFUSALS, carry_out, said
 from portal.web.ui.forms import PageForm
 from portal.web.ui.lists.listing import render
 
@@ -74,8 +73,8 @@ def approval_decide(request_id: uuid.UUID) -> ResponseReturnValue:
             request_id, _bytes(form.seen.data), is_approved=is_approved, reason=form.reason.data or None,
             actor=acting_person(),
         )  # fmt: skip
-    except (Conflict, Forbidden, ValidationFailed) as error:
-        return _page(get_request(request_id), kind, error.status, words_of_refusal(error), form)
+    except REFUSALS as error:
+        return _page(get_request(request_id), kind, error.status, said(error), form)
     flash(str(words_of_kind(kind.name).done) if is_approved else _("Refused: nothing has changed."))
     return see_other(url_for("admin.approvals"))
 
@@ -84,13 +83,13 @@ def approval_decide(request_id: uuid.UUID) -> ResponseReturnValue:
 @requires(Permission.APPROVAL_VIEW)
 def approval_withdraw(request_id: uuid.UUID) -> ResponseReturnValue:
     _asked, kind = _seen(request_id)
-    try:
-        with transaction():
-            withdraw(request_id, actor=acting_person())
-    except Conflict as error:
-        return _page(get_request(request_id), kind, error.status, words_of_refusal(error))
-    flash(_("Withdrawn: nothing has changed."))
-    return see_other(url_for("admin.approvals"))
+    actor = acting_person()
+    return carry_out(
+        lambda: withdraw(request_id, actor=actor),
+        again=lambda status, refused: _page(get_request(request_id), kind, status, said(refused)),
+        done=_("Withdrawn: nothing has changed."),
+        back=url_for("admin.approvals"),
+    )
 
 
 def _seen(request_id: uuid.UUID) -> tuple[ApprovalRequest, Kind[Any]]:

@@ -11,10 +11,12 @@ import pytest
 from flask import Flask
 
 from portal.approvals.access import change_access
+from portal.approvals.queries import get_request, look_at
+from portal.approvals.service import decide_now
 from portal.core.actors import CUSTOMER
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
-from portal.core.permissions import Permission
+from portal.core.permissions import Permission, Reach
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
 from portal.identity.access_changes import AccessChange
@@ -242,3 +244,26 @@ def test_how_long_a_proposal_waits_is_a_setting(office: Office, order: OrderReco
         setting_changes.reset("approval_life_h", acting(office.ada))
         sql = "SELECT expires_at - created_at AS life FROM approval_request WHERE subject_id = %(id)s"
         assert hot(sql, {"id": str(order.id)}) == [{"life": timedelta(hours=5)}]
+
+
+def test_one_of_support_to_whom_two_gave_it_proposes_in_their_own_portal(
+    world: Desk, office: Office, order: OrderRecord
+) -> None:
+    sue = new_user(Role.SUPPORT)
+    browser = office.sign_in(sue)
+    browser.prove()
+    theirs = at(order, "completion-request").replace("/admin/", "/support/")
+    assert browser.get(theirs).status_code == 403
+    with transaction():
+        given = AccessChange(grant={Permission.ORDER_COMPLETE: Reach.ALL})
+        request_id = change_access(sue.id, given, "They cover the night", actor=acting(office.ada))
+    assert request_id is not None
+    decide_now(request_id, look_at(get_request(request_id)).seen, is_approved=True, actor=acting(office.ben))
+    browser.prove()
+    shown = browser.post(theirs, {"amount": "9000.00", "reason": WHY}, htmx=False)
+    answer = browser.post(theirs, hidden(shown.text) | {"amount": "9000.00", "reason": WHY}, htmx=False)
+    assert answer.status_code == 303
+    page = browser.get(answer.location).text
+    assert "another administrator decides" in page, "they see what they proposed, and decide nothing"
+    assert browser.post(f"{answer.location}/withdrawal", htmx=False).status_code == 303
+    assert world.now(order).status == Status.AWAITING_CONFIRMATION
