@@ -8,6 +8,7 @@ from portal.web import admin, auth, lead, merchant, pay, streams, support, trade
 from portal.web.account import notifications, profile, tokens, views
 from portal.web.account import security as account_security
 from portal.web.dev import components, mailbox
+from portal.web.labels import filters
 from portal.web.shared.orders import page as order_page
 from portal.web.shell import (
     assets,
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
     hidden_text.register(app)
     languages.register(app)
     formats.register(app)
+    filters.register(app)
     order_page.register(app)
     theme.register(app)
     navigation.register(app)

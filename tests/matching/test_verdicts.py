@@ -10,7 +10,7 @@ from flask import Flask
 
 from portal.core.db import hot
 from portal.matching.verdicts import PAYOUT_GATE, Verdict
-from portal.web.shared.orders.words import fell_words
+from portal.web.labels.verdicts import fell_words
 
 _SAYING = ("requisite_refusals", "requisite_verdict", "traffic_refusals", "pick_requisite")
 

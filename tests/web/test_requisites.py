@@ -137,6 +137,7 @@ def test_limits_hold_at_once_and_another_holder_waits_for_approval(office: Offic
 def test_a_suspended_requisite_gets_nothing_new_and_finishes_what_runs(office: Office, desk: Desk) -> None:
     running, mine = desk.payin(claimed=True), desk.requisite.id
     assert decide(office, desk, mine, "suspend", reason="Card reported").status_code == 303
+    assert "Suspended" in office.browser.get(f"/admin/traders/{desk.trader.id}").get_data(as_text=True)
     assert desk.scene.payin(1700_00).status == Status.MATCHING
     desk.browser.post(path_of(running, "confirmation"))
     assert desk.now(running).status == Status.COMPLETED

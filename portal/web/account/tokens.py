@@ -34,6 +34,8 @@ from portal.merchants.member_keys import (
 from portal.merchants.queries import find_store
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.labels.modes import mode_choices
+from portal.web.labels.scopes import SCOPE
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
@@ -42,19 +44,13 @@ from portal.web.ui.forms import PageForm
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 
 
-# What no route of the API asks for is not offered.
-_SCOPES = {
-    Scope.ORDERS_READ: _l("See orders, and what can be served now"),
-    Scope.ORDERS_WRITE: _l("Create payins, cancel them, send receipts"),
-    Scope.PAYOUTS_WRITE: _l("Create payouts and confirm them"),
-    Scope.BALANCES_READ: _l("See balances and ledger entries"),
-    Scope.WEBHOOKS_WRITE: _l("Change where webhooks go"),
-}
+# No route of the API asks for it.
+_NOT_OFFERED = {Scope.WITHDRAWALS_WRITE}
 
 
 class KeyForm(PageForm):
     store = SelectField(_l("Store"))
-    mode = SelectField(_l("Mode"), choices=[("test", _l("Test")), ("live", _l("Live"))])
+    mode = SelectField(_l("Mode"), choices=mode_choices())
     name = StringField(
         _l("Name"),
         validators=[
@@ -86,7 +82,9 @@ def _form(**values: object) -> KeyForm | None:
     form = KeyForm(request.form if request.method == "POST" else None, **values)
     form.store.choices = [(public_id("st", store.id), store.name) for store, _scopes in issuable]
     may = set().union(*(scopes for _store, scopes in issuable))
-    form.scopes.choices = [(scope.value, words) for scope, words in _SCOPES.items() if scope in may]
+    form.scopes.choices = [
+        (scope.value, words) for scope, words in SCOPE.items() if scope in may - _NOT_OFFERED
+    ]
     return form
 
 

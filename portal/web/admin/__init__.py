@@ -31,7 +31,6 @@ from portal.web.admin.people import access, directory, invitations, person  # no
 from portal.web.admin.teams import team  # noqa: E402
 from portal.web.admin.traders import trader  # noqa: E402
 from portal.web.labels.audit_actions import action_words  # noqa: E402
-from portal.web.shared.approvals.access_words import reach_words  # noqa: E402
 from portal.web.shared.orders.staff import add_order_routes  # noqa: E402
 
 __all__ = [
@@ -51,6 +50,5 @@ __all__ = [
     "trader",
 ]
 
-blueprint.add_app_template_filter(reach_words)
 blueprint.add_app_template_filter(action_words)
 add_order_routes(blueprint)

@@ -15,7 +15,8 @@ from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import ApprovalFilter, list_requests
 from portal.core.cursors import id_in, position_of
 from portal.identity.audience import names_of
-from portal.web.shared.approvals.words import state_choices, state_pill, words_of_kind
+from portal.web.labels.approval_states import state_pill
+from portal.web.shared.approvals.words import state_choices, words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Listing
 from portal.web.ui.lists.listing import Kind as Field

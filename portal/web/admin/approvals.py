@@ -24,7 +24,8 @@ from portal.web.admin import blueprint
 from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
 from portal.web.admin.audit.history import history_of
 from portal.web.auth.sudo import needs_sudo, proof_first
-from portal.web.shared.approvals.words import state_pill, words_of_kind
+from portal.web.labels.approval_states import state_pill
+from portal.web.shared.approvals.words import words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash

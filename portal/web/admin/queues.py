@@ -27,36 +27,10 @@ from portal.web.ui.reason_form import ReasonForm
 ONE = "/queues/<any(matching,events,webhooks,mail,maintenance):queue>"
 
 
-def queue_words(name: str) -> str:
-    words = {
-        QueueName.MATCHING: _("Matching"),
-        QueueName.EVENTS: _("Events"),
-        QueueName.WEBHOOKS: _("Webhooks"),
-        QueueName.MAIL: _("Mail"),
-        QueueName.MAINTENANCE: _("Maintenance"),
-    }
-    return words[QueueName(name)]
-
-
-def queue_sentence(name: str) -> str:
-    words = {
-        QueueName.MATCHING: _("Orders that wait for a trader."),
-        QueueName.EVENTS: _("What happened, to be handed on to webhooks, people and open pages."),
-        QueueName.WEBHOOKS: _("Deliveries to stores."),
-        QueueName.MAIL: _("Letters to people."),
-        QueueName.MAINTENANCE: _(
-            "Roll-ups, rates, the audit log's seals, proofs, and what is to be forgotten."
-        ),
-    }
-    return words[QueueName(name)]
-
-
 @blueprint.get("/queues")
 @requires(Permission.QUEUE_VIEW)
 def queues() -> ResponseReturnValue:
-    return render_template(
-        "admin/queues/list.html", queues=list_queues(), workers=list_workers(), queue_words=queue_words
-    )
+    return render_template("admin/queues/list.html", queues=list_queues(), workers=list_workers())
 
 
 @blueprint.get(ONE)
@@ -80,8 +54,6 @@ def _page(name: str, reply: Reply = NOTHING_SENT) -> Response:
         "admin/queues/one.html",
         queue=state,
         letters=list_dead_letters(state.name),
-        queue_words=queue_words,
-        queue_sentence=queue_sentence,
         offers=_QUEUE.offers(name, state),
     )
 

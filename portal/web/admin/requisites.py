@@ -22,7 +22,7 @@ from portal.traders.requisites import RequisiteDecision, decide_requisite, decis
 from portal.web.admin import blueprint
 from portal.web.admin.audit.history import history_of
 from portal.web.shared.requisites.lines import requisite_listing
-from portal.web.shared.requisites.words import bars_of, state_pill
+from portal.web.shared.requisites.words import bars_of
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
 from portal.web.ui.lists.export import export
 from portal.web.ui.lists.listing import Listing, render
@@ -61,7 +61,6 @@ def _page(requisite_id: uuid.UUID, reply: Reply = NOTHING_SENT) -> Response:
         "requisites/one.html",
         requisite=found,
         trader=trader,
-        pill_of=state_pill,
         bars=list(bars_of(found, datetime.now(UTC).astimezone(zone))),
         names=names_of(people) if people else {},
         offers=[] if is_own else _REQUISITE.offers(requisite_id, found),

@@ -16,7 +16,7 @@ from portal.core.cursors import number_in, position_of
 from portal.core.permissions import Permission, requires
 from portal.orders.models import Status
 from portal.settings import get_settings
-from portal.web.ui.formats import AMOUNT_ASKED
+from portal.web.labels.order_status import STATUS
 from portal.web.ui.forms import PageForm
 from portal.web.ui.home_figures import ChangeWords, Chart, Series
 from portal.web.ui.lists.export import export
@@ -120,7 +120,7 @@ def show() -> ResponseReturnValue:
         changes=_CHANGES,
         chart=_CHART,
         nothing=fixed(_LISTING, ()),
-        statuses=[*(status.value for status in Status), AMOUNT_ASKED],
+        statuses=list(STATUS),
         now=datetime.now(UTC),
         soon=datetime.now(UTC) + timedelta(minutes=9),
     )

@@ -1,4 +1,4 @@
-"""What somebody was told, as a sentence in the reader's language; each kind of notification has one."""
+"""What somebody was told, and what they choose to be told; each kind of notification has a sentence for both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import NotificationLine
@@ -82,3 +84,21 @@ def told(line: NotificationLine) -> str:
     """What the line says. Text, to be escaped where it is shown."""
     # What was told before a parameter of its kind came lacks it.
     return SENTENCES[line.kind](defaultdict(str, line.params))
+
+
+# What somebody chooses to be told, before it happens.
+CHOICE: Mapping[NotificationKind, LazyString] = {
+    NotificationKind.NEW_ORDER: _l("A new order is yours"),
+    NotificationKind.DISPUTE_OPENED: _l("A dispute is opened over an order that concerns you"),
+    NotificationKind.APPROVAL_WANTED: _l("Somebody needs your approval"),
+    NotificationKind.ENDPOINT_DISABLED: _l("A webhook endpoint of yours is disabled"),
+    NotificationKind.LEDGER_BROKEN: _l("A check of the ledger finds something broken"),
+    NotificationKind.EXPOSURE_HIGH: _l("A store has nearly reached a limit of exposure"),
+    NotificationKind.RATE_AGEING: _l("An exchange rate is getting old"),
+    NotificationKind.SHORTFALLS_USED_UP: _l("A trader has used up a day's payins below their amount"),
+    NotificationKind.NEW_DEVICE: _l("A new device signs in to your account"),
+}
+
+
+def choice_words(kind: str) -> str:
+    return str(CHOICE[NotificationKind(kind)])

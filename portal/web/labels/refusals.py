@@ -12,9 +12,11 @@ from flask_babel import ngettext
 from portal.core.errors import DomainError
 from portal.core.permissions import MissingPermission
 from portal.core.uploads.turns import UploadsPaused
+from portal.web.labels.refused_files import FILE
 from portal.web.shell.languages import current_language
 
 WORDS = {
+    **FILE,
     "amount_corrected": _l("The receiver has corrected the amount. Look at it again."),
     "needs_second_person": _l(
         "This is more than the order's amount and the shop's tolerance: nobody completes it alone. Propose it, and a second"
@@ -40,14 +42,10 @@ WORDS = {
     "duplicate_external_id": _l("There is an order with this number of yours already."),
     "duplicate_passkey": _l("The passkey is in use already."),
     "duplicate_requisite": _l("This number is in use already."),
-    "empty": _l("The file is empty."),
-    "encrypted_pdf": _l("This PDF is protected by a password. Attach a picture instead."),
     "endpoint_disabled": _l("The webhook endpoint is switched off."),
     "endpoint_unverified": _l("The webhook endpoint has not answered its challenge yet."),
     "endpoint_verified": _l("The webhook endpoint has been verified already."),
     "endpoint_exists": _l("There is a webhook endpoint already."),
-    "file_too_large": _l("The file is too large."),
-    "file_type": _l("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
     "has_totp": _l("You have an authenticator app already. Remove it before you add another one."),
     "idempotency_in_progress": _l("The same request is still being worked on. Wait a moment."),
     "idempotency_key_reused": _l("This was sent before with other contents."),
@@ -120,7 +118,6 @@ WORDS = {
     "too_many_attempts": _l("Too many wrong attempts. Wait a while and try again."),
     "too_many_documents": _l("This trader has as many documents as can be kept."),
     "too_many_passkeys": _l("Remove a passkey before you add another one."),
-    "too_many_pixels": _l("The picture has too many pixels."),
     "too_many_receipts": _l("This order has as many receipts as it can take."),
     "too_many_requisites": _l("Archive a requisite before you add another one."),
     "too_many_tests": _l("Too many test calls. Wait a while and try again."),
@@ -129,7 +126,6 @@ WORDS = {
     "unknown_method": _l("This method is not known here."),
     "unknown_rate_pair": _l("There is no such pair of currencies."),
     "unknown_setting": _l("There is no such setting."),
-    "too_costly": _l("This file takes too much to read. Attach a picture instead."),
     "uploads_busy": _l(
         "Many files are being read at this moment. Nothing was changed: try again in a few seconds."
     ),

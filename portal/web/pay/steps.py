@@ -31,6 +31,7 @@ from portal.reference import configuration as config
 from portal.reference.amounts import AmountOutOfBounds
 from portal.reference.queries import list_banks
 from portal.web.labels.refusals import WORDS
+from portal.web.labels.refused_files import customers_file_words
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
 from portal.web.pay.languages import pick_language
@@ -146,24 +147,8 @@ def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
     except DomainError as refusal:
         if refusal.status == 503:
             raise
-        form.receipt.errors = [receipt_message(refusal)]
+        form.receipt.errors = [customers_file_words(refusal)]
         return None
-
-
-_RECEIPT_MESSAGES = {
-    "empty": _l("This file is empty. Choose another one."),
-    "file_too_large": _l("This file is too large. Send a screenshot instead."),
-    "file_type": _l("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
-    "too_many_pixels": _l("This picture is too large. Send a screenshot instead."),
-    "encrypted_pdf": _l("This PDF is protected by a password. Send a screenshot instead."),
-    "too_costly": _l("This file takes too much to read. Send a screenshot instead."),
-}
-
-
-def receipt_message(refusal: DomainError) -> str:
-    """The refusal of a file, in the page's language."""
-    code = refusal.errors[0].code if refusal.errors else refusal.code
-    return _RECEIPT_MESSAGES.get(code, _l("This file could not be read. Take the picture again."))
 
 
 @bp.post("/<token>/receipts")

@@ -8,25 +8,11 @@ from werkzeug.wrappers import Response
 
 from portal.core.errors import Conflict, InvalidTransition, NotFound, TooManyRequests, Unavailable
 from portal.orders.models import Status
+from portal.web.labels.order_status import TO_A_LATE_TRADER
 from portal.web.labels.refusals import words_of_error
 from portal.web.shell.errors import from_refusal
 from portal.web.trader import blueprint
 from portal.web.trader.answers import undone
-
-
-def _state_words(status: str) -> str:
-    known = {
-        Status.COMPLETED: _("it is completed"),
-        Status.EXPIRED: _("its time is up"),
-        Status.CANCELLED: _("it was cancelled"),
-        Status.FAILED: _("it has failed"),
-        Status.DISPUTED: _("it is in dispute"),
-        Status.MATCHING: _("it has gone to others"),
-        Status.AWAITING_PAYOUT: _("somebody else was faster"),
-        Status.AWAITING_CONFIRMATION: _("it waits for confirmation"),
-        Status.AWAITING_PAYMENT: _("it waits for the payment"),
-    }
-    return known.get(Status(status), status)
 
 
 @blueprint.errorhandler(Conflict)
@@ -36,7 +22,8 @@ def has_moved_on(error: Conflict) -> Response:
         return from_refusal(error)
     status = error.extra.get("order_status")
     if isinstance(error, InvalidTransition) and status:
-        return undone(_("Nothing was changed: %(what)s.", what=_state_words(status)), error.status)
+        what = TO_A_LATE_TRADER[Status(status)]
+        return undone(_("Nothing was changed: %(what)s.", what=what), error.status)
     return undone(words_of_error(error), error.status)
 
 

@@ -25,7 +25,7 @@ from portal.traders.requisites import (
     switch_own,
 )
 from portal.web.auth.sudo import needs_sudo
-from portal.web.shared.requisites.words import bars_of, state_pill
+from portal.web.shared.requisites.words import bars_of
 from portal.web.trader import blueprint
 from portal.web.trader.requisite_form import NewRequisiteForm, TermsForm, form_of
 from portal.web.trader.seat import current_seat
@@ -141,7 +141,7 @@ def _list(status: int = 200, problem: str = "") -> Response:
     found = list_requisites(current_seat().trader_id)
     page = render_template(
         "trader/requisites/list.html", lines=[(line, list(bars_of(line, today))) for line in found],
-        pill_of=state_pill, words=problem, is_problem=True,
+        words=problem, is_problem=True,
     )  # fmt: skip
     return make_response(page, status)
 
@@ -156,7 +156,7 @@ def _new(chosen: tuple[str, str] | None, form: NewRequisiteForm | None, status: 
 
 def _one(found: Requisite, form: TermsForm, status: int = 200, problem: str = "") -> Response:
     page = render_template(
-        "trader/requisites/one.html", requisite=found, form=form, currency=found.currency, pill_of=state_pill,
+        "trader/requisites/one.html", requisite=found, form=form, currency=found.currency,
         bars=list(bars_of(found, _today())), words=problem, is_problem=True,
     )  # fmt: skip
     return make_response(page, status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 
@@ -13,17 +12,11 @@ from flask_babel import gettext as _
 
 from portal.core.ids import public_id
 from portal.core.money import decimal_mark, format_amount, format_rate, grouped, read_in
-from portal.identity.models import MemberRole, Role
 from portal.orders.figures.day import COUNTED_TO
-from portal.orders.models import Status
-from portal.orders.order_list import OrderLine
-from portal.orders.record import OrderRecord
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.shell.languages import current_language, current_timezone
 
 _AT_A_GLANCE = 2
-# How an order stands whose receiver said that another amount came, until the customer has answered.
-AMOUNT_ASKED = "amount_asked"
 
 
 def amount_text(minor: int, currency: str, *, least_decimals: int | None = None) -> str:
@@ -63,13 +56,6 @@ def plain_amount(minor: int, currency: str) -> str:
 def typed_amount(minor: int, currency: str) -> str:
     """The digits as people of the page's language type them, ungrouped: "1500,00"."""
     return plain_amount(minor, currency).replace(".", decimal_mark(current_language()))
-
-
-def shown_status(order: OrderRecord | OrderLine) -> str:
-    """Its status as people are told it: who waits for the customer has nothing to confirm."""
-    if order.status == Status.AWAITING_CONFIRMATION and order.amount_reported_minor is not None:
-        return AMOUNT_ASKED
-    return order.status
 
 
 def moment_text(moment: datetime) -> str:
@@ -137,28 +123,6 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
 
 
-def role_names(roles: Iterable[Role]) -> str:
-    names = {
-        Role.ADMIN: _("Administrator"),
-        Role.SUPPORT: _("Support"),
-        Role.LEAD: _("Team lead"),
-        Role.TRADER: _("Trader"),
-        Role.MERCHANT: _("Merchant"),
-    }
-    return ", ".join(names[role] for role in roles)
-
-
-def member_role_name(role: MemberRole) -> str:
-    """What somebody is to a merchant."""
-    names = {
-        MemberRole.OWNER: _("Owner"),
-        MemberRole.DEVELOPER: _("Developer"),
-        MemberRole.ACCOUNTANT: _("Accountant"),
-        MemberRole.VIEWER: _("Viewer"),
-    }
-    return names[role]
-
-
 def here() -> str:
     """This page's own address, for a form that leads back to it."""
     return request.full_path.removesuffix("?") if request.method == "GET" else ""
@@ -198,7 +162,6 @@ def register(app: Flask) -> None:
         moment_text=moment_text,
         time_text=time_text,
         deadline_text=deadline_text,
-        shown_status=shown_status,
         utc_text=utc_text,
         day_text=day_text,
         number_text=number_text,
@@ -206,8 +169,6 @@ def register(app: Flask) -> None:
         percent_text=percent_text,
         duration_text=duration_text,
         initials=initials,
-        role_names=role_names,
-        member_role_name=member_role_name,
         method_name=method_name,
         bank_name=bank_name,
         digit_groups=digit_groups,

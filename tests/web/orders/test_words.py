@@ -11,7 +11,8 @@ from flask import Flask
 from portal.orders import transitions
 from portal.orders.integrity import checks
 from portal.orders.transitions import Step
-from portal.web.shared.orders.words import reason_words, step_words
+from portal.web.labels.order_steps import step_words
+from portal.web.labels.reasons import reason_words
 
 SERVICE = Path(transitions.__file__).parent / "service"
 EVENTS = [*(step.value for step in Step), *re.findall(r"'(\w+)'", checks._STILL)]

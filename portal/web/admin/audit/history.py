@@ -6,16 +6,15 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.audit.models import AuditEntry
 from portal.audit.queries import AuditFilter, list_entries
-from portal.core.actors import ActorKind
 from portal.core.permissions import Permission
 from portal.identity.audience import names_of
 from portal.merchants.queries import list_store_names
 from portal.traders.queries import trader_name
+from portal.web.labels.actors import actor_words
 
 SHOWN = 20
 
@@ -28,7 +27,7 @@ class History:
     names: Mapping[uuid.UUID, str]
 
     def who(self, entry: AuditEntry) -> str:
-        return actor_words(entry, self.names)
+        return name_of_actor(entry, self.names)
 
 
 def history_of(kind: str, subject_id: uuid.UUID) -> History | None:
@@ -51,22 +50,8 @@ def actor_names(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     return found
 
 
-def actor_words(entry: AuditEntry, names: Mapping[uuid.UUID, str]) -> str:
+def name_of_actor(entry: AuditEntry, names: Mapping[uuid.UUID, str]) -> str:
     """The name of who did it; what they are, where there is no name."""
     if entry.actor_id is not None and entry.actor_id in names:
         return names[entry.actor_id]
-    return actor_kind_words(entry.actor_kind)
-
-
-def actor_kind_words(kind: str) -> str:
-    words = {
-        ActorKind.CUSTOMER: _("A customer"),
-        ActorKind.MERCHANT: _("A store's program"),
-        ActorKind.TRADER: _("A trader"),
-        ActorKind.LEAD: _("A team lead"),
-        ActorKind.SUPPORT: _("Support"),
-        ActorKind.ADMIN: _("An administrator"),
-        ActorKind.SYSTEM: _("Nostro itself"),
-        ActorKind.OPS: _("The operator's console"),
-    }
-    return words[ActorKind(kind)]
+    return actor_words(entry.actor_kind)

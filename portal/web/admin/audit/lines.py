@@ -20,7 +20,7 @@ from portal.core.permissions import Permission
 from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.queries import list_store_names
 from portal.traders.queries import traders
-from portal.web.admin.audit.history import actor_names, actor_words
+from portal.web.admin.audit.history import actor_names, name_of_actor
 from portal.web.labels.audit_actions import ACTIONS, action_words
 from portal.web.ui.lists.days import day_filters, period_of
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
@@ -66,7 +66,7 @@ def lines_of(entries: Sequence[AuditEntry]) -> list[NamedEntry]:
     wanted = {entry.actor_id for entry in entries if entry.actor_id}
     wanted |= {key for entry in entries if (key := _key(entry)) and entry.subject_kind in {"user", "trader"}}
     names = actor_names(wanted)
-    return [NamedEntry(entry, actor_words(entry, names), subject_words(entry, names)) for entry in entries]
+    return [NamedEntry(entry, name_of_actor(entry, names), subject_words(entry, names)) for entry in entries]
 
 
 def subject_words(entry: AuditEntry, names: Mapping[uuid.UUID, str]) -> str:

@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import Access, AccessChange
 from portal.identity.models import Role
+from portal.web.labels.reaches import GIVEN
 
 DENIED = "denied"
 # These need a trader or a merchant besides: they come with an invitation.
@@ -64,8 +65,6 @@ def read_form(values: MultiDict[str, str], access: Access) -> AccessForm:
 def choices() -> tuple[tuple[str, str], ...]:
     return (
         ("", _("as the roles say")),
-        (Reach.OWN.value, _("give: their own")),
-        (Reach.TEAM.value, _("give: their team's")),
-        (Reach.ALL.value, _("give: everybody's")),
+        *((reach.value, str(words)) for reach, words in GIVEN.items()),
         (DENIED, _("deny")),
     )

@@ -35,9 +35,9 @@ from portal.web.admin.people.lists import tabs
 from portal.web.admin.people.person import words_of_refusal
 from portal.web.auth.forms import show_problems
 from portal.web.auth.sudo import needs_sudo
+from portal.web.labels.roles import member_role_name, role_names
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import fragment, is_htmx, see_other
-from portal.web.ui.formats import member_role_name, role_names
 from portal.web.ui.forms import PageForm
 
 

@@ -21,7 +21,8 @@ from portal.identity.people_list import (
     count_people,
     list_people_rows,
 )
-from portal.web.ui.formats import role_names
+from portal.web.labels.person_states import person_state_choices
+from portal.web.labels.roles import role_names
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
 
 
@@ -64,16 +65,6 @@ def tabs() -> list[Tab]:
 
 def role_choices() -> Sequence[tuple[str, str]]:
     return tuple((role.value, role_names([role])) for role in Role)
-
-
-def state_choices() -> Sequence[tuple[str, str]]:
-    return (
-        (PersonState.ACTIVE.value, _("Active")),
-        (PersonState.BLOCKED.value, _("Blocked")),
-        (PersonState.ONLINE.value, _("Online")),
-        (PersonState.OFFLINE.value, _("Offline")),
-        (PersonState.NO_FACTOR.value, _("No second factor")),
-    )
 
 
 def state_pill(row: PersonRow) -> tuple[str, str]:
@@ -129,7 +120,7 @@ def people_listing() -> Listing[PersonRow]:
         filters=(
             Filter("q", _l("Search"), hint=_l("Name or email")),
             Filter("role", _l("Role"), Kind.CHOICE, role_choices),
-            Filter("state", _l("State"), Kind.CHOICE, state_choices),
+            Filter("state", _l("State"), Kind.CHOICE, person_state_choices),
         ),
     )
 
@@ -145,5 +136,5 @@ def people_counts() -> list[Count]:
             words, counts[name], url_for("admin.people", role=kept, state=name),
             tones.get(name) if counts[name] else None,
         )
-        for name, words in state_choices()
+        for name, words in person_state_choices()
     ]  # fmt: skip

@@ -37,6 +37,7 @@ from portal.traders.staff_list import (
 )
 from portal.web.admin.people.lists import Count
 from portal.web.admin.people.periods import period_choices, since_of
+from portal.web.labels.person_states import lead_state_choices, merchant_state_choices, trader_state_choices
 from portal.web.ui.lists.listing import PAGE, Asked, Cell, Column, Filter, Kind, Listing
 
 _BY_TURNOVER = {"turnover", "orders"}
@@ -166,13 +167,6 @@ def _trader_state(row: Worked) -> tuple[str, str]:
     return ("green", _("Online")) if line.is_online else ("gray", _("Offline"))
 
 
-def _trader_states() -> Sequence[tuple[str, str]]:
-    return (
-        ("active", _("Active")), ("blocked", _("Blocked")), ("online", _("Online")), ("offline", _("Offline")),
-        ("unverified", _("Not verified")),
-    )  # fmt: skip
-
-
 def traders_list() -> WorkList:
     return WorkList(
         name="traders",
@@ -180,7 +174,7 @@ def traders_list() -> WorkList:
         read=page_of_traders,
         turnover=turnover_by_trader,
         everybodys=turnover_of_all_traders,
-        words_of_states=_trader_states,
+        words_of_states=trader_state_choices,
         columns=(
             _name(lambda line: url_for("admin.trader", trader_id=line.id)),
             Column("email", _l("Email"), lambda row: row.line.email, is_shown=False),
@@ -200,13 +194,6 @@ def _lead_state(row: Worked) -> tuple[str, str]:
     if not line.is_active:
         return "red", _("Blocked")
     return ("green", _("Team online")) if line.traders_online else ("gray", _("Team offline"))
-
-
-def _lead_states() -> Sequence[tuple[str, str]]:
-    return (
-        ("active", _("Active")), ("blocked", _("Blocked")), ("online", _("Team online")),
-        ("offline", _("Team offline")),
-    )  # fmt: skip
 
 
 def _turnover_of_all_leads(mode: Mode, since: datetime) -> Mapping[UUID, Turnover]:
@@ -230,7 +217,7 @@ def leads_list() -> WorkList:
         read=page_of_leads,
         turnover=_turnover_of_leads,
         everybodys=_turnover_of_all_leads,
-        words_of_states=_lead_states,
+        words_of_states=lead_state_choices,
         page_size=20,
         columns=(
             _name(lambda line: url_for("admin.person", person_id=line.id)),
@@ -254,12 +241,6 @@ def _merchant_state(row: Worked) -> tuple[str, str]:
     return ("green", _("Online")) if line.is_online else ("gray", _("Offline"))
 
 
-def _merchant_states() -> Sequence[tuple[str, str]]:
-    return (
-        ("active", _("Active")), ("blocked", _("Blocked")), ("online", _("Online")), ("offline", _("Offline")),
-    )  # fmt: skip
-
-
 def merchants_list() -> WorkList:
     return WorkList(
         name="merchants",
@@ -267,7 +248,7 @@ def merchants_list() -> WorkList:
         read=page_of_merchants,
         turnover=turnover_by_store,
         everybodys=turnover_of_all_stores,
-        words_of_states=_merchant_states,
+        words_of_states=merchant_state_choices,
         columns=(
             _name(lambda line: url_for("admin.merchant", merchant_id=line.id)),
             Column("state", _l("State"), _merchant_state, Cell.PILL),

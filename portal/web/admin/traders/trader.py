@@ -36,6 +36,7 @@ from portal.web.admin.acting import admin_actor
 from portal.web.admin.audit.history import history_of
 from portal.web.admin.traders.block import BLOCKING
 from portal.web.auth.sudo import needs_sudo
+from portal.web.labels.kyc import DOCUMENT
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.receipts import upload_response
 from portal.web.shell.flashes import flash
@@ -58,20 +59,9 @@ class KycForm(ReasonForm):
     valid_until = DateField(_l("Good until"), validators=[Optional()])
 
 
-def kind_words(kind: str) -> str:
-    words = {
-        DocumentKind.IDENTITY: _("Identity document"),
-        DocumentKind.ADDRESS: _("Proof of address"),
-        DocumentKind.BANK: _("Bank statement"),
-        DocumentKind.CONTRACT: _("Contract"),
-        DocumentKind.OTHER: _("Something else"),
-    }
-    return words[DocumentKind(kind)]
-
-
 def _document_form() -> DocumentForm:
     form = DocumentForm(request.form if request.method == "POST" else None)
-    form.kind.choices = [SelectChoice(kind.value, kind_words(kind)) for kind in DocumentKind]
+    form.kind.choices = [SelectChoice(kind.value, str(words)) for kind, words in DOCUMENT.items()]
     return form
 
 
@@ -97,7 +87,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
         with transaction():
             add_document(trader_id, upload, DocumentKind(form.kind.data), actor=actor)
     except REFUSALS as error:
-        return _page(trader_id, Reply(error.status, problem=_words_of_file(error)))
+        return _page(trader_id, Reply(error.status, problem=words_of_error(error)))
     flash(_("The document is kept."))
     return see_other(url_for("admin.trader", trader_id=trader_id))
 
@@ -138,20 +128,6 @@ def _end_of(form: KycForm) -> datetime | None:
     return datetime(day.year, day.month, day.day, tzinfo=current_timezone()) + timedelta(days=1)
 
 
-def _words_of_file(error: DomainError) -> str:
-    known = {
-        "empty": _("The file is empty."),
-        "file_too_large": _("The file is too large."),
-        "file_type": _("Attach a photo or screenshot (JPEG, PNG, WebP) or a PDF."),
-        "encrypted_pdf": _("This PDF is protected by a password. Attach a picture instead."),
-        "too_costly": _("This file takes too much to read. Attach a picture instead."),
-        "too_many_pixels": _("The picture has too many pixels."),
-        "too_many_documents": _("This trader has as many documents as can be kept."),
-    }
-    code = error.errors[0].code if error.errors else error.code
-    return known.get(code, _("The file could not be read."))
-
-
 def _words_of_verdict(error: DomainError) -> str:
     known = {
         "in_the_past": _("Choose a day that is to come."),
@@ -183,7 +159,6 @@ def _page(trader_id: uuid.UUID, reply: Reply = NOTHING_SENT, verdict_form: KycFo
         offers=_TRADER.offers(trader_id, (found, requisites, is_oneself)),
         history=history_of("trader", trader_id),
         is_oneself=is_oneself,
-        kind_words=kind_words,
     )
 
 

@@ -15,14 +15,9 @@ from portal.approvals.kinds import Preview
 from portal.approvals.models import ApprovalRequest
 from portal.core.permissions import Permission
 from portal.identity.models import Role
+from portal.web.labels.reaches import reach_words
+from portal.web.labels.roles import role_names
 from portal.web.shared.approvals.words import KindWords, Names
-from portal.web.ui.formats import role_names
-
-
-def reach_words(reach: str | None) -> str:
-    """Whose things a permission is good for."""
-    known = {"own": _("their own"), "team": _("their team's"), "all": _("everybody's")}
-    return known.get(str(reach), _("denied")) if reach is not None else _("denied")
 
 
 def _title(request: ApprovalRequest, names: Names) -> str:

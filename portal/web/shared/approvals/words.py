@@ -12,6 +12,7 @@ from flask_babel.speaklater import LazyString
 
 from portal.approvals.kinds import Preview
 from portal.approvals.models import ApprovalRequest, ApprovalState
+from portal.web.labels.approval_states import state_pill
 
 Names = Mapping[uuid.UUID, str]
 
@@ -34,18 +35,6 @@ class KindWords:
     before: LazyString
     after: LazyString
     done: LazyString
-
-
-def state_pill(state: str) -> tuple[str, str]:
-    pills = {
-        ApprovalState.WAITING: ("orange", _("Waits")),
-        ApprovalState.APPROVED: ("green", _("Approved")),
-        ApprovalState.REFUSED: ("red", _("Refused")),
-        ApprovalState.WITHDRAWN: ("gray", _("Withdrawn")),
-        ApprovalState.EXPIRED: ("gray", _("Expired")),
-        ApprovalState.STALE: ("gray", _("Out of date")),
-    }
-    return pills[ApprovalState(state)]
 
 
 def state_choices() -> Sequence[tuple[str, str]]:

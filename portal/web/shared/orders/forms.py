@@ -10,7 +10,8 @@ from wtforms import HiddenField, SelectField, ValidationError
 
 from portal.disputes.models import DisputeOutcome
 from portal.orders.record import OrderRecord
-from portal.web.shared.orders.words import dispute_reason_choices
+from portal.web.labels.dispute_outcomes import decision_choices
+from portal.web.labels.reasons import dispute_reason_choices
 from portal.web.ui.money_field import MoneyField
 from portal.web.ui.reason_form import ReasonForm
 
@@ -59,11 +60,7 @@ class DecisionForm(AmountForm):
 
     def __init__(self, sent: Any, order: OrderRecord) -> None:
         super().__init__(sent, order)
-        self.outcome.choices = [
-            ("", _("Choose")),
-            (DisputeOutcome.COMPLETED.value, _("The money came: complete the order")),
-            (DisputeOutcome.CANCELLED.value, _("The money did not come: cancel the order")),
-        ]
+        self.outcome.choices = [("", _("Choose")), *decision_choices()]
 
     def validate_outcome(self, field: SelectField) -> None:
         if field.data not in set(DisputeOutcome):

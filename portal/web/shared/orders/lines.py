@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from portal.core.cursors import id_in, position_of
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
-from portal.orders.models import Direction, Status
 from portal.orders.order_list import OrderFilter, OrderLine, Whose, list_orders
-from portal.web.ui.formats import AMOUNT_ASKED, method_name, shown_status
+from portal.web.labels.directions import direction_choices, direction_words
+from portal.web.labels.order_status import shown_status, status_choices, status_pill
+from portal.web.ui.formats import method_name
 from portal.web.ui.lists.days import day_filters, period_of
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
 
@@ -27,37 +27,8 @@ _MOST_CHOICES = 100
 _NOBODYS = uuid.UUID(int=0)
 
 
-def status_choices() -> Sequence[tuple[str, str]]:
-    return (
-        (Status.REVIEW.value, _("In review")),
-        (Status.MATCHING.value, _("Looking for a trader")),
-        (Status.AWAITING_PAYMENT.value, _("Waiting for the payment")),
-        (Status.AWAITING_PAYOUT.value, _("To be paid")),
-        (Status.AWAITING_CONFIRMATION.value, _("To be confirmed")),
-        (Status.DISPUTED.value, _("In dispute")),
-        (Status.COMPLETED.value, _("Completed")),
-        (Status.EXPIRED.value, _("Expired")),
-        (Status.CANCELLED.value, _("Cancelled")),
-        (Status.FAILED.value, _("Failed")),
-    )
-
-
-def direction_choices() -> Sequence[tuple[str, str]]:
-    return ((Direction.PAYIN.value, _("Payin")), (Direction.PAYOUT.value, _("Payout")))
-
-
 def order_number(line: OrderLine) -> str:
     return public_id("ord", line.id)
-
-
-def _direction(line: OrderLine) -> str:
-    return dict(direction_choices())[line.direction]
-
-
-def _status_words(line: OrderLine) -> str:
-    if (shown := shown_status(line)) == AMOUNT_ASKED:
-        return _("Amount to be agreed")
-    return dict(status_choices()).get(shown, shown)
 
 
 def columns(
@@ -69,8 +40,8 @@ def columns(
     parts: list[Column[OrderLine]] = [
         Column("created", _l("Created"), lambda line: line.created_at, Cell.MOMENT, sort="created"),
         Column("number", _l("Order"), _short, Cell.CODE, link=link, plain=order_number, is_optional=False),
-        Column("direction", _l("Direction"), _direction),
-        Column("status", _l("Status"), shown_status, Cell.STATUS, plain=_status_words, is_optional=False),
+        Column("direction", _l("Direction"), lambda line: direction_words(line.direction)),
+        Column("status", _l("Status"), shown_status, Cell.STATUS, plain=lambda line: status_pill(shown_status(line))[1], is_optional=False),
         Column("amount", _l("Amount"), lambda line: (line.amount_minor, line.currency), Cell.MONEY),
         Column(
             "received", _l("Received"),

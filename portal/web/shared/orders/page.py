@@ -28,18 +28,11 @@ from portal.orders.service.claim import PayerDetails
 from portal.orders.trader_view import payer_of
 from portal.orders.transitions import Step
 from portal.traders.queries import trader_name
+from portal.web.labels.actors import actor_words
+from portal.web.labels.order_steps import step_words
+from portal.web.labels.reasons import reason_words
 from portal.web.shared.orders.amounts import AmountLine, Share, amount_lines
-from portal.web.shared.orders.words import (
-    account_words,
-    actor_words,
-    audit_words,
-    decision_words,
-    delivery_pill,
-    entry_words,
-    fell_words,
-    reason_words,
-    step_words,
-)
+from portal.web.shared.orders.words import audit_words
 from portal.web.ui.formats import plain_amount, rate_text, told_amount_text
 from portal.webhooks.queries import DeliveryOfOrder, list_deliveries_of_order
 
@@ -196,13 +189,4 @@ def _host(url: str) -> str:
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.filters.update(
-        order_reason=reason_words,
-        order_audit=audit_words,
-        entry_words=entry_words,
-        account_words=account_words,
-        fell_words=fell_words,
-        decision_words=decision_words,
-        delivery_pill=delivery_pill,
-        webhook_host=_host,
-    )
+    app.jinja_env.filters.update(order_audit=audit_words, webhook_host=_host)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from portal.core.cursors import position_of, value_and_id_in
@@ -19,17 +18,9 @@ from portal.traders.requisite_list import (
     Used,
     list_requisite_lines,
 )
-from portal.web.shared.requisites.words import state_pill
+from portal.web.labels.requisite_states import state_choices, state_pill, used_choices
 from portal.web.ui.formats import amount_text, bank_name, method_name, percent_text
 from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
-
-
-def _states() -> Sequence[tuple[str, str]]:
-    return (
-        (RequisiteState.PENDING.value, _("Waits for approval")), (RequisiteState.ONLINE.value, _("Ready now")),
-        (RequisiteState.APPROVED.value, _("Approved")), (RequisiteState.SUSPENDED.value, _("Suspended")),
-        (RequisiteState.REJECTED.value, _("Declined")), (RequisiteState.ARCHIVED.value, _("Archived")),
-    )  # fmt: skip
 
 
 def _methods() -> Sequence[tuple[str, str]]:
@@ -45,13 +36,6 @@ def _banks() -> Sequence[tuple[str, str]]:
         for bank in list_banks(method.code, currency.code)
     }
     return sorted(((code, bank_name(code)) for code in codes), key=lambda choice: choice[1])
-
-
-def _used() -> Sequence[tuple[str, str]]:
-    return (
-        (Used.NEARLY.value, _("Four fifths of a limit and more")),
-        (Used.UP.value, _("A limit is used up")),
-    )
 
 
 def _range(line: RequisiteLine) -> str:
@@ -104,9 +88,9 @@ def requisite_listing(
         icon="credit-card",
         filters=(
             Filter("q", _l("Search"), hint=_l("Trader, or last four digits")),
-            Filter("state", _l("State"), Kind.CHOICE, _states, otherwise=_l("All but archived")),
+            Filter("state", _l("State"), Kind.CHOICE, state_choices, otherwise=_l("All but archived")),
             Filter("method", _l("Method"), Kind.CHOICE, _methods),
             Filter("bank", _l("Bank"), Kind.CHOICE, _banks),
-            Filter("used", _l("Limits used"), Kind.CHOICE, _used, otherwise=_l("Whatever")),
+            Filter("used", _l("Limits used"), Kind.CHOICE, used_choices, otherwise=_l("Whatever")),
         ),
     )

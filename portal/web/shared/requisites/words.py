@@ -5,33 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from flask_babel import gettext as _
 
 from portal.core.errors import FieldProblem
-from portal.traders.models import Requisite, RequisiteStatus
+from portal.traders.models import Requisite
 from portal.web.ui.formats import amount_text, number_text
-
-
-class HasStatus(Protocol):
-    @property
-    def status(self) -> str: ...
-
-
-def state_pill(requisite: HasStatus) -> tuple[str, str]:
-    """Colour and words; ready is said where it takes a payin now."""
-    is_ready = getattr(requisite, "is_online", False) or getattr(requisite, "can_take_payin", False)
-    if is_ready:
-        return "green", _("Ready now")
-    known = {
-        RequisiteStatus.PENDING: ("orange", _("Waits for approval")),
-        RequisiteStatus.APPROVED: ("gray", _("Approved")),
-        RequisiteStatus.REJECTED: ("red", _("Declined")),
-        RequisiteStatus.SUSPENDED: ("red", _("Suspended")),
-        RequisiteStatus.ARCHIVED: ("gray", _("Archived")),
-    }
-    return known[RequisiteStatus(requisite.status)]
 
 
 @dataclass(frozen=True, slots=True)
