@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
-# Python's own 700 had every page looked through two or three times, for a tenth of its processor time. What
-# waits to be freed is that of some thirty pages.
+# After Python's own 700 it was every third page, for a tenth of their processor time. What waits to be freed is that
+# of some hundred pages.
 LOOK_AFTER = 20_000
 
 
