@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 
 from portal.cli.origin import OPS
 from portal.cli.terminal import echo
-from portal.core.db import db, transaction
+from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.money import AmountError, format_rate, parse_amount
 from portal.reference import rate_feed, service
 from portal.reference.models import RatePair
-from portal.reference.queries import default_settlement_currency, with_spread
+from portal.reference.queries import default_settlement_currency, list_rate_pairs, with_spread
 
 rates = AppGroup("rates", help="Exchange rates: fiat units for one unit of the settlement currency.")
 commands = [rates]
@@ -28,7 +27,7 @@ def list_all() -> None:
     """Every pair: raw rate, what payins and payouts get, source, age."""
     row = "{:<10} {:>15} {:>15} {:>15}  {:<18} {}"
     echo(row.format("pair", "raw", "payin", "payout", "source", "state"))
-    for pair in db.session.scalars(select(RatePair).order_by(RatePair.base, RatePair.quote)):
+    for pair in list_rate_pairs():
         raw = pair.current_micros
         figures = ("-", "-", "-")
         if raw is not None:

@@ -6,16 +6,18 @@ All of it is small, so all of it is one snapshot. Whether a rate is stale is jud
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
+from portal.core.db import db
 from portal.core.db.clock import database_now
 from portal.core.money import BPS
 from portal.reference import configuration as config
 from portal.reference.errors import RateUnavailable, UnknownCurrency, UnknownMethod
-from portal.reference.models import QrStandard, RequisiteKind
+from portal.reference.models import QrStandard, RatePair, RequisiteKind
 from portal.reference.snapshot import Snapshot
 
 
@@ -222,6 +224,11 @@ def find_bank(code: str) -> BankInfo | None:
 def list_banks(method: str, currency: str) -> tuple[BankInfo, ...]:
     """The banks that can be chosen for a method in a currency now, in the order to show them."""
     return snapshot.get().banks_of.get((method, currency), ())
+
+
+def list_rate_pairs() -> Sequence[RatePair]:
+    """Every pair with its source, its raw rate and the last error, by name."""
+    return db.session.scalars(select(RatePair).order_by(RatePair.base, RatePair.quote)).all()
 
 
 def list_rates() -> tuple[RateInfo, ...]:

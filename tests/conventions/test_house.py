@@ -161,3 +161,14 @@ def test_the_queues_have_a_worker_that_knows_every_job() -> None:
     assert asked
     assert asked <= known
     assert "queue_on(connection, queue) for queue in queues" in texts["portal/workers/queue.py"]
+
+
+def test_what_a_requisite_has_room_for_is_compared_in_one_place() -> None:
+    """Who picks, offers, accepts, counts and explains asks the verdict; the index of candidates repeats what of it a row
+    knows by itself (tests/matching compare both).
+    """
+    limits = "(?:day_amount_limit|day_count_limit|window_amount_limit|total_amount_limit|max_open_orders)"
+    compared = re.compile(rf"(?<!1 )[<>]=?\s*(?:\w+\.)?{limits}\b")
+    sources = [*MODULES, *PORTAL.rglob("*.sql")]
+    found = {name_of(path) for path in sources if compared.search(path.read_text(encoding="utf-8"))}
+    assert found == {"portal/matching/sql/requisite_verdict.sql", "portal/traders/models.py"}

@@ -17,7 +17,11 @@ from portal.api.problems import PATHS as API_PATHS
 from portal.core.permissions import Permission, permission_of, why_public
 from portal.identity.roles import MEMBER_PRESETS, PRESETS
 
-GUARDED = {"trader"}
+GUARDED = {"admin", "lead", "merchant", "support", "trader"}
+HOMES_OF = {
+    "": "auth", "account": "account", "dev": "dev", "healthz": "shell", "invitation": "auth", "password-reset": "auth",
+    "pay": "pay", "readyz": "shell", "sign-in": "auth", "sign-out": "auth", "streams": "streams", "sudo": "auth",
+}  # fmt: skip
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -53,6 +57,18 @@ def test_every_portal_has_a_guard(app: Flask, name: str) -> None:
     )
     registered = app.before_request_funcs.get(name, []) or hooks.get(None, [])
     assert [hook.__name__ for hook in registered] == ["guard"]
+
+
+def test_a_route_stands_in_the_folder_of_whom_it_is_for(app: Flask) -> None:
+    """`/trader/...` in web/trader, or in web/shared where several portals have it; what is everybody's in its own."""
+    strayed = []
+    for rule in pages(app):
+        first = rule.rule.split("/")[1]
+        module = inspect.unwrap(app.view_functions[rule.endpoint]).__module__
+        homes = {first, "shared"} if first in GUARDED else {HOMES_OF.get(first)}
+        if module.split(".")[:2] == ["portal", "web"] and module.split(".")[2] not in homes:
+            strayed.append(f"{rule.rule}: {module}")
+    assert strayed == [], "\n".join(strayed)
 
 
 def test_every_permission_has_a_sentence_and_somebody_has_it(app: Flask) -> None:

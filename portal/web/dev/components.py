@@ -119,7 +119,7 @@ def show() -> ResponseReturnValue:
         wrong=wrong,
         changes=_CHANGES,
         chart=_CHART,
-        nothing=fixed(_LISTING, ()),
+        nothing=fixed(_LISTING, (), name="nothing"),
         statuses=list(STATUS),
         now=datetime.now(UTC),
         soon=datetime.now(UTC) + timedelta(minutes=9),

@@ -36,6 +36,6 @@ def home() -> ResponseReturnValue:
         open=count_open_by_status(Mode.LIVE),
         day=day_of(figures, currency),
         chart=flow_chart(figures, currency),
-        disputed=fixed(listing, disputed, STAFF_AT_A_GLANCE),
+        disputed=fixed(listing, disputed, STAFF_AT_A_GLANCE, name="disputes"),
         latest=fixed(listing, figures.latest, STAFF_AT_A_GLANCE),
     )

@@ -147,7 +147,7 @@ def _page(trader_id: uuid.UUID, reply: Reply = NOTHING_SENT, verdict_form: KycFo
     decisions = list_decisions(trader_id)
     is_oneself = found.user_id == current_user.id
     return reply.render(
-        "admin/verification/trader.html",
+        "admin/traders/trader.html",
         trader=found,
         team=get_team(found.team_id) if found.team_id else None,
         requisites=requisites,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -297,8 +297,14 @@ def show(listing: Listing[Row]) -> Shown[Row]:
     return Shown(listing, asked, page, chosen_columns(listing), more)
 
 
-def fixed(listing: Listing[Row], rows: Sequence[Row], only: Sequence[str] = ()) -> Shown[Row]:
-    """Rows that are at hand, drawn as this list draws them: for a part of another page, with some columns only."""
+def fixed(
+    listing: Listing[Row], rows: Sequence[Row], only: Sequence[str] = (), *, name: str | None = None
+) -> Shown[Row]:
+    """Rows that are at hand, drawn as this list draws them: for a part of another page, with some columns only.
+
+    Where a page has two parts of one list, one of them needs a `name` of its own.
+    """
+    listing = replace(listing, name=name) if name else listing
     asked = Asked({}, listing.default_sort.lstrip("-"), listing.default_sort.startswith("-"), None)
     shown = tuple(column for column in listing.columns if (column.name in only if only else column.is_shown))
     return Shown(listing, asked, rows, shown, None)
