@@ -13,12 +13,14 @@ from portal.core.db import (
     after_commit,
     db,
     hot,
+    require_transaction,
     run_in_one_statement,
     run_in_transaction,
     take_time,
     transaction,
 )
 from portal.core.db.bounded_connection import BoundedConnection, answer_within_s
+from portal.reference.models import Currency
 from portal.settings import get_settings
 
 
@@ -154,3 +156,35 @@ def test_what_a_connection_keeps_to_be_quicker_has_a_bound(table: str) -> None:
         for number in range(100):
             hot(f"SELECT {number} AS n", {})
         assert _kept(connection) == 40
+
+
+@pytest.mark.proves("tried A10")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO heartbeat (role) VALUES ('x')",
+        "UPDATE heartbeat SET beat_at = now()",
+        "UPDATE heartbeat h SET beat_at = now()",
+        "DELETE FROM heartbeat",
+        "SELECT 1 FROM heartbeat FOR UPDATE",
+        "SELECT 1 FROM heartbeat FOR NO KEY UPDATE SKIP LOCKED",
+    ],
+)
+def test_what_changes_or_locks_rows_outside_of_a_transaction_is_refused(
+    db_session: object, statement: str
+) -> None:
+    """It would be rolled back, or its lock be gone, without a word."""
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        hot(statement)
+
+
+@pytest.mark.proves("tried A10")
+def test_rows_of_the_session_are_written_inside_a_transaction_alone(db_session: object) -> None:
+    db.session.add(Currency(code="XTS", exponent=2, name_en="Test", name_ru="Test"))
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        db.session.flush()
+    db.session.rollback()
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        require_transaction()
+    with transaction():
+        require_transaction()

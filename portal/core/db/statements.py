@@ -22,6 +22,15 @@ def run_statement(
     return connection.ask(numbered, [params[name] for name in names])
 
 
+_CHANGES = re.compile(r"\b(INSERT INTO|UPDATE \w+( \w+)? SET|DELETE FROM|FOR (NO KEY )?UPDATE)\b")
+
+
+@lru_cache(maxsize=1024)
+def changes_or_locks(sql: str) -> bool:
+    """Whether the statement's own text changes or locks rows; what the functions do that it calls is not seen."""
+    return _CHANGES.search(sql) is not None
+
+
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 
 

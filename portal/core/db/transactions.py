@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 import psycopg
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from portal.core.db.bounded_connection import BoundedConnection
 from portal.core.db.failures import is_worth_retrying, sqlstate_of
 from portal.core.db.session import db
-from portal.core.db.statements import run_statement
+from portal.core.db.statements import changes_or_locks, run_statement
 from portal.core.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ T = TypeVar("T")
 MAX_TRIES = 5
 # Later than this nothing is tried again: whoever asked would wait for the lock of somebody who hangs.
 RETRY_WITHIN_S = 3.0
+_NEEDS_TRANSACTION = "Rows are changed and locked inside transaction() alone: who calls this must open one."
 
 
 def _state() -> dict[str, Any]:
@@ -190,14 +191,29 @@ def _retried(once: Callable[[], T]) -> T:
     raise Unavailable("The database is busy. Repeat the request with the same Idempotency-Key.")
 
 
+def require_transaction() -> None:
+    """For a verb whose rows are written by others, or later: raises RuntimeError outside of a transaction()."""
+    if _single.get() is None and not _state().get("depth", 0):
+        raise RuntimeError(_NEEDS_TRANSACTION)
+
+
+@event.listens_for(db.session, "before_flush")
+def _refuse_to_flush(session: Session, *_: object) -> None:
+    if not session.info.get("depth", 0):
+        raise RuntimeError(_NEEDS_TRANSACTION)
+
+
 def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Run one statement of constant text on the session's own connection, prepared by the driver.
 
-    For the hot paths only: no statement building, no identity map. Placeholders are %(name)s.
+    No statement building, no identity map: for reads and for writes on hot paths. Placeholders are %(name)s.
+    Raises RuntimeError for a statement that changes or locks rows outside of a transaction(): it would be lost.
     """
     single = _single.get()
     if single is not None:
         return single.run(sql, params)
+    if not _state().get("depth", 0) and changes_or_locks(sql):
+        raise RuntimeError(_NEEDS_TRANSACTION)
     return run_statement(_driver_connection(), sql, params)
 
 
