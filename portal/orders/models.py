@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -54,7 +55,18 @@ FINAL = frozenset({Status.COMPLETED, Status.CANCELLED, Status.FAILED})
 ASSIGNED = frozenset(
     {Status.AWAITING_PAYMENT, Status.AWAITING_PAYOUT, Status.AWAITING_CONFIRMATION, Status.DISPUTED}
 )
-_LISTED_OPEN = "status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
+# A trader has it, and nobody disputes it.
+UNDER_WAY = ASSIGNED - {Status.DISPUTED}
+# Nothing happens to it any more but by a new dispute.
+ENDED = FINAL | {Status.EXPIRED}
+OPEN = frozenset(Status) - ENDED
+# Of the open ones those that somebody waits in front of; the others an order passes through with its trader.
+STANDING = OPEN - UNDER_WAY
+
+
+def sql_list(statuses: Collection[Status]) -> str:
+    """`('review', 'matching')`, in the order of an order's life: for the constant texts of statements and indexes."""
+    return "(" + ", ".join(f"'{status.value}'" for status in Status if status in statuses) + ")"
 
 
 class Order(Model):
@@ -82,8 +94,7 @@ class Order(Model):
         CheckConstraint("settlement_minor > 0 AND fee_minor >= 0 AND rate_micros > 0", name="settlement"),
         CheckConstraint("hold_minor >= 0", name="hold"),
         CheckConstraint(
-            "status NOT IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')"
-            " OR requisite_id IS NOT NULL",
+            f"status NOT IN {sql_list(UNDER_WAY)} OR requisite_id IS NOT NULL",
             name="assigned",
         ),
         CheckConstraint(
@@ -142,7 +153,7 @@ class Order(Model):
         Index(
             "ix_orders_open_trader",
             "trader_id",
-            postgresql_where=text(f"trader_id IS NOT NULL AND {_LISTED_OPEN}"),
+            postgresql_where=text(f"trader_id IS NOT NULL AND status IN {sql_list(OPEN)}"),
         ),
         Index("ix_orders_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_orders_retry_at", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),

@@ -13,7 +13,7 @@ from typing import Any
 from portal.core.db import hot
 from portal.core.ids import least_id_at
 from portal.core.modes import Mode
-from portal.orders.models import Status
+from portal.orders.models import OPEN, Status, sql_list
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
 # Statuses whose deadline is days away at most, so that such an order is always among the newest.
@@ -99,9 +99,8 @@ SELECT o.* FROM unnest(%(owners)s::uuid[]) AS w(id) CROSS JOIN LATERAL (
   UNION ALL
   (SELECT {line} FROM orders o
     WHERE o.trader_id = w.id AND o.ended_at IS NULL AND o.mode = %(mode)s{narrowed}
-      AND o.status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation',
-                       'disputed') {end})) o {end}
-"""
+      AND o.status IN {open} {end})) o {end}
+""".replace("{open}", sql_list(OPEN))
 # A shop asks for its own: the statement in which the planner has least to do.
 _OF_ONE_STORE = """
 SELECT {line} FROM orders o WHERE o.store_id = %(owner)s AND o.mode = %(mode)s{narrowed} {end}

@@ -13,6 +13,7 @@ from portal.core.db import hot, look
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
 from portal.matching.verdicts import PAYOUT_GATE
+from portal.orders.models import ASSIGNED, sql_list
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.reference import configuration as config
 
@@ -86,7 +87,7 @@ def find_order_by_external_id(store_id: uuid.UUID, mode: Mode, external_id: str)
 _QUEUE = f"""
 SELECT {COLUMNS} FROM orders o
  WHERE o.trader_id = %(trader_id)s
-   AND o.status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')
+   AND o.status IN {sql_list(ASSIGNED)}
  ORDER BY o.status = CASE o.direction WHEN 'payin' THEN 'awaiting_confirmation' ELSE 'awaiting_payout' END DESC,
           o.due_at NULLS LAST, o.id LIMIT %(limit)s
 """  # noqa: S608

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from portal.core.db import hot, take_time, transaction
 from portal.core.files import get_files
+from portal.orders.models import ENDED, sql_list
 
 _FIRST = uuid.UUID(int=0)
 # Nobody can act on these any more but by a new dispute, whose order is `disputed` then and passed over.
 _ENDED = (
-    "o.status IN ('completed', 'expired', 'cancelled', 'failed')"
+    f"o.status IN {sql_list(ENDED)}"
     " AND coalesce(o.ended_at, o.updated_at) < now() - make_interval(days => %(days)s::int)"
 )
 _TELLS = (

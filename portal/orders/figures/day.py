@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo
 from portal.core.db import hot
 from portal.core.ids import least_id_at
 from portal.core.modes import Mode
-from portal.orders.models import Direction, Status
+from portal.orders.models import ENDED, STANDING, UNDER_WAY, Direction, Status, sql_list
 from portal.orders.order_list import OrderLine, Whose, statement_of
 
 LOOKED_AT = 10_000
 COUNTED_TO = 999
-_ENDED = frozenset({Status.COMPLETED, Status.EXPIRED, Status.CANCELLED, Status.FAILED})
 
 _SEEN = (
     "o.id, o.created_at, o.direction, o.status, o.status_reason, o.trader_id, o.settlement_minor, o.fee_minor,"
@@ -145,7 +144,7 @@ def _sum(groups: Iterable[Group]) -> Share:
     orders = completed = ended = settlement = fee = 0
     for group in groups:
         orders += group.orders
-        ended += group.orders if group.status in _ENDED else 0
+        ended += group.orders if group.status in ENDED else 0
         if group.status == Status.COMPLETED:
             completed += group.orders
             settlement += group.settlement_minor
@@ -197,17 +196,17 @@ def _line(values: dict[str, Any]) -> OrderLine:
     return OrderLine(**values | moments | ids)
 
 
-_OPEN = """
+_OPEN = f"""
 SELECT s.status, count(*) AS n FROM (
-  (SELECT status FROM orders WHERE status IN ('review', 'disputed', 'matching') AND mode = %(mode)s
+  (SELECT status FROM orders WHERE status IN {sql_list(STANDING)} AND mode = %(mode)s
     LIMIT %(limit)s)
   UNION ALL
   (SELECT status FROM orders
     WHERE trader_id IS NOT NULL AND mode = %(mode)s
-      AND status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')
+      AND status IN {sql_list(UNDER_WAY)}
     LIMIT %(limit)s)
 ) s GROUP BY s.status
-"""
+"""  # noqa: S608
 
 
 def count_open_by_status(mode: Mode) -> dict[str, int]:

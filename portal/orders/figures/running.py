@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from portal.core.db import hot, take_time, transaction
+from portal.orders.models import ENDED, sql_list
 
-_RUNNING = """
+_RUNNING = f"""
 SELECT status, count(*) AS orders FROM orders
- WHERE status NOT IN ('completed', 'cancelled', 'failed', 'expired') GROUP BY status ORDER BY status
-"""
+ WHERE status NOT IN {sql_list(ENDED)} GROUP BY status ORDER BY status
+"""  # noqa: S608
 
 
 def count_running_orders() -> dict[str, int]:

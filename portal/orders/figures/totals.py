@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.db import hot
+from portal.orders.models import STANDING, UNDER_WAY, sql_list
 
 _OF_ORDERS = """
 SELECT id, mode, direction, coalesce(method, 'none') AS method, currency, amount_minor,
@@ -17,12 +18,12 @@ FROM orders WHERE id = ANY(%(ids)s::uuid[])
 """
 
 # The partial indexes of open orders answer this, whatever the history.
-_OPEN = """
+_OPEN = f"""
 SELECT status, direction, mode, count(*) AS orders FROM orders
-WHERE status IN ('review', 'disputed', 'matching')
-   OR (trader_id IS NOT NULL AND status IN ('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation'))
+WHERE status IN {sql_list(STANDING)}
+   OR (trader_id IS NOT NULL AND status IN {sql_list(UNDER_WAY)})
 GROUP BY status, direction, mode
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from portal.ledger.integrity import Check
 from portal.orders.integrity.rates import CHECKS as RATE_CHECKS
 from portal.orders.integrity.settlements import CHECKS as SETTLEMENT_CHECKS
+from portal.orders.models import ASSIGNED, ENDED, sql_list
 from portal.orders.transitions import PAYIN, PAYOUT, Step
 
-_OPEN = "('awaiting_payment', 'awaiting_payout', 'awaiting_confirmation', 'disputed')"
+_OPEN = sql_list(ASSIGNED)
 
 
 def _lawful_steps() -> str:
@@ -103,13 +104,13 @@ SELECT format('order %s has no timeline', o.id) AS example FROM orders o
  WHERE NOT EXISTS (SELECT 1 FROM order_event v WHERE v.order_id = o.id)
 """
 
-_TOLD = """
+_TOLD = f"""
 SELECT format('order %s is %s and nobody was told', o.id, o.status) AS example
   FROM orders o
- WHERE o.status IN ('completed', 'cancelled', 'failed', 'expired')
+ WHERE o.status IN {sql_list(ENDED)}
    AND NOT EXISTS (SELECT 1 FROM event v WHERE v.subject_kind = 'order' AND v.subject_id = o.id
         AND v.type = CASE WHEN o.direction = 'payin' THEN 'order.' ELSE 'payout.' END || o.status)
-"""
+"""  # noqa: S608
 
 _ASSIGNED = f"""
 SELECT format('order %s is %s with requisite %s of trader %s', o.id, o.status, o.requisite_id, o.trader_id) AS example

@@ -8,16 +8,17 @@ from typing import Any
 
 from portal.core.db import hot, transaction
 from portal.core.processes.heartbeat import DOORS_BEAT_S, DOORS_CLOSED_S, DOORS_SILENT_S
+from portal.orders.models import OPEN, Status, sql_list
 
 # Whoever began to wait within the silence gets what is missing to them: its rest from then on.
-_EXTEND = """
+_EXTEND = f"""
 WITH waiting AS (
   SELECT o.id, o.status, %(until)s::timestamptz - greatest(%(since)s::timestamptz, w.began) AS lost
     FROM orders o CROSS JOIN LATERAL (
       SELECT max(v.at) AS began FROM order_event v
        WHERE v.order_id = o.id AND v.from_status IS DISTINCT FROM v.to_status) w
    WHERE o.due_at > %(since)s
-     AND o.status IN ('review', 'matching', 'awaiting_payment', 'awaiting_payout', 'awaiting_confirmation')
+     AND o.status IN {sql_list(OPEN - {Status.DISPUTED})}
 ), moved AS (
   UPDATE orders o SET due_at = due_at + w.lost, version = version + 1, updated_at = now(),
          match_by = CASE WHEN match_by = due_at THEN match_by + w.lost ELSE match_by END,
@@ -29,7 +30,7 @@ WITH waiting AS (
 )
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
 SELECT id, 'deadline_extended', status, status, 'system', 'outage' FROM moved
-"""
+"""  # noqa: S608
 _SET_BACK = """
 WITH moved AS (
   UPDATE orders SET due_at = due_at - %(by)s, version = version + 1, updated_at = now(),
