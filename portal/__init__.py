@@ -44,9 +44,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from portal import api, approval_kinds, cli, tables, telemetry, web
     from portal.api.request_id import request_id
+    from portal.core import answer_cache
 
     tables.load()
     approval_kinds.load()
+    answer_cache.register(app)
     telemetry.register(app, request_id)
     api.register(app)
     web.register(app)

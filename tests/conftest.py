@@ -275,6 +275,7 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
 
 def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
+    from portal.core.answer_cache import SharedAnswers
     from portal.core.circuit_breaker import ask_again
     from portal.core.uploads.turns import costly
     from portal.ledger.accounts import forget_accounts
@@ -283,6 +284,7 @@ def forget_what_is_held() -> None:
 
     forget_accounts()
     ask_again()
+    SharedAnswers().clear()
     forget_all()
     # Each test has the minute's requests to itself.
     forget_requests()

@@ -15,6 +15,7 @@ from portal.api.codes import ERROR_CODES, FIELD_CODES
 from portal.api.openapi import cached_document, declared_routes
 from portal.api.operations import Operation, operation
 from portal.api.v1 import api_v1
+from portal.core.answer_cache import answers
 from portal.core.permissions import public
 from portal.settings import get_settings
 
@@ -70,7 +71,7 @@ def _encoded(app: Any) -> tuple[bytes, str]:
 @docs.get("/docs", provide_automatic_options=False)
 @public("the reference of the API, without anybody's data")
 def reference_page() -> Response:
-    page = _page(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+    page = _page(current_app._get_current_object(), get_settings().public_url)  # type: ignore[attr-defined]  # noqa: SLF001
     response = Response(page, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -79,13 +80,17 @@ def reference_page() -> Response:
     return response
 
 
-@lru_cache(maxsize=2)
-def _page(app: Any) -> str:
+def _name_of_page(app: Any, base_url: str) -> str:
+    return f"docs:{_encoded(app)[1]}:{base_url}"
+
+
+@answers.cached(timeout=300, make_cache_key=_name_of_page)
+def _page(app: Any, base_url: str) -> str:
     described = cached_document(app)
     sections = _sections(app, described)
     return render_template(
         "api/reference.html",
-        base_url=get_settings().public_url,
+        base_url=base_url,
         groups={
             tag["name"]: [s for s in sections if s.declared.tag == tag["name"]] for tag in described["tags"]
         },

@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.api.v1 import reference
 from portal.core.actors import Actor, ActorKind
+from portal.core.answer_cache import SharedAnswers
 from portal.core.db import transaction
 from portal.reference import service
 from portal.reference.queries import current_rate
@@ -49,6 +50,11 @@ def test_a_wrong_query_is_named(seeded: Flask) -> None:
     assert (malformed.status_code, malformed.json["errors"][0]["field"]) == (422, "currency")
 
 
+def forget_answers() -> None:
+    """As after the seconds for which an answer is kept."""
+    SharedAnswers().clear()
+
+
 def test_a_rate_is_shown_as_an_order_would_get_it_and_not_when_it_is_stale(
     fiat: str, seeded: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,9 +64,11 @@ def test_a_rate_is_shown_as_an_order_would_get_it_and_not_when_it_is_stale(
     with transaction():
         service.change_terms("USDT", fiat, service.PairTerms(spread_bps=100, stale_after_s=60))
         service.set_rate("USDT", fiat, 95_000_000, Actor(ActorKind.ADMIN))
+    forget_answers()
     (rate,) = client.get(path).json["data"]
     assert (rate["base"], rate["payin"], rate["payout"]) == ("USDT", "95.950000", "94.050000")
     later = current_rate(fiat, "USDT", "payin").observed_at + timedelta(seconds=61)
     monkeypatch.setattr(reference, "database_now", lambda: later)
+    forget_answers()
     (stale,) = client.get(path).json["data"]
     assert (stale["payin"], stale["payout"]) == (None, None)

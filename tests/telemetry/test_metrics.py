@@ -167,7 +167,7 @@ def test_what_cant_be_read_is_missing_and_the_rest_is_served(
 
 COUNTING = """
 import sys, time
-from portal.core import metrics, process_metrics
+from portal.core.observability import metrics, process_metrics
 from portal.settings import get_settings
 process_metrics.start(get_settings(), "web", lambda: None)
 metrics.note_request("GET", "/healthz", 200, 0.01)

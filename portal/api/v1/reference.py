@@ -12,6 +12,7 @@ from portal.api.answers import answer
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
 from portal.api.validation import Answer, Code, Currency, Query, validated_query
+from portal.core.answer_cache import answers
 from portal.core.db.clock import database_now
 from portal.core.money import format_amount, format_rate
 from portal.orders.representation import moment
@@ -26,8 +27,10 @@ from portal.reference.queries import (
     with_spread,
 )
 
+# How long whoever asked may keep an answer, and how long the house keeps it for whoever asks next.
 _KEEP_S = 300
 _KEEP_RATES_S = 5
+_KEEP_HERE_S = 5
 
 
 class OfCurrency(Query):
@@ -160,7 +163,12 @@ def _kept(rows: list[dict[str, Any]], keep_s: int) -> Response:
     id="list_currencies", summary="List the currencies", tag="Reference", is_public=True, answer=CurrencyList
 )
 def currencies() -> Response:
-    rows: list[dict[str, Any]] = [
+    return _kept(_currency_rows(), _KEEP_S)
+
+
+@answers.cached(timeout=_KEEP_HERE_S, make_cache_key=lambda: "reference:currencies")
+def _currency_rows() -> list[dict[str, Any]]:
+    return [
         {
             "code": currency.code,
             "exponent": currency.exponent,
@@ -169,7 +177,6 @@ def currencies() -> Response:
         }
         for currency in list_currencies()
     ]
-    return _kept(rows, _KEEP_S)
 
 
 @api_v1.get("/reference/methods", provide_automatic_options=False)
@@ -184,14 +191,15 @@ def currencies() -> Response:
 )
 def methods() -> Response:
     asked = validated_query(OfCurrency, request.args)
-    return _kept([row for code in _codes(asked.currency) for row in _methods_of(code)], _KEEP_S)
+    return _kept([row for code in _codes(asked.currency) for row in _method_rows(code)], _KEEP_S)
 
 
 def _codes(only: str | None) -> list[str]:
     return [currency.code for currency in list_currencies() if only in {None, currency.code}]
 
 
-def _methods_of(currency: str) -> list[dict[str, Any]]:
+@answers.cached(timeout=_KEEP_HERE_S, make_cache_key=lambda currency: f"reference:methods:{currency}")
+def _method_rows(currency: str) -> list[dict[str, Any]]:
     exponent = get_currency(currency).exponent
     rows: list[dict[str, Any]] = []
     for method in list_methods(currency):
@@ -224,7 +232,13 @@ def _methods_of(currency: str) -> list[dict[str, Any]]:
 )
 def banks() -> Response:
     asked = validated_query(OfMethod, request.args)
-    rows: list[dict[str, Any]] = [
+    rows = [row for code in _codes(asked.currency) for row in _bank_rows(code)]
+    return _kept([row for row in rows if asked.method in {None, row["method"]}], _KEEP_S)
+
+
+@answers.cached(timeout=_KEEP_HERE_S, make_cache_key=lambda currency: f"reference:banks:{currency}")
+def _bank_rows(currency: str) -> list[dict[str, Any]]:
+    return [
         {
             "code": bank.code,
             "method": method.code,
@@ -232,12 +246,9 @@ def banks() -> Response:
             "name": {"en": bank.name_en, "ru": bank.name_ru},
             "country": bank.country,
         }
-        for currency in _codes(asked.currency)
         for method in list_methods(currency)
-        if asked.method in {None, method.code}
         for bank in list_banks(method.code, currency)
     ]
-    return _kept(rows, _KEEP_S)
 
 
 @api_v1.get("/reference/rates", provide_automatic_options=False)
@@ -253,9 +264,14 @@ def banks() -> Response:
 )
 def rates() -> Response:
     asked = validated_query(OfCurrency, request.args)
-    now = database_now()
     known = set(_codes(asked.currency))
-    return _kept([_rate(rate, now) for rate in list_rates() if rate.quote in known], _KEEP_RATES_S)
+    return _kept([row for row in _rate_rows() if row["quote"] in known], _KEEP_RATES_S)
+
+
+@answers.cached(timeout=_KEEP_HERE_S, make_cache_key=lambda: "reference:rates")
+def _rate_rows() -> list[dict[str, Any]]:
+    now = database_now()
+    return [_rate(rate, now) for rate in list_rates()]
 
 
 def _rate(rate: RateInfo, now: datetime) -> dict[str, Any]:

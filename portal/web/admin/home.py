@@ -11,13 +11,13 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import BalanceSum, sum_balances
-from portal.orders.figures.day import count_open_by_status, read_day
+from portal.orders.figures.day import read_day
 from portal.web.admin import blueprint
 from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
 from portal.web.shared.orders.staff import staff_listing
 from portal.web.shared.orders.staff_scope import whose_orders
 from portal.web.shell.languages import current_timezone
-from portal.web.ui.home_figures import day_of, flow_chart, main_currency
+from portal.web.ui.home_figures import day_of, flow_chart, main_currency, open_by_status
 from portal.web.ui.lists.listing import fixed
 from portal.webhooks.queries import how_late
 
@@ -42,7 +42,7 @@ def home() -> ResponseReturnValue:
     return render_template(
         "admin/home.html",
         figures=figures,
-        open=count_open_by_status(Mode.LIVE),
+        open=open_by_status(Mode.LIVE),
         day=day_of(figures, currency),
         chart=flow_chart(figures, currency),
         money_lines=money_of(sum_balances(Mode.LIVE)),

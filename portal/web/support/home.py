@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
-from portal.orders.figures.day import count_open_by_status, read_day
+from portal.orders.figures.day import read_day
 from portal.orders.models import Status
 from portal.orders.order_list import OrderFilter, list_orders
 from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
@@ -15,7 +15,7 @@ from portal.web.shared.orders.staff import staff_listing
 from portal.web.shared.orders.staff_scope import whose_orders
 from portal.web.shell.languages import current_timezone
 from portal.web.support import blueprint
-from portal.web.ui.home_figures import day_of, flow_chart, main_currency
+from portal.web.ui.home_figures import day_of, flow_chart, main_currency, open_by_status
 from portal.web.ui.lists.listing import fixed
 
 _SHOWN = 10
@@ -33,7 +33,7 @@ def home() -> ResponseReturnValue:
     return render_template(
         "support/home.html",
         figures=figures,
-        open=count_open_by_status(Mode.LIVE),
+        open=open_by_status(Mode.LIVE),
         day=day_of(figures, currency),
         chart=flow_chart(figures, currency),
         disputed=fixed(listing, disputed, STAFF_AT_A_GLANCE, name="disputes"),
