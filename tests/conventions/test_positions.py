@@ -19,7 +19,7 @@ NO_CURSORS = {
     "portal/webhooks/signing.py",
 }
 # The names under which a place in a list comes in an address. Whoever names them hands them to portal.core.cursors.
-ASKED_BY = {"portal/web/ui/lists/listing.py", "portal/web/ui/lists/place.py"}
+ASKED_BY = {"portal/web/ui/lists/address.py", "portal/web/ui/lists/place.py"}
 NAMES = {"after", "before", "cursor"}
 
 

@@ -17,7 +17,7 @@ from portal.identity.saved_views import MOST_NAME, MOST_VIEWS, delete_view, list
 from portal.web.auth.forms import safe_next
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
-from portal.web.ui.lists.listing import Shown
+from portal.web.ui.lists.shown import Shown
 
 blueprint = Blueprint("views", __name__, url_prefix="/account/views")
 

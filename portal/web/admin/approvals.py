@@ -32,7 +32,7 @@ from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.ui.actions import REFUSALS, carry_out, said
 from portal.web.ui.forms import PageForm
-from portal.web.ui.lists.listing import render
+from portal.web.ui.lists.shown import render
 
 
 class DecisionForm(PageForm):

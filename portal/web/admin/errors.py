@@ -18,7 +18,8 @@ from portal.error_reports.queries import ErrorFilter, get_error_report, list_err
 from portal.identity.audience import names_of
 from portal.web.admin import blueprint
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing, render
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.shown import render
 
 _ROLES = ("web", "worker", "relay", "clock", "metrics", "cli")
 

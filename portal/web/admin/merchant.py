@@ -21,7 +21,7 @@ from portal.web.admin import blueprint
 from portal.web.admin.audit.history import history_of
 from portal.web.admin.people.lists import people_listing
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
-from portal.web.ui.lists.listing import fixed
+from portal.web.ui.lists.shown import fixed
 
 _MEMBERS_SHOWN = 200
 

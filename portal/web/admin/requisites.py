@@ -24,8 +24,9 @@ from portal.web.admin.audit.history import history_of
 from portal.web.shared.requisites.lines import requisite_listing
 from portal.web.shared.requisites.words import bars_of
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
+from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.lists.shown import render
 from portal.web.ui.reason_form import SeenForm
 
 

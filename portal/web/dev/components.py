@@ -19,8 +19,9 @@ from portal.settings import get_settings
 from portal.web.labels.order_status import STATUS
 from portal.web.ui.forms import PageForm
 from portal.web.ui.home_figures import ChangeWords, Chart, Series
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing, fixed, render
+from portal.web.ui.lists.shown import fixed, render
 
 blueprint = Blueprint("components", __name__, url_prefix="/dev/components")
 _EPOCH = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)

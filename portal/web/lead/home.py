@@ -25,7 +25,8 @@ from portal.web.lead.orders import listing_of
 from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
 from portal.web.shell.languages import current_timezone
 from portal.web.ui.home_figures import day_of, main_currency, volume_chart
-from portal.web.ui.lists.listing import Cell, Column, Listing, Shown, fixed
+from portal.web.ui.lists.declaration import Cell, Column, Listing
+from portal.web.ui.lists.shown import Shown, fixed
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
 from portal.web.shared.orders.page import Eyes, answer, read_page
 from portal.web.shared.receipts import upload_response
+from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.lists.shown import render
 
 
 def listing_of(traders: tuple[uuid.UUID, ...]) -> Listing[OrderLine]:

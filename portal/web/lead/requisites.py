@@ -9,8 +9,9 @@ from portal.core.permissions import Permission, requires
 from portal.traders.requisite_list import RequisiteLine
 from portal.web.lead import blueprint
 from portal.web.shared.requisites.lines import requisite_listing
+from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.lists.shown import render
 
 
 @blueprint.get("/requisites")

@@ -18,7 +18,7 @@ from portal.web.merchant.seat import current_seat
 from portal.web.shared.orders.lines import AT_A_GLANCE
 from portal.web.shell.languages import current_timezone
 from portal.web.ui.home_figures import day_of, volume_chart
-from portal.web.ui.lists.listing import fixed
+from portal.web.ui.lists.shown import fixed
 from portal.webhooks.queries import list_troubled_endpoints
 
 

@@ -21,8 +21,9 @@ from portal.web.shared.orders.order_actions import add_verbs, verbs_for
 from portal.web.shared.orders.page import Eyes, answer, raw_of, read_page
 from portal.web.shared.orders.resending import resend
 from portal.web.shared.receipts import upload_response
+from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.lists.shown import render
 
 
 def listing_of(seat: Seat) -> Listing[OrderLine]:

@@ -16,7 +16,7 @@ from portal.web.shared.orders.staff_scope import whose_orders
 from portal.web.shell.languages import current_timezone
 from portal.web.support import blueprint
 from portal.web.ui.home_figures import day_of, flow_chart, main_currency, open_by_status
-from portal.web.ui.lists.listing import fixed
+from portal.web.ui.lists.shown import fixed
 
 _SHOWN = 10
 

@@ -23,7 +23,7 @@ from portal.traders.queries import traders
 from portal.web.admin.audit.history import actor_names, name_of_actor
 from portal.web.labels.audit_actions import ACTIONS, action_words
 from portal.web.ui.lists.days import day_filters, period_of
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 
 _MOST_ACTORS = 200
 _PAGES = {

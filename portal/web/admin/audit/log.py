@@ -17,8 +17,9 @@ from portal.core.permissions import Permission, requires
 from portal.web.admin import blueprint
 from portal.web.admin.audit.lines import audit_listing, lines_of, subject_url
 from portal.web.shell.acting import acting_person
+from portal.web.ui.lists.address import read_asked
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import read_asked, render
+from portal.web.ui.lists.shown import render
 
 
 @blueprint.get("/audit")

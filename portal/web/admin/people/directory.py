@@ -10,7 +10,7 @@ from portal.web.admin import blueprint
 from portal.web.admin.people.lists import people_counts, people_listing, tabs
 from portal.web.admin.people.work_lists import WorkList, leads_list, merchants_list, traders_list
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import render
+from portal.web.ui.lists.shown import render
 
 
 @blueprint.get("/people")

@@ -23,7 +23,7 @@ from portal.identity.people_list import (
 )
 from portal.web.labels.person_states import person_state_choices
 from portal.web.labels.roles import role_names
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 
 
 class Tab(NamedTuple):

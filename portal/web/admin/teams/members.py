@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from portal.core.cursors import position_of, value_and_id_in
 from portal.core.db.keyset import Page
 from portal.traders.staff_list import TraderLine, list_traders_outside, page_of_team
-from portal.web.ui.lists.listing import Asked, Column, Filter, Listing
+from portal.web.ui.lists.declaration import Asked, Column, Filter, Listing
 
 MOST_FOUND = 20
 

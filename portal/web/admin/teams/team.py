@@ -32,7 +32,7 @@ from portal.web.admin.acting import admin_actor
 from portal.web.admin.teams.members import MOST_FOUND, found_outside, members_of
 from portal.web.ui.actions import carry_out
 from portal.web.ui.forms import PageForm
-from portal.web.ui.lists.listing import show
+from portal.web.ui.lists.shown import show
 
 
 class TeamForm(PageForm):

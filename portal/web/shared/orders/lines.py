@@ -15,7 +15,7 @@ from portal.web.labels.directions import direction_choices, direction_words
 from portal.web.labels.order_status import shown_status, status_choices, status_pill
 from portal.web.ui.formats import method_name
 from portal.web.ui.lists.days import day_filters, period_of
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 
 # What a home page shows of its latest orders.
 AT_A_GLANCE = ("created", "number", "direction", "status", "amount", "settlement", "store")

@@ -30,8 +30,9 @@ from portal.web.shared.orders.resending import resend
 from portal.web.shared.orders.revealing import requisite_number, show_requisite_number
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order, whose_orders
 from portal.web.shared.receipts import upload_response
+from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
-from portal.web.ui.lists.listing import Listing, render
+from portal.web.ui.lists.shown import render
 
 
 def staff_listing(portal: str) -> Listing[OrderLine]:

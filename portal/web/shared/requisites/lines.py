@@ -20,7 +20,7 @@ from portal.traders.requisite_list import (
 )
 from portal.web.labels.requisite_states import state_choices, state_pill, used_choices
 from portal.web.ui.formats import amount_text, bank_name, method_name, percent_text
-from portal.web.ui.lists.listing import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 
 
 def _methods() -> Sequence[tuple[str, str]]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from flask_babel import lazy_gettext as _l
 
 from portal.web.shell.languages import current_timezone
-from portal.web.ui.lists.listing import Asked, Filter, Kind, day_of
+from portal.web.ui.lists.declaration import Asked, Filter, Kind, day_of
 
 
 def day_filters(former: tuple[str, str] = ("", "")) -> tuple[Filter, Filter]:

@@ -12,7 +12,9 @@ from flask import Response, stream_with_context
 
 from portal.core.db import release
 from portal.web.ui.formats import plain_amount
-from portal.web.ui.lists.listing import Cell, Column, Listing, bad_place, chosen_columns, pages_of, read_asked
+from portal.web.ui.lists.address import bad_place, read_asked
+from portal.web.ui.lists.declaration import Cell, Column, Listing
+from portal.web.ui.lists.shown import chosen_columns, pages_of
 
 _PAGE = 500
 MOST_ROWS = 200_000
