@@ -51,6 +51,7 @@ def _faults(html: str) -> Iterator[str]:
         yield f"points at what is not there: {sorted(nowhere)}"
 
 
+@pytest.mark.proves("tried A11")
 @pytest.mark.timeout(300)
 def test_every_page_has_one_h1_a_title_unique_ids_and_labels_that_point_at_something(world: World) -> None:
     wrong, walked = [], set[str]()

@@ -42,6 +42,7 @@ def test_every_route_declares_a_permission_or_why_it_is_public(app: Flask) -> No
     assert bare == []
 
 
+@pytest.mark.proves("tried A11")
 def test_a_portals_routes_are_never_public(app: Flask) -> None:
     for rule in pages(app):
         if rule.endpoint.partition(".")[0] in GUARDED:
@@ -59,6 +60,7 @@ def test_every_portal_has_a_guard(app: Flask, name: str) -> None:
     assert [hook.__name__ for hook in registered] == ["guard"]
 
 
+@pytest.mark.proves("tried A11")
 def test_a_route_stands_in_the_folder_of_whom_it_is_for(app: Flask) -> None:
     """`/trader/...` in web/trader, or in web/shared where several portals have it; what is everybody's in its own."""
     strayed = []
