@@ -18,7 +18,8 @@ from portal.identity.audience import names_of
 from portal.web.labels.approval_states import state_pill
 from portal.web.shared.approvals.words import state_choices, words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
-from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
+from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Listing
+from portal.web.ui.lists.declaration import Kind as Field
 
 
 @dataclass(frozen=True, slots=True)
