@@ -36,6 +36,7 @@ from portal.orders.service import (
 from portal.orders.service.amounts import is_within_tolerance, most_alone_minor
 from tests.access.people import acting
 from tests.approvals.room import ASKED, MORE, RECEIVED, A, Room, past_the_house
+from tests.rows import change
 from tests.scene import USDT, as_trader
 from tests.web.desk import upload
 
@@ -230,7 +231,7 @@ def test_a_dispute_is_decided_above_the_amount_by_two(room: Room) -> None:
 
 def test_a_late_payment_above_the_amount_takes_the_hold_anew_by_two(room: Room) -> None:
     room.order = room.scene.payin(ASKED + 100)
-    hot("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": room.order.id})
+    change("UPDATE orders SET due_at = now() - interval '1 second' WHERE id = %(id)s", {"id": room.order.id})
     act_on_due_orders()
     assert room.now().status == "expired"
     preview = look_at(request := room.propose()).preview

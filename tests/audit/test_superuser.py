@@ -34,6 +34,7 @@ from portal.reference import setting_changes
 from portal.traders.service import NewRequisite, add_requisite
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.orders.test_settlements_recomputed import Settled, settled, shifted
+from tests.rows import change
 from tests.scene import card_number
 
 __all__ = ["settled"]
@@ -289,7 +290,7 @@ def test_the_proof_names_what_a_superuser_has_changed(world: World, what: str) -
     point = db.session.get_bind().begin_nested()  # type: ignore[union-attr]
     hot("SET LOCAL session_replication_role = replica")
     for statement in statements:
-        hot(statement.format(**world.ids))
+        change(statement.format(**world.ids))
     hot("SET LOCAL session_replication_role = origin")
     if what.startswith("a sealed entry of the audit log"):
         with transaction():

@@ -68,7 +68,9 @@ def test_a_route_stands_in_the_folder_of_whom_it_is_for(app: Flask) -> None:
         first = rule.rule.split("/")[1]
         module = inspect.unwrap(app.view_functions[rule.endpoint]).__module__
         homes = {first, "shared"} if first in GUARDED else {HOMES_OF.get(first)}
-        if module == "portal.web.ui.actions":  # it makes the route of an action that a portal's own page declares
+        if (
+            module == "portal.web.ui.actions"
+        ):  # it makes the route of an action that a portal's own page declares
             continue
         if module.split(".")[:2] == ["portal", "web"] and module.split(".")[2] not in homes:
             strayed.append(f"{rule.rule}: {module}")

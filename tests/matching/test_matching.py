@@ -23,6 +23,7 @@ from portal.traders.service import (
     set_team_switches,
     set_working,
 )
+from tests.rows import change
 from tests.scene import USDT, Scene, as_trader, counters
 
 
@@ -105,7 +106,7 @@ def test_two_open_orders_of_one_amount_never_share_a_requisite(scene: Scene) -> 
     assert "same_amount" in get_match_trace(second.id)["fell"]
     with transaction():
         confirm_payin(get_order(first.id, lock=True), None, actor=as_trader(trader))
-    hot("UPDATE orders SET retry_at = now() WHERE id = %(id)s", {"id": second.id})
+    change("UPDATE orders SET retry_at = now() WHERE id = %(id)s", {"id": second.id})
     assert match_waiting_orders() == 1
     assert get_order(second.id).status == "awaiting_payment"
 
@@ -189,8 +190,8 @@ def test_what_left_the_window_or_the_day_is_free_again(scene: Scene) -> None:
     requisite = scene.requisite(scene.trader(), window_s=60, window_amount_limit=1600_00, day_count_limit=1)
     order = scene.payin()
     assert scene.payin(1501_00).status == "matching"
-    hot("UPDATE orders SET window_leaves_at = now() WHERE id = %(id)s", {"id": order.id})
-    hot("UPDATE requisite SET day = day - 1 WHERE id = %(id)s", {"id": requisite.id})
+    change("UPDATE orders SET window_leaves_at = now() WHERE id = %(id)s", {"id": order.id})
+    change("UPDATE requisite SET day = day - 1 WHERE id = %(id)s", {"id": requisite.id})
     assert free_limits(config.get(config.DAY_TIMEZONE)) == 2
     assert counters(requisite)["window_amount"] == counters(requisite)["day_amount"] == 0
     assert scene.payin(1502_00).status == "awaiting_payment"
@@ -198,7 +199,7 @@ def test_what_left_the_window_or_the_day_is_free_again(scene: Scene) -> None:
 
 def test_a_day_never_goes_back_when_midnight_comes_between_two_orders(scene: Scene) -> None:
     requisite = scene.requisite(scene.trader(), day_count_limit=2)
-    hot(
+    change(
         "UPDATE requisite SET day = current_date + 1, day_count = 1, day_amount = 5 WHERE id = %(id)s",
         {"id": requisite.id},
     )

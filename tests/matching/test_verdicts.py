@@ -11,6 +11,7 @@ from flask import Flask
 from portal.core.db import hot
 from portal.matching.verdicts import PAYOUT_GATE, Verdict
 from portal.web.labels.verdicts import fell_words
+from tests.rows import change
 
 _SAYING = ("requisite_refusals", "requisite_verdict", "traffic_refusals", "pick_requisite")
 
@@ -65,7 +66,7 @@ SELECT r.can_take_payin, {PAYOUT_GATE} AS payout_gate,
 @pytest.fixture
 def judged(app: Flask) -> list[dict[str, Any]]:
     for statement in _GRID.split(";"):
-        hot(statement)
+        change(statement)
     return hot(_JUDGED)
 
 

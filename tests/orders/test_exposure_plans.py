@@ -8,6 +8,7 @@ import pytest
 
 from portal.core.db import hot, transaction
 from portal.core.ids import new_id
+from tests.rows import change
 from tests.scene import Customer, Scene
 
 _SCANS = """
@@ -26,7 +27,7 @@ def scans() -> dict[str, int]:
 
 def orders_of_other_stores(like: uuid.UUID, stores: int) -> None:
     """One order each, so that the planner takes a store's orders to be as few as a customer's."""
-    hot(
+    change(
         """INSERT INTO orders SELECT (jsonb_populate_record(o, jsonb_build_object(
              'id', gen_random_uuid(), 'store_id', gen_random_uuid(), 'requisite_id', gen_random_uuid(),
              'token_hash', gen_random_uuid()))).* FROM orders o, generate_series(1, %(stores)s::int) WHERE o.id = %(like)s""",

@@ -25,6 +25,7 @@ from portal.orders.representation import moment
 from portal.orders.service import act_on_due_orders, cancel_order, claim_payin, confirm_payin, decline_payin
 from portal.orders.service.confirm import TooLate, agree_to_amount
 from portal.orders.service.silences import beat
+from tests.rows import change
 from tests.scene import USDT, Scene, as_trader, counters
 
 DEPOSIT = 10_000 * USDT
@@ -36,7 +37,7 @@ def locked(order: OrderRecord) -> OrderRecord:
 
 
 def make_due(order: OrderRecord, column: str = "due_at") -> None:
-    hot(f"UPDATE orders SET {column} = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
+    change(f"UPDATE orders SET {column} = now() - interval '1 second' WHERE id = %(id)s", {"id": order.id})
 
 
 def events(order: OrderRecord) -> list[str]:
@@ -191,7 +192,7 @@ def test_a_trader_can_not_complete_what_expired_long_ago_but_support_can(scene: 
     order = scene.payin()
     make_due(order)
     act_on_due_orders(open_case=open_unconfirmed)
-    hot("UPDATE orders SET ended_at = now() - interval '3 days' WHERE id = %(id)s", {"id": order.id})
+    change("UPDATE orders SET ended_at = now() - interval '3 days' WHERE id = %(id)s", {"id": order.id})
     with pytest.raises(TooLate), transaction():
         confirm_payin(locked(order), None, actor=as_trader(trader))
     with transaction():
@@ -323,10 +324,10 @@ def test_an_outage_moves_deadlines_by_its_length(scene: Scene) -> None:
     scene.requisite(scene.trader())
     order = scene.payin()
     hot("SET LOCAL session_replication_role = replica")
-    hot("UPDATE order_event SET at = at - interval '1 hour' WHERE order_id = %(id)s", {"id": order.id})
+    change("UPDATE order_event SET at = at - interval '1 hour' WHERE order_id = %(id)s", {"id": order.id})
     hot("SET LOCAL session_replication_role = origin")
     assert beat(60) is None
-    hot("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
+    change("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
     outage = beat(60)
     assert outage is not None
     assert timedelta(minutes=9) < outage < timedelta(minutes=11)

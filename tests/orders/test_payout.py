@@ -49,13 +49,14 @@ def funded(scene: Scene) -> Scene:
 
 
 def attach_proof(order: OrderRecord) -> None:
-    db.session.add(
-        Receipt(
-            order_id=order.id, kind="payout_proof", file_key=f"k{order.id}", content_type="image/png",
-            size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader", width=400, height=600, pages=1, is_blank=False,
-        )
-    )  # fmt: skip
-    db.session.flush()
+    with transaction():
+        db.session.add(
+            Receipt(
+                order_id=order.id, kind="payout_proof", file_key=f"k{order.id}", content_type="image/png",
+                size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader", width=400, height=600, pages=1, is_blank=False,
+            )
+        )  # fmt: skip
+        db.session.flush()
 
 
 def test_a_payout_holds_amount_and_fee_of_the_store(funded: Scene) -> None:

@@ -26,6 +26,7 @@ from portal.reference import setting_changes
 from portal.traders.models import Trader
 from tests.orders.racing import at_once
 from tests.orders.test_payin import locked, make_due
+from tests.rows import change
 from tests.scene import Scene, as_trader, build_scene
 
 pytestmark = pytest.mark.proves("tried S3")
@@ -67,7 +68,7 @@ def test_the_sixth_shortfall_of_a_day_asks_the_customer(scene: Scene, trader: Tr
     assert confirmed(claimed(scene, 7), 0, as_trader(trader)).status == "completed"
     assert confirmed(claimed(scene, 8), -SHORT, Actor(ActorKind.ADMIN)).status == "completed"
     other = scene.trader()
-    hot("UPDATE requisite SET payin_on = false WHERE trader_id = %(id)s", {"id": trader.id})
+    change("UPDATE requisite SET payin_on = false WHERE trader_id = %(id)s", {"id": trader.id})
     scene.requisite(other)
     theirs = claimed(scene, 9)
     assert theirs.trader_id == other.id

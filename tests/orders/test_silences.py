@@ -12,6 +12,7 @@ from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service import act_on_due_orders
 from portal.orders.service.silences import beat
+from tests.rows import change
 from tests.scene import Scene
 
 SOON = timedelta(seconds=5)
@@ -19,7 +20,7 @@ SOON = timedelta(seconds=5)
 
 def quiet_for(seconds: float, role: str) -> None:
     """The last beat of this role was so long ago."""
-    hot(
+    change(
         "INSERT INTO heartbeat (role, beat_at) VALUES (%(role)s, clock_timestamp() - make_interval(secs => %(s)s))"
         " ON CONFLICT (role) DO UPDATE SET beat_at = excluded.beat_at",
         {"role": role, "s": seconds},
@@ -32,12 +33,12 @@ def waiting(
     """A matched payin that began to wait so long ago, whatever its timeline says of when it was written."""
     order = scene.payin(amount)
     hot("SET LOCAL session_replication_role = replica")
-    hot(
+    change(
         "UPDATE order_event SET at = clock_timestamp() - make_interval(secs => %(s)s) WHERE order_id = %(id)s",
         {"id": order.id, "s": since_s},
     )
     hot("SET LOCAL session_replication_role = origin")
-    hot(
+    change(
         "UPDATE orders SET due_at = m.at, pay_by = m.at"
         " FROM (SELECT clock_timestamp() + make_interval(secs => %(s)s) AS at) m WHERE id = %(id)s",
         {"id": order.id, "s": due_in_s},

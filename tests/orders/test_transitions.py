@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from portal.core.db import db, hot, transaction
 from portal.orders.models import Direction, Status
 from portal.orders.transitions import PAYIN, PAYOUT
+from tests.rows import change
 from tests.scene import Scene
 
 MOVES = {
@@ -25,14 +26,14 @@ MOVES = {
 def is_let_through(direction: str, source: str, target: str) -> bool:
     """Whether the rule lets a row that is nothing but a direction and a status make this move."""
     row = {"direction": direction, "source": source, "target": target}
-    hot("INSERT INTO moving VALUES (gen_random_uuid(), %(direction)s, %(source)s)", row)
+    change("INSERT INTO moving VALUES (gen_random_uuid(), %(direction)s, %(source)s)", row)
     try:
         with db.session.begin_nested():
-            hot("UPDATE moving SET status = %(target)s", row)
+            change("UPDATE moving SET status = %(target)s", row)
     except (psycopg.errors.CheckViolation, DBAPIError):
         return False
     finally:
-        hot("DELETE FROM moving")
+        change("DELETE FROM moving")
     return True
 
 

@@ -28,14 +28,15 @@ def test_a_read_gives_nobody_an_order_of_another_whether_it_locks_or_not(scene: 
     trader = scene.trader()
     scene.requisite(trader)
     order = scene.payin()
-    assert get_order_for_store(scene.store_id, Mode.LIVE, order.id, lock=lock).id == order.id
-    assert get_order_for_trader(trader.id, order.id, lock=lock).id == order.id
+    with transaction():
+        assert get_order_for_store(scene.store_id, Mode.LIVE, order.id, lock=lock).id == order.id
+        assert get_order_for_trader(trader.id, order.id, lock=lock).id == order.id
     for stranger in (
         lambda: get_order_for_store(new_id(), Mode.LIVE, order.id, lock=lock),
         lambda: get_order_for_store(scene.store_id, Mode.TEST, order.id, lock=lock),
         lambda: get_order_for_trader(scene.trader().id, order.id, lock=lock),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound), transaction():
             stranger()
 
 

@@ -26,6 +26,7 @@ from portal.orders.service.deadlines import act_on_deadline, free_limits
 from portal.orders.service.silences import beat
 from portal.traders.models import Requisite, Trader
 from portal.traders.requisites import Terms, change_requisite
+from tests.rows import change
 from tests.scene import Scene, as_trader, build_scene, counters
 
 HOUR, AMOUNT = 3600, 1500_00
@@ -54,7 +55,7 @@ def in_window(requisite: Requisite) -> int:
 
 def age(order: OrderRecord, seconds: int) -> None:
     """As if it had been matched so long before."""
-    hot(
+    change(
         "UPDATE orders SET assigned_at = assigned_at - %(by)s, window_leaves_at = window_leaves_at - %(by)s WHERE id = %(id)s",
         {"by": timedelta(seconds=seconds), "id": order.id},
     )
@@ -259,12 +260,12 @@ def test_a_clock_that_is_set_back_takes_windows_along_and_says_so(scene: Scene) 
     windowed(scene, scene.trader())
     order = scene.payin()
     ahead = {"by": timedelta(minutes=10), "id": order.id}
-    hot(
+    change(
         "UPDATE orders SET window_leaves_at = window_leaves_at + %(by)s, updated_at = updated_at + %(by)s WHERE id = %(id)s",
         ahead,
     )
     beat(30)
-    hot("UPDATE heartbeat SET beat_at = clock_timestamp() + interval '10 min' WHERE role = 'clock'")
+    change("UPDATE heartbeat SET beat_at = clock_timestamp() + interval '10 min' WHERE role = 'clock'")
     before = get_order(order.id)
     beat(30)
     after = get_order(order.id)

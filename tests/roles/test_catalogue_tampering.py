@@ -8,12 +8,13 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.core.db import hot, transaction
+from portal.core.db import transaction
 from portal.ledger.integrity import run_checks
 from portal.orders.integrity.proof import CATALOGUE_TITLE, prove_catalogue
 from portal.settings import get_settings
 from tests.roles.conftest import RolesDatabase
 from tests.roles.tampering import TAMPERING
+from tests.rows import change
 from tests.scene import build_scene
 
 
@@ -50,7 +51,7 @@ def test_what_guards_the_rows_is_missed_when_it_is_gone(
 ) -> None:
     done, said = TAMPERING[what]
     names = {"writer": database.roles.writer, "reader": database.roles.reader}
-    hot(done.format(**names, database=told.info.dbname))
+    change(done.format(**names, database=told.info.dbname))
     found = prove_catalogue()
     assert found is not None
     assert found.check == CATALOGUE_TITLE
@@ -62,5 +63,5 @@ def test_a_lowered_floor_is_seen(app: Flask) -> None:
     with transaction():
         scene = build_scene()
     scene.trader()
-    hot("UPDATE ledger_account SET floor = -1000 WHERE floor = 0 AND owner_kind = 'trader'")
+    change("UPDATE ledger_account SET floor = -1000 WHERE floor = 0 AND owner_kind = 'trader'")
     assert "every account has the floor of its kind" in {found.check for found in run_checks()}

@@ -68,9 +68,10 @@ def test_the_writer_settles_orders_tells_stores_and_proves_all_of_it(writer_app:
     ]  # fmt: skip
     while relay_events(create_deliveries):
         pass
-    claims = claim_deliveries(limit=10, per_endpoint=10, failing=False, busy={})
-    assert claims
-    release_deliveries(claims)
+    with transaction():
+        claims = claim_deliveries(limit=10, per_endpoint=10, failing=False, busy={})
+        assert claims
+        release_deliveries(claims)
     seal_all()
     assert [found.check for found in verify_everything(exported=())] == []
 

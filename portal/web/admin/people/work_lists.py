@@ -38,7 +38,7 @@ from portal.traders.staff_list import (
 from portal.web.admin.people.lists import Count
 from portal.web.admin.people.periods import period_choices, since_of
 from portal.web.labels.person_states import lead_state_choices, merchant_state_choices, trader_state_choices
-from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing, PAGE
+from portal.web.ui.lists.declaration import PAGE, Asked, Cell, Column, Filter, Kind, Listing
 
 _BY_TURNOVER = {"turnover", "orders"}
 
