@@ -67,7 +67,6 @@ READS: Mapping[str, tuple[str, str]] = {
     ),
     "orders/service/apply.py": ("requisite", ONE_STATEMENT),
     "orders/service/deadlines.py": ("heartbeat requisite", "what was silent meanwhile decides what is due"),
-    "orders/service/place.py": ("idempotency_key", ROUND_TRIP),
     "orders/service/silences.py": ("heartbeat", "gives deadlines back the time in which nobody was there"),
     "queues/figures.py": (
         "audit_entry audit_unsealed ledger_entry ledger_posting ledger_unfolded queue_stop",
