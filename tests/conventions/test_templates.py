@@ -73,9 +73,16 @@ def test_partials_and_macros_are_short(path: Path) -> None:
 WIDEST = 120
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+# What people edit beside them: the text of letters, and the portals' styles.
+WRITTEN = sorted({*TEMPLATES, *ROOT.rglob("*.txt"), *(ROOT.parent / "static/portal").glob("*.css")})
+UNBROKEN = {"emails": "a paragraph of a letter is one line of its text: whoever reads it breaks it"}
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT.parent)))
 def test_no_line_is_wider_than_a_reader_sees_at_once(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
+    if path.suffix == ".txt" and path.parent.name in UNBROKEN:
+        return
     assert [number for number, line in enumerate(lines, 1) if len(line) > WIDEST] == []
 
 
