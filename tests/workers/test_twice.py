@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from portal.approvals.access import change_access
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, release, run_in_transaction, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
+from portal.core.permissions import Permission, Reach
+from portal.identity.access_changes import AccessChange
 from portal.identity.models import Role
 from portal.identity.service import create_user
 from portal.mail.rendering import Letter
@@ -31,6 +34,8 @@ from portal.webhooks.service import EndpointUrl, set_endpoint
 from portal.workers import clock, jobs
 from portal.workers.postman import _post
 from portal.workers.relay import _relay
+from tests.access.people import acting, person
+from tests.approvals.room import past_the_house
 from tests.scene import Scene, build_scene
 
 
@@ -336,7 +341,31 @@ def no_limit_near(_world: World) -> None:
         setting_changes.reset("exposure_store_open", SYSTEM)
 
 
+def overdue_request(world: World) -> None:
+    with transaction():
+        whom, by = person(Role.SUPPORT), person(Role.ADMIN)
+        change = AccessChange(grant={Permission.PAYIN_CONFIRM: Reach.TEAM})
+        world.kept["request"] = change_access(whom.id, change, "Covers", actor=acting(by))
+    late = "UPDATE approval_request SET expires_at = now() - interval '1 s' WHERE id = %(id)s"
+    past_the_house(late, id=world.kept["request"])
+
+
+def times_expired(world: World) -> int:
+    text = (
+        "SELECT count(*) FROM audit_entry WHERE action = 'approval.expired' AND after ->> 'request' = %(id)s"
+    )
+    return int(one(text, id=str(world.kept["request"])))
+
+
+def withdrawn_request(world: World) -> None:
+    past_the_house(
+        "UPDATE approval_request SET state = 'withdrawn', ended_at = now() WHERE id = %(id)s",
+        id=world.kept["request"],
+    )
+
+
 CASES: dict[str, Case] = {
+    "duty: approvals": Case(overdue_request, duty("approvals"), times_expired, withdrawn_request),
     "duty: ageing rates": Case(ageing_rate, duty("ageing rates"), told("rate_ageing"), fresh_rates),
     "duty: exposure": Case(store_near_a_limit, duty("exposure"), told_of_store, no_limit_near),
     "duty: beat": Case(silence, duty("beat"), moved, end_order),
