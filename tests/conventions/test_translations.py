@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from pathlib import Path
@@ -92,3 +93,16 @@ def test_what_the_pages_load_is_compiled_from_what_is_written(russian: Catalog) 
         compiled = read_mo(stream)
     written = {_key(message): tuple(message.string) for message in russian if message.id}
     assert {_key(message): tuple(message.string) for message in compiled if message.id} == written
+
+
+def test_no_words_stand_inside_an_f_string() -> None:
+    """Who collects the words does not look into one: the sentence would stay English without anybody noticing."""
+    found = [
+        f"{path.relative_to(HOUSE)}:{call.lineno}"
+        for path in sorted((HOUSE / "portal").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in KEYWORDS
+    ]
+    assert found == []

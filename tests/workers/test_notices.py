@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from psycopg import RawCursor
 from sqlalchemy import text
 
 from portal.core.db import db, transaction
@@ -140,10 +141,8 @@ def test_a_notification_that_fails_keeps_no_webhook_back(desk: Desk, monkeypatch
 def test_a_hundred_new_orders_cost_no_more_statements_than_one(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portal.core.db import statements
-
     counted: list[bytes] = []
-    plain = statements.RawCursor.execute
+    plain = RawCursor.execute
 
     def counting(self, query, *rest, **options):  # type: ignore[no-untyped-def]
         counted.append(query)
@@ -158,7 +157,7 @@ def test_a_hundred_new_orders_cost_no_more_statements_than_one(
 
     desk.payin()
     relay()
-    monkeypatch.setattr(statements.RawCursor, "execute", counting)
+    monkeypatch.setattr(RawCursor, "execute", counting)
     first = cost_of(1)
     assert cost_of(90) == first
     assert count_unread(desk.user.id) == 92

@@ -33,7 +33,7 @@ def _approval_wanted(said: Params) -> str:
             "%(who)s proposes to complete the order %(subject)s with %(amount)s, more than its amount.",
             amount=told_amount_text(said["amount"]), **who_and_whose,
         )  # fmt: skip
-    return f"{_('Your approval is wanted')}: {asks}"
+    return _("Your approval is wanted") + f": {asks}"
 
 
 def _endpoint_disabled(said: Params) -> str:
@@ -64,7 +64,7 @@ def _shortfalls_used_up(said: Params) -> str:
 
 
 def _new_device(said: Params) -> str:
-    return f"{_('A new device signed in to your account')}: {said['device']}, {said['ip']}"
+    return _("A new device signed in to your account") + f": {said['device']}, {said['ip']}"
 
 
 SENTENCES: Mapping[NotificationKind, Callable[[Params], str]] = {
