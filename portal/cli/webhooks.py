@@ -158,7 +158,7 @@ def enable_endpoint(store_id: uuid.UUID, mode: str, replay_since: datetime | Non
             found = queries.get_endpoint(store_id, Mode(mode), lock=True)
             service.enable_endpoint(found, actor=OPS)
             if replay_since:
-                facts["replayed"] = service.replay_since(found, replay_since.replace(tzinfo=UTC))
+                facts["replayed"] = service.replay_since(found, replay_since.replace(tzinfo=UTC), actor=OPS)
     except DomainError as error:
         raise Refused(error) from None
     _print(_shown(found) | facts, as_json=as_json)

@@ -262,7 +262,7 @@ def request_redelivery(
     return delivery
 
 
-def replay_since(endpoint: WebhookEndpoint, since: datetime) -> int:
+def replay_since(endpoint: WebhookEndpoint, since: datetime, *, actor: Actor) -> int:
     """Send everything that happened since then and did not arrive; returns how many deliveries that is.
 
     Revives what was given up, and adds what happened while the endpoint was disabled. Raises Conflict.
@@ -271,7 +271,10 @@ def replay_since(endpoint: WebhookEndpoint, since: datetime) -> int:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
     if endpoint.verified_at is None:
         raise EndpointUnverified("The endpoint has to answer its challenge first.")
-    return len(hot(_REPLAY_MISSED, {"endpoint": endpoint.id, "since": since}))
+    replayed = len(hot(_REPLAY_MISSED, {"endpoint": endpoint.id, "since": since}))
+    after = {"since": since.isoformat(), "deliveries": replayed}
+    record_audit("webhook_endpoint.replayed", actor=actor, subject=("store", endpoint.store_id), after=after)
+    return replayed
 
 
 def _now() -> datetime:

@@ -44,6 +44,11 @@ READS: Mapping[str, tuple[str, str]] = {
     "matching/payouts.py": ("requisite", MATCHING),
     "matching/queries.py": ("ledger_account requisite", MATCHING),
     "matching/readiness.py": ("ledger_account requisite team trader", MATCHING),
+    "matching/sql/pick_requisite.sql": ("ledger_account requisite", MATCHING),
+    "matching/sql/requisite_verdict.sql": (
+        "orders past_assignment",
+        "whether its amount is open already, and who had the order before: part of the rule",
+    ),
     "merchants/blocking.py": (
         "api_key merchant_member",
         "whom a block concerns, in the statement that blocks",
@@ -67,6 +72,7 @@ READS: Mapping[str, tuple[str, str]] = {
     ),
     "orders/service/apply.py": ("requisite", ONE_STATEMENT),
     "orders/service/deadlines.py": ("heartbeat requisite", "what was silent meanwhile decides what is due"),
+    "orders/sql/place_order.sql": ("idempotency_key", ROUND_TRIP),
     "orders/service/silences.py": ("heartbeat", "gives deadlines back the time in which nobody was there"),
     "queues/figures.py": (
         "audit_entry audit_unsealed ledger_entry ledger_posting ledger_unfolded queue_stop",
@@ -94,17 +100,22 @@ WRITES: Mapping[str, tuple[str, str]] = {
         "heartbeat",
         "a probe writes a row that means nothing, to know that the database takes one",
     ),
+    "matching/sql/requisite_verdict.sql": (
+        "requisite",
+        "what an order takes of a requisite stands beside what it asks",
+    ),
     "orders/retention.py": ("event", ONE_STATEMENT),
     "orders/service/apply.py": ("event requisite", ONE_STATEMENT),
     "orders/service/deadlines.py": ("requisite", ONE_STATEMENT),
+    "orders/sql/place_order.sql": ("event idempotency_key", ROUND_TRIP),
     "orders/service/silences.py": ("heartbeat", "gives deadlines back the time in which nobody was there"),
     "queues/service.py": (
         "queue_stop",
         "the stops are what this package is for; core asks them before each job",
     ),
 }
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?(\w+)")
-_WRITE = re.compile(r"\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+(\w+)")
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?(\w+)", re.IGNORECASE)
+_WRITE = re.compile(r"\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+(\w+)", re.IGNORECASE)
 
 
 def _package(path: Path) -> str:
@@ -123,6 +134,13 @@ def _owners(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__tablename__"
     }
+
+
+def _functions() -> Iterator[tuple[Path, str]]:
+    """The functions of the database by file, without what their comments say and what triggers are set on."""
+    for path in sorted(PORTAL.glob("*/sql/*.sql")):
+        text = re.sub(r"--.*", "", path.read_text(encoding="utf-8"))
+        yield path, re.sub(r"\bupdate (?:of [\w, \n]+? )?on\b|\bcreate[^;$]*?execute function", "", text)
 
 
 def _models_asked(tree: ast.Module, tables: Mapping[str, str]) -> Iterator[str]:
@@ -164,20 +182,26 @@ def texts_of(tree: ast.Module) -> Iterator[str]:
             yield node.value
 
 
+def _named(pattern: re.Pattern[str], text: str) -> set[str]:
+    return set(pattern.findall(text if pattern is _WRITE else re.sub(r"(?i)DELETE\s+FROM", "", text)))
+
+
 def foreign(pattern: re.Pattern[str], trees: Mapping[Path, ast.Module]) -> dict[str, str]:
-    """Module -> tables of other packages that its statements name after the pattern's words."""
-    owners, models, found = _owners(trees), _tables_of_models(trees), defaultdict[str, set[str]](set)
+    """Module or file of functions -> tables of other packages that its statements name after the pattern's words."""
+    owners, models, found = _owners(trees), _tables_of_models(trees), defaultdict[Path, set[str]](set)
     for path, tree in trees.items():
-        if _package(path) in NOT_ASKED:
-            continue
-        named = [set(_models_asked(tree, models))] if pattern is _READ else []
-        asked = (text if pattern is _WRITE else text.replace("DELETE FROM", "") for text in texts_of(tree))
-        named += [set(pattern.findall(text)) for text in asked]
-        for tables in named:
-            for table in tables:
-                if owners.get(table, _package(path)) != _package(path):
-                    found[str(path.relative_to(PORTAL))].add(table)
-    return {name: " ".join(sorted(tables)) for name, tables in found.items()}
+        if _package(path) not in NOT_ASKED:
+            found[path] |= set(_models_asked(tree, models)) if pattern is _READ else set()
+            found[path] |= {table for text in texts_of(tree) for table in _named(pattern, text)}
+    for path, text in _functions():
+        found[path] |= _named(pattern, text)
+    others = {
+        path: " ".join(
+            sorted(table for table in tables if owners.get(table, _package(path)) != _package(path))
+        )
+        for path, tables in found.items()
+    }
+    return {str(path.relative_to(PORTAL)): tables for path, tables in others.items() if tables}
 
 
 @pytest.mark.proves("tried A11")

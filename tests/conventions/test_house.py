@@ -20,7 +20,7 @@ DOMAIN = [
     for path in MODULES
     if path.relative_to(PORTAL).parts[0]
     in {
-        "audit", "core", "disputes", "error_reports", "events", "identity", "ledger", "mail", "matching", "merchants",
+        "approvals", "audit", "core", "disputes", "error_reports", "events", "identity", "ledger", "mail", "matching", "merchants",
         "notifications", "ops", "orders", "queues", "reference", "risk", "traders", "webhooks",
     }
 ]  # fmt: skip

@@ -168,6 +168,10 @@ def test_what_a_connection_keeps_to_be_quicker_has_a_bound(table: str) -> None:
         "DELETE FROM heartbeat",
         "SELECT 1 FROM heartbeat FOR UPDATE",
         "SELECT 1 FROM heartbeat FOR NO KEY UPDATE SKIP LOCKED",
+        "SELECT 1 FROM heartbeat FOR SHARE",
+        "SELECT 1 FROM heartbeat\n   FOR KEY SHARE",
+        "\nUPDATE heartbeat\n   SET beat_at = now()",
+        "WITH x AS (UPDATE heartbeat AS h\n SET beat_at = now() RETURNING role) SELECT * FROM x",
     ],
 )
 def test_what_changes_or_locks_rows_outside_of_a_transaction_is_refused(

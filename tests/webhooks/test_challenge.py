@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.core.actors import Actor, ActorKind
+from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.db import hot, run_in_transaction, transaction
 from portal.core.egress import Answer
 from portal.core.modes import Mode
@@ -164,7 +164,7 @@ def test_a_challenge_is_tried_three_times_and_then_nobodys_work(stage: Stage) ->
     with transaction():
         hot("UPDATE webhook_endpoint SET verified_at = now() WHERE id = %(id)s", {"id": endpoint.id})
         verified = get_endpoint(endpoint.store_id, Mode.LIVE, lock=True)
-        assert service.replay_since(verified, datetime(2020, 1, 1, tzinfo=UTC)) == 0
+        assert service.replay_since(verified, datetime(2020, 1, 1, tzinfo=UTC), actor=SYSTEM) == 0
 
 
 @pytest.mark.proves("tried S17")
@@ -327,7 +327,7 @@ def test_what_an_unverified_endpoint_missed_is_not_replayed(stage: Stage) -> Non
     point(endpoint, "https://victim.example/hook")
     moved = get_endpoint(endpoint.store_id, Mode.LIVE, lock=True)
     with pytest.raises(EndpointUnverified), transaction():
-        service.replay_since(moved, datetime(2020, 1, 1, tzinfo=UTC))
+        service.replay_since(moved, datetime(2020, 1, 1, tzinfo=UTC), actor=SYSTEM)
     assert {line.next_at.year for line in stage.deliveries(endpoint)} == {9999}
 
 

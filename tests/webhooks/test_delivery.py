@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.egress import Answer
 from portal.core.modes import Mode
@@ -240,7 +241,7 @@ class TestThreeDaysOfNothingButFailures:
         with transaction():
             found = queries.get_endpoint(endpoint.store_id, Mode.TEST, lock=True)
             service.enable_endpoint(found)
-            assert service.replay_since(found, started_at) == 9
+            assert service.replay_since(found, started_at, actor=SYSTEM) == 9
         while claims := claim_any():
             for claimed in claims:
                 answered(claimed, 200)

@@ -9,6 +9,7 @@ from threading import Barrier
 
 import pytest
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.modes import Mode
@@ -168,11 +169,13 @@ class TestRedelivery:
         with transaction():
             found = queries.get_endpoint(endpoint.store_id, Mode.TEST, lock=True)
             service.enable_endpoint(found)
-            assert service.replay_since(found, started_at) == 5
+            assert service.replay_since(found, started_at, actor=SYSTEM) == 5
         assert {d.event_id for d in stage.deliveries(endpoint)} == set(before + during)
         assert {d.state for d in stage.deliveries(endpoint)} == {"pending"}
         with transaction():
-            assert service.replay_since(found, started_at) == 0, "what is pending is not started anew"
+            assert service.replay_since(found, started_at, actor=SYSTEM) == 0, (
+                "what is pending is not started anew"
+            )
 
     def test_a_deleted_endpoint_frees_its_place(self, stage: Stage) -> None:
         endpoint, secret = stage.endpoint()
@@ -224,7 +227,7 @@ def test_a_dismissed_delivery_that_is_sent_again_counts_again(stage: Stage) -> N
                 service.request_redelivery(endpoint.store_id, Mode.TEST, line.id)
             else:
                 found = queries.get_endpoint(endpoint.store_id, Mode.TEST)
-                assert service.replay_since(found, datetime.now(UTC) - timedelta(hours=1)) == 1
+                assert service.replay_since(found, datetime.now(UTC) - timedelta(hours=1), actor=SYSTEM) == 1
     with transaction():
         hot("UPDATE webhook_delivery SET state = 'dead', done_at = now()")
         assert backlog().dead == 1

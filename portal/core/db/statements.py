@@ -22,7 +22,9 @@ def run_statement(
     return connection.ask(numbered, [params[name] for name in names])
 
 
-_CHANGES = re.compile(r"\b(INSERT INTO|UPDATE \w+( \w+)? SET|DELETE FROM|FOR (NO KEY )?UPDATE)\b")
+_CHANGES = re.compile(
+    r"\b(INSERT\s+INTO|UPDATE\s+\w+(\s+(AS\s+)?\w+)?\s+SET|DELETE\s+FROM|FOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE))\b"
+)
 
 
 @lru_cache(maxsize=1024)

@@ -114,6 +114,7 @@ ACTIONS = {
     "webhook_endpoint.deleted": _l("Webhook endpoint deleted"),
     "webhook_endpoint.disabled": _l("Webhook endpoint switched off"),
     "webhook_endpoint.enabled": _l("Webhook endpoint switched on"),
+    "webhook_endpoint.replayed": _l("Missed webhooks sent again"),
     "webhook_endpoint.secret_rotated": _l("Webhook secret rotated"),
 }
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 from flask import Flask
 
+from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
 from portal.events.relay import relay_events
@@ -173,7 +174,7 @@ def test_an_endpoint_that_is_down_for_three_days_gets_everything_in_the_end(hook
         with transaction():
             found = queries.get_endpoint(endpoint.store_id, Mode.TEST, lock=True)
             service.enable_endpoint(found)
-            assert service.replay_since(found, began) == len(happened)
+            assert service.replay_since(found, began, actor=SYSTEM) == len(happened)
         sender.wake()
         wait_until(lambda: {line.state for line in hooks.deliveries(endpoint)} == {"delivered"})
         after = shop.received[calls:]
