@@ -1,23 +1,21 @@
-"""what takes two people has one table; requests for access move there, those that wait and those that are over
+"""what takes two people has one table; requests for access move there as history
 
-Old code goes on with `permission_request`: it finds nothing waiting there, and what it is asked for meanwhile has to be
-asked for again. Going back, waiting requests wait there again; those of other kinds are lost, and nothing of them was done.
+What waits has to be asked for again: its former hash had no key, so that a row could be written in anybody's name. Old code
+goes on with `permission_request` and finds nothing waiting there. Going back, waiting requests wait there again; those of other
+kinds are lost, and nothing of them was done.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
-
-from portal.settings import get_settings
 
 revision = "0053"
 down_revision = "0052"
@@ -43,12 +41,6 @@ _REASONS = """
 SELECT after ->> 'request' AS request, reason FROM audit_entry
  WHERE action IN ('access.approved', 'access.refused') AND reason IS NOT NULL
 """
-_HELD = """
-SELECT u.id, ARRAY(SELECT r.role FROM user_role r WHERE r.user_id = u.id) AS roles,
-       ARRAY(SELECT DISTINCT m.role FROM merchant_member m WHERE m.user_id = u.id) AS member_roles,
-       ARRAY(SELECT g.permission || ' ' || coalesce(g.reach, '') FROM permission_grant g WHERE g.user_id = u.id) AS grants
-  FROM users u WHERE u.id IN (SELECT user_id FROM permission_request WHERE state = 'waiting')
-"""
 _BACK = """
 DELETE FROM permission_request WHERE id IN (SELECT id FROM approval_request);
 INSERT INTO permission_request
@@ -62,9 +54,8 @@ SELECT id, subject_id::uuid, payload - 'user_id', payload_hash, reason, proposed
 
 def upgrade() -> None:
     _create()
-    held = {found["id"]: found for found in _rows(_HELD)}
     reasons = {found["request"]: found["reason"] for found in _rows(_REASONS)}
-    moved = [_moved(row, held, reasons) for row in _rows("SELECT * FROM permission_request ORDER BY id")]
+    moved = [_moved(row, reasons) for row in _rows("SELECT * FROM permission_request ORDER BY id")]
     if moved:
         table = sa.table("approval_request", *(sa.column(name) for name in moved[0]))
         table.c.payload.type = postgresql.JSONB()
@@ -85,7 +76,7 @@ def downgrade() -> None:
     with_old_hash = [
         {"id": row["id"], "hash": _former_hash(row["subject_id"], _without_user(row["payload"]))}
         for row in _rows("SELECT * FROM approval_request WHERE kind = 'access'")
-        if bytes(row["mac"]) == _mac(row)
+        if bytes(row["payload_hash"]) == _hash_of(row["subject_id"], row["payload"])
     ]
     op.execute("ALTER TABLE permission_request DISABLE TRIGGER USER")
     op.execute(_BACK)
@@ -169,20 +160,26 @@ def _rows(sql: str) -> list[dict[str, Any]]:
     return [dict(row) for row in op.get_bind().execute(sa.text(sql)).mappings()]
 
 
-def _moved(row: dict[str, Any], held: dict[Any, dict[str, Any]], reasons: dict[str, str]) -> dict[str, Any]:
-    """The request as the new table has it; one that was changed past the house gets no mark, and is approved by nobody."""
+def _moved(row: dict[str, Any], reasons: dict[str, str]) -> dict[str, Any]:
+    """The request as the new table has it, as history: none gets the house's mark.
+
+    Whoever could write rows could make the former hash too. What waited is stale, and has to be asked for again.
+    """
     ended_at, state = row["decided_at"], row["state"]
+    if state == "waiting":
+        state, ended_at = "stale", datetime.now(UTC)
     if state == "withdrawn" and ended_at >= row["expires_at"]:
         state = "expired"  # the former release noted it as withdrawn when the next was asked for
     payload = {"user_id": str(row["user_id"]), **row["payload"]}
-    became = {
+    is_whole = bytes(row["payload_hash"]) == _former_hash(str(row["user_id"]), row["payload"])
+    return {
         "id": row["id"],
         "kind": "access",
         "subject_kind": "user",
         "subject_id": str(row["user_id"]),
-        "subject_version": _version(held[row["user_id"]]) if state == "waiting" else "",
+        "subject_version": "",
         "payload": payload,
-        "payload_hash": _sha256(["access", "user", str(row["user_id"]), payload]),
+        "payload_hash": _hash_of(str(row["user_id"]), payload) if is_whole else b"\0" * 32,
         "mac": b"\0" * 32,
         "reason": row["reason"] or "-",
         "proposed_by": row["requested_by"],
@@ -193,23 +190,10 @@ def _moved(row: dict[str, Any], held: dict[Any, dict[str, Any]], reasons: dict[s
         "decision_reason": reasons.get(str(row["id"])),
         "ended_at": min(ended_at, row["expires_at"]) if state == "approved" else ended_at,
     }
-    if bytes(row["payload_hash"]) == _former_hash(str(row["user_id"]), row["payload"]):
-        became["mac"] = _mac(became)
-    return became
 
 
-def _version(held: dict[str, Any]) -> str:
-    parts = (sorted(held["roles"]), sorted(held["member_roles"]), sorted(held["grants"]))
-    return hashlib.sha256("|".join(",".join(part) for part in parts).encode()).hexdigest()
-
-
-def _mac(row: dict[str, Any]) -> bytes:
-    secret = get_settings().blind_index_key.get_secret_value().encode()
-    said = (
-        "approval_request", str(row["id"]), row["kind"], row["subject_kind"], row["subject_id"], row["subject_version"],
-        bytes(row["payload_hash"]).hex(), str(row["proposed_by"]), row["expires_at"].astimezone(UTC).isoformat(), row["reason"],
-    )  # fmt: skip
-    return hmac.digest(secret, "\0".join(said).encode(), "sha256")
+def _hash_of(user_id: str, payload: dict[str, Any]) -> bytes:
+    return _sha256(["access", "user", user_id, payload])
 
 
 def _former_hash(user_id: str, payload: dict[str, Any]) -> bytes:

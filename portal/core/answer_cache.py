@@ -1,7 +1,7 @@
 """What may be seconds old and is the same for many: public answers, the reference's page, figures of a home.
 
 Flask-Caching over Redis, so that all processes share it, with this process's memory while Redis is away. Values are
-kept as JSON and nothing else: what somebody else wrote into Redis can at most be wrong, never run. Nothing that
+kept as JSON with a mark of the house: what somebody else wrote into Redis is neither run nor shown. Nothing that
 decides about money, access or limits is kept here, and nothing of one person: that is what `portal.core.cache` is
 for, which hears of changes.
 """
@@ -9,7 +9,7 @@ for, which hears of changes.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import redis
@@ -20,6 +20,7 @@ from flask_caching import Cache
 from flask_caching.backends.base import BaseCache
 
 from portal.core.build import VERSION
+from portal.core.crypto import is_marked, mark
 from portal.core.redis import guarded_client
 from portal.settings import get_settings
 
@@ -30,6 +31,20 @@ _LARGEST_IN_MEMORY = 500
 def _name_of(key: str) -> str:
     """In Redis. Another release may give the same key to something else."""
     return f"{_PREFIX}:{VERSION}:{get_settings().release}:{key}"
+
+
+def _sealed(key: str, text: bytes) -> bytes:
+    return f"{mark('answer', _name_of(key), text.decode())} ".encode() + text
+
+
+def _unsealed(key: str, kept: bytes) -> Any:
+    """What the house itself kept under this name; None for what anybody else wrote there."""
+    given, _, text = kept.partition(b" ")
+    try:
+        is_ours = is_marked(given.decode(), "answer", _name_of(key), text.decode())
+    except UnicodeDecodeError:
+        return None
+    return orjson.loads(text) if is_ours else None
 
 
 class _JsonInMemory(SimpleCache):
@@ -49,18 +64,15 @@ class SharedAnswers(BaseCache):
                 kept = client.get(_name_of(key))
         except redis.RedisError:
             return self._memory.get(key)
-        try:
-            return None if kept is None else orjson.loads(kept)
-        except orjson.JSONDecodeError:
-            return None
+        return None if kept is None else _unsealed(key, cast("bytes", kept))
 
     def set(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
         """Raises TypeError for what JSON can't say."""
         seconds = self._normalize_timeout(timeout)
-        kept = orjson.dumps(value)
+        sealed = _sealed(key, orjson.dumps(value))
         try:
             with guarded_client() as client:
-                client.set(_name_of(key), kept, ex=seconds)
+                client.set(_name_of(key), sealed, ex=seconds)
         except redis.RedisError:
             return bool(self._memory.set(key, value, seconds))
         return True

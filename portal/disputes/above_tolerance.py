@@ -8,13 +8,14 @@ from portal.core.errors import InvalidTransition
 from portal.core.permissions import Permission
 from portal.disputes.models import DisputeOutcome
 from portal.disputes.service import find_open_dispute, resolve_dispute
-from portal.orders.above_tolerance import CompletionPayload, kind_of_completion
+from portal.orders.above_tolerance import CompletionPayload, kind_of_completion, refuse_unless_staff
 from portal.orders.pricing import price
 from portal.orders.queries import get_order
 from portal.orders.transitions import Step, find_transition
 
 
 def _check(payload: CompletionPayload, actor: Actor) -> None:
+    refuse_unless_staff(actor)
     order = get_order(payload.order_id)
     find_transition(order.direction, order.status, Step.DECIDED_COMPLETED, actor)
     if not order.is_payin or find_open_dispute(order.id) is None:

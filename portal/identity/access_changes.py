@@ -14,7 +14,7 @@ from portal.core.errors import NotFound, ValidationFailed
 from portal.core.permissions import Permission, Reach
 from portal.identity.models import MemberRole, Role
 from portal.identity.queries import read_grants
-from portal.identity.roles import Grant, Holdings, effective_permissions
+from portal.identity.roles import Grant, Holdings, effective_permissions, takes_two_people
 
 Roles = frozenset[Role]
 
@@ -133,7 +133,11 @@ def preview_change(access: Access, change: AccessChange) -> AccessPreview:
     before, after = access.permissions, access.after(change).permissions
     gained = {p: reach for p, reach in after.items() if p not in before or reach > before[p]}
     lost = {p: reach for p, reach in before.items() if p not in after or after[p] < reach}
-    return AccessPreview(before, after, gained, lost, any(p.needs_two_people for p in gained))
+    # A role is more than its permissions: who may be the last administrator is asked by it.
+    is_for_two = any(p.needs_two_people for p in gained) or any(
+        takes_two_people(role) for role in change.add_roles - access.roles
+    )
+    return AccessPreview(before, after, gained, lost, is_for_two)
 
 
 def check_change(change: AccessChange) -> None:

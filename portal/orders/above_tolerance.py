@@ -13,7 +13,7 @@ from pydantic import Field
 
 from portal.approvals.kinds import Amount, Approved, Kind, Line, Payload, Preview, Subject
 from portal.core.actors import Actor
-from portal.core.errors import InvalidTransition
+from portal.core.errors import Forbidden, InvalidTransition
 from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.core.money import MAX_MINOR, format_amount
@@ -112,7 +112,14 @@ def told_of(payload: CompletionPayload) -> Mapping[str, str]:
     return {"subject": public_id("ord", order.id), "amount": f"{amount} {order.currency}"}
 
 
+def refuse_unless_staff(actor: Actor) -> None:
+    """Raises Forbidden: a permission alone makes nobody the second person about a trader's deposit."""
+    if not actor.is_staff:
+        raise Forbidden("Two of the staff decide about that.")
+
+
 def _check(payload: CompletionPayload, actor: Actor) -> None:
+    refuse_unless_staff(actor)
     order = get_order(payload.order_id)
     if not order.is_payin:
         raise InvalidTransition("A payout is completed with its own amount.")

@@ -27,10 +27,11 @@ from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import propose, withdraw
 from portal.audit.chain_proof import prove_watched
 from portal.core.db import db, transaction
-from portal.core.errors import ValidationFailed
+from portal.core.errors import Forbidden, ValidationFailed
 from portal.core.ids import new_id
-from portal.core.permissions import MissingPermission, Permission
-from portal.identity.access_changes import AccessChange, get_access
+from portal.core.permissions import MissingPermission, Permission, Reach
+from portal.identity.access_changes import AccessChange, get_access, preview_change
+from portal.identity.grants import apply_change
 from portal.identity.models import Role, User
 from portal.identity.service import disable_user
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
@@ -257,6 +258,33 @@ def test_support_decides_and_proposes_nothing_without_a_grant(room: Room) -> Non
     with pytest.raises(MissingPermission):
         room.decide(request, sue)
     assert nothing_moved(room, request, before)
+
+
+def test_two_of_the_staff_decide_about_money_whoever_else_was_given_the_permission(room: Room) -> None:
+    """What a trader would do with it was noted as approved, and moved nothing: the rest was left to the customer."""
+    with transaction():
+        eve = person(Role.TRADER, name="Eve")
+        change = AccessChange(grant={Permission.COMPLETION_APPROVE: Reach.ALL})
+        apply_change(
+            get_access(eve.id, lock=True), change, "by two", granted_by=room.ada.id, approved_by=room.bo.id,
+            actor=acting(room.ada),
+        )  # fmt: skip
+    before, request = room.money(), room.propose()
+    with pytest.raises(Forbidden, match="staff"):
+        room.decide(request, eve)
+    assert nothing_moved(room, request, before)
+    assert room.now().amount_reported_minor is None
+
+
+def test_nobody_makes_an_administrator_alone_by_denying_what_takes_two(room: Room) -> None:
+    """A role is more than its permissions."""
+    with transaction():
+        somebody = person(Role.SUPPORT, name="Sam")
+        heavy = frozenset(permission for permission in Permission if permission.needs_two_people)
+        access = get_access(somebody.id)
+        assert preview_change(
+            access, AccessChange(add_roles=frozenset({Role.ADMIN}), deny=heavy)
+        ).needs_two_people
 
 
 def test_what_somebody_proposed_who_lost_the_permission_is_only_refused(room: Room) -> None:

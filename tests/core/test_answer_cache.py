@@ -40,11 +40,30 @@ def test_it_is_json_and_what_is_not_is_never_read(kept: SharedAnswers) -> None:
 
     kept.set("x", 1)
     (name,) = names()
-    assert request_client().get(name) == b"1"
+    assert request_client().get(name).endswith(b" 1")
     request_client().set(name, pickle.dumps(Trap()))
     assert kept.get("x") is None
     with pytest.raises(TypeError):
         kept.set("x", object())
+
+
+def test_what_another_wrote_into_redis_is_not_shown(kept: SharedAnswers) -> None:
+    """A page of theirs would act as whoever reads it."""
+    kept.set("page", "<h1>ours</h1>")
+    kept.set("other", "<h1>other</h1>")
+    page, other = sorted(names(), reverse=True)
+    sealed, others = request_client().get(page), request_client().get(other)
+    assert kept.get("page") == "<h1>ours</h1>"
+    for forged in (
+        b'"<h1>theirs</h1>"',
+        sealed.replace(b"ours", b"evil"),
+        others,
+        b"",
+        b"\xff \xff",
+        b'{"a": 1}',
+    ):
+        request_client().set(page, forged)
+        assert kept.get("page") is None, forged
 
 
 def test_without_redis_the_process_keeps_it_itself(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import delete, select, update
 
 from portal.core.db import (
     after_commit,
@@ -188,6 +189,11 @@ def test_rows_of_the_session_are_written_inside_a_transaction_alone(db_session: 
     with pytest.raises(RuntimeError, match="inside transaction"):
         db.session.flush()
     db.session.rollback()
+    for statement in (
+        update(Currency).values(exponent=3), delete(Currency), select(Currency).with_for_update(),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match="inside transaction"):
+            db.session.execute(statement)
     with pytest.raises(RuntimeError, match="inside transaction"):
         require_transaction()
     with transaction():

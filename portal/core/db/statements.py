@@ -23,7 +23,7 @@ def run_statement(
 
 
 _CHANGES = re.compile(
-    r"\b(INSERT\s+INTO|UPDATE\s+\w+(\s+(AS\s+)?\w+)?\s+SET|DELETE\s+FROM|FOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE))\b"
+    r"\b(INSERT\s+INTO|UPDATE\s+\w+(\s+(AS\s+)?\w+)?\s+SET|DELETE\s+FROM|FOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)|LOCK\s+TABLE)\b"
 )
 
 

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from portal.core.db.bounded_connection import BoundedConnection
 from portal.core.db.failures import is_worth_retrying, sqlstate_of
@@ -200,6 +200,15 @@ def require_transaction() -> None:
 @event.listens_for(db.session, "before_flush")
 def _refuse_to_flush(session: Session, *_: object) -> None:
     if not session.info.get("depth", 0):
+        raise RuntimeError(_NEEDS_TRANSACTION)
+
+
+@event.listens_for(db.session, "do_orm_execute")
+def _refuse_to_change(state: ORMExecuteState) -> None:
+    if state.session.info.get("depth", 0):
+        return
+    locks = state.is_select and getattr(state.statement, "_for_update_arg", None) is not None
+    if locks or state.is_update or state.is_delete or state.is_insert:
         raise RuntimeError(_NEEDS_TRANSACTION)
 
 
