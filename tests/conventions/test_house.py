@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conventions.test_limits_of_requisites import LIMITS
+
 ROOT = Path(__file__).parents[2]
 PORTAL = ROOT / "portal"
 MODULES = sorted(PORTAL.rglob("*.py"))
@@ -167,7 +169,7 @@ def test_what_a_requisite_has_room_for_is_compared_in_one_place() -> None:
     """Who picks, offers, accepts, counts and explains asks the verdict; the index of candidates repeats what of it a row
     knows by itself (tests/matching compare both).
     """
-    limits = "(?:day_amount_limit|day_count_limit|window_amount_limit|total_amount_limit|max_open_orders)"
+    limits = rf"(?:{'|'.join(LIMITS)})"
     compared = re.compile(rf"(?<!1 )[<>]=?\s*(?:\w+\.)?{limits}\b")
     sources = [*MODULES, *PORTAL.rglob("*.sql")]
     found = {name_of(path) for path in sources if compared.search(path.read_text(encoding="utf-8"))}
