@@ -325,7 +325,8 @@ def test_an_answer_of_the_former_address_verifies_no_other(stage: Stage) -> None
 def test_what_an_unverified_endpoint_missed_is_not_replayed(stage: Stage) -> None:
     endpoint = verified_with_live_events(stage)
     point(endpoint, "https://victim.example/hook")
-    moved = get_endpoint(endpoint.store_id, Mode.LIVE, lock=True)
+    with transaction():
+        moved = get_endpoint(endpoint.store_id, Mode.LIVE, lock=True)
     with pytest.raises(EndpointUnverified), transaction():
         service.replay_since(moved, datetime(2020, 1, 1, tzinfo=UTC), actor=SYSTEM)
     assert {line.next_at.year for line in stage.deliveries(endpoint)} == {9999}

@@ -257,7 +257,7 @@ class TestManyAtOnce:
                 wait_until(lambda: len(quick.received) == 1)
                 took = time.monotonic() - started
             assert slow.most_at_once <= 36 * 4
-        assert took < 2
+        assert took < 5, "none of the slow ones has answered yet"
 
     def test_an_endpoint_is_not_called_more_than_four_times_at_once(self, stage: Stage) -> None:
         with receiver(status(200, after_s=0.05)) as shop, sending(stage) as sender:
