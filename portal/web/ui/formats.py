@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from babel.dates import format_date, format_datetime, format_time
@@ -79,11 +79,19 @@ def day_text(moment: datetime) -> str:
     return format_date(moment.astimezone(current_timezone()), "d MMM y", locale=current_language())
 
 
+_NEAR = timedelta(hours=12)
+
+
 def deadline_text(moment: datetime) -> str:
-    """Until when: the time of day alone, where that can be no other day than today."""
+    """Until when: the time of day alone, today and in the next hours, also beyond midnight.
+
+    A card in the queue must not grow by a line, and move what is below it, because its minutes end tomorrow.
+    """
     zone = current_timezone()
-    is_today = moment.astimezone(zone).date() == datetime.now(zone).date()
-    return time_text(moment) if is_today else moment_text(moment)
+    now = datetime.now(zone)
+    is_today = moment.astimezone(zone).date() == now.date()
+    is_near = timedelta(0) <= moment - now < _NEAR
+    return time_text(moment) if is_today or is_near else moment_text(moment)
 
 
 def number_text(number: float) -> str:
