@@ -126,6 +126,8 @@ def _proposing(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
         try:
             made = run_in_transaction(lambda: _propose(proposal, form))
         except (Conflict, Forbidden, ValidationFailed) as error:
+            if (meanwhile := _waiting(proposal, order)) is not None:  # the same press, sent twice at once
+                return _again(proposal, form, meanwhile)
             return _page(proposal, form, error.status, words=words_of_error(error), is_problem=True)
         return asked(made.id, _order_url(order))
 
