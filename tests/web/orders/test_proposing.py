@@ -25,6 +25,7 @@ from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.reference import setting_changes
+from portal.web.shared.orders import proposing
 from tests.access.people import acting
 from tests.web.admin.office import Office, value_of
 from tests.web.desk import Browser, Desk, new_user, open_desk
@@ -187,6 +188,27 @@ def test_a_disputed_order_is_proposed_to_be_decided_so(
     mark = value_of(ben.get(answer.location).text, "seen")
     ben.post(f"{answer.location}/decision", {"seen": mark, "decision": "approve"}, htmx=False)
     assert world.now(order).status == Status.COMPLETED
+
+
+def test_one_press_that_is_sent_twice_at_once_leads_to_its_one_request(
+    office: Office, order: OrderRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looks for what waits before the first is stored, and is refused when it wants to store its own."""
+    path, typed = at(order, "completion-request"), {"amount": "9000.00", "reason": WHY}
+    seen = hidden(office.browser.post(path, typed, htmx=False).text)
+    first = office.browser.post(path, seen | typed, htmx=False)
+    looked, find = [], proposing.find_waiting
+
+    def found_nothing_at_first(*asked: Any) -> Any:
+        looked.append(asked)
+        return find(*asked) if len(looked) > 1 else None
+
+    monkeypatch.setattr(proposing, "find_waiting", found_nothing_at_first)
+    second = office.browser.post(path, seen | typed, htmx=False)
+    assert (second.status_code, second.location) == (303, first.location)
+    assert len(looked) == 2
+    with transaction():
+        assert hot("SELECT count(*) AS n FROM approval_request") == [{"n": 1}]
 
 
 def test_two_sessions_of_one_person_are_one_person(world: Desk, office: Office, order: OrderRecord) -> None:

@@ -125,9 +125,9 @@ def _proposing(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
             return _page(proposal, form)
         try:
             made = run_in_transaction(lambda: _propose(proposal, form))
+        except RequestWaiting:  # of the same press, sent twice at once, or of another person a moment before
+            return _again(proposal, form, _waiting(proposal, order))
         except (Conflict, Forbidden, ValidationFailed) as error:
-            if (meanwhile := _waiting(proposal, order)) is not None:  # the same press, sent twice at once
-                return _again(proposal, form, meanwhile)
             return _page(proposal, form, error.status, words=words_of_error(error), is_problem=True)
         return asked(made.id, _order_url(order))
 
@@ -155,10 +155,10 @@ def _waiting(proposal: Proposal, order: OrderRecord) -> ApprovalRequest | None:
     return find_waiting([proposal.kind.name], Subject("order", str(order.id)))
 
 
-def _again(proposal: Proposal, form: ProposalForm, waiting: ApprovalRequest) -> Response:
+def _again(proposal: Proposal, form: ProposalForm, waiting: ApprovalRequest | None) -> Response:
     """The same sent twice by the same person is one proposal; another one has to wait for the end of the first."""
-    is_same = waiting.payload == form.payload.model_dump(mode="json")
-    if is_same and waiting.proposed_by == current_user.id:
+    sent = (current_user.id, form.payload.model_dump(mode="json"))
+    if waiting is not None and (waiting.proposed_by, waiting.payload) == sent:
         return asked(waiting.id, _order_url(form.order))
     return _page(proposal, form, 409, words=words_of_error(RequestWaiting()), is_problem=True)
 
