@@ -14,7 +14,6 @@ from portal.core.db import (
     after_commit,
     db,
     hot,
-    require_transaction,
     run_in_one_statement,
     run_in_transaction,
     take_time,
@@ -194,7 +193,3 @@ def test_rows_of_the_session_are_written_inside_a_transaction_alone(db_session: 
     ):  # fmt: skip
         with pytest.raises(RuntimeError, match="inside transaction"):
             db.session.execute(statement)
-    with pytest.raises(RuntimeError, match="inside transaction"):
-        require_transaction()
-    with transaction():
-        require_transaction()

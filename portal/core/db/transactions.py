@@ -191,12 +191,6 @@ def _retried(once: Callable[[], T]) -> T:
     raise Unavailable("The database is busy. Repeat the request with the same Idempotency-Key.")
 
 
-def require_transaction() -> None:
-    """For a verb whose rows are written by others, or later: raises RuntimeError outside of a transaction()."""
-    if _single.get() is None and not _state().get("depth", 0):
-        raise RuntimeError(_NEEDS_TRANSACTION)
-
-
 @event.listens_for(db.session, "before_flush")
 def _refuse_to_flush(session: Session, *_: object) -> None:
     if not session.info.get("depth", 0):
