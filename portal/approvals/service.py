@@ -40,6 +40,7 @@ from portal.identity.standing import holds_for_all, keep_standing
 log = logging.getLogger(__name__)
 P = TypeVar("P", bound=Payload)
 
+# The setting of how long a request waits begins with it; who proposes gives what is set.
 LIFE = timedelta(hours=72)
 MAX_REASON = 500
 _ENDED = {

@@ -7,10 +7,12 @@ second or two, and a value is checked against its bounds when it is written and 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, text
 
+from portal.approvals.service import LIFE
 from portal.reference.errors import UnknownSetting
 from portal.reference.setting import REGISTRY, Setting, problem_of
 from portal.reference.setting import setting as _setting
@@ -339,7 +341,11 @@ REFRESH_TOKEN_TTL_S = _setting(
 
 # What takes two people
 APPROVAL_LIFE_H = _setting(
-    "approval_life_h", 72, "Hours in which a second person can decide what another proposed.", 1, 720
+    "approval_life_h",
+    LIFE // timedelta(hours=1),
+    "Hours in which a second person can decide what another proposed.",
+    1,
+    720,
 )
 
 # Limits of requests
