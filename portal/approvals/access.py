@@ -13,7 +13,7 @@ from typing import Any
 
 from portal.approvals.errors import OneselfRefused
 from portal.approvals.kinds import Approved, Kind, Line, Payload, Preview, Subject
-from portal.approvals.service import LIFE, propose, words_of
+from portal.approvals.service import LIFE, end_left_behind, propose, words_of
 from portal.core.actors import Actor
 from portal.core.permissions import Permission, Reach
 from portal.identity.access_changes import Access, AccessChange, check_change, get_access, preview_change
@@ -121,7 +121,7 @@ def change_access(
     """Change somebody's roles, grants and denials, or propose it: the id of the request, None when it is done.
 
     It is proposed when something is gained that needs two people. Raises OneselfRefused, ValidationFailed
-    (change, reason), Conflict `last_admin` or `request_waiting`, NotFound. Locks the user. Needs transaction().
+    (change, reason), Conflict `last_admin` or `request_waiting`, TooManyProposals, NotFound. Locks the user. Needs transaction().
     """
     if actor.id is None:
         raise ValueError("access is changed by a person")
@@ -133,4 +133,5 @@ def change_access(
     if preview_change(access, change).needs_two_people:
         return propose(ACCESS, AccessPayload.of(user_id, change), words, actor=actor, life=life).id
     apply_change(access, change, words, granted_by=actor.id, approved_by=None, actor=actor)
+    end_left_behind(ACCESS, AccessPayload.of(user_id, change))
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.core.errors import Conflict, Forbidden
+from portal.core.errors import Conflict, Forbidden, TooManyRequests
 
 
 class OneselfRefused(Forbidden):
@@ -39,3 +39,7 @@ class ProposerMayNot(Conflict):
 
 class OneIsEnough(Conflict):
     code, title = "one_is_enough", "This does not take two people"
+
+
+class TooManyProposals(TooManyRequests):
+    code, title = "too_many_proposals", "You have proposed a lot within the hour"

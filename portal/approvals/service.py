@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from portal.approvals.errors import (
     OneIsEnough,
@@ -23,6 +23,7 @@ from portal.approvals.errors import (
     RequestForged,
     RequestStale,
     RequestWaiting,
+    TooManyProposals,
 )
 from portal.approvals.kinds import Approved, Kind, Payload, Subject, get_kind
 from portal.approvals.marks import hash_of, is_genuine, mac_of, seen_mark
@@ -43,6 +44,8 @@ P = TypeVar("P", bound=Payload)
 # The setting of how long a request waits begins with it; who proposes gives what is set.
 LIFE = timedelta(hours=72)
 MAX_REASON = 500
+# Each is a bell and a letter for all who may decide.
+MOST_AN_HOUR = 30
 _ENDED = {
     ApprovalState.APPROVED: "approval.approved",
     ApprovalState.REFUSED: "approval.refused",
@@ -67,7 +70,7 @@ def propose(
 ) -> ApprovalRequest:
     """Propose something that another person has to approve, and tell those who may. Needs transaction().
 
-    Raises MissingPermission, OneselfRefused, RequestWaiting, OneIsEnough, ValidationFailed (reason), and what the
+    Raises MissingPermission, OneselfRefused, RequestWaiting, TooManyProposals, OneIsEnough, ValidationFailed (reason), and what the
     kind's check raises. Locks what it is about.
     """
     proposer, words = _person(actor), words_of(reason)
@@ -80,7 +83,8 @@ def propose(
     kind.check(payload, actor)
     if not kind.needs_two(payload):
         raise OneIsEnough()
-    _clear_the_way(kind, subject, version)
+    _end_left_behind(kind, subject, version)
+    _refuse_another(kind, subject, proposer)
     request = _written(kind, payload, subject, version, words, proposer, life)
     record_audit(
         "approval.requested",
@@ -128,23 +132,43 @@ def _written(
     return request
 
 
-def _clear_the_way(kind: Kind[Any], subject: Subject, version: str) -> None:
-    """What nobody decided in time, or what the subject has left behind, ends here. Raises RequestWaiting."""
-    query = select(ApprovalRequest).where(
+def end_left_behind(kind: Kind[P], payload: P) -> None:
+    """End what waits about a subject that the caller has just changed: nobody may approve it when the subject comes
+    back to how it was. Needs transaction(), and the subject locked.
+    """
+    _end_left_behind(kind, kind.subject(payload), kind.version(payload, True))
+
+
+def _waiting_about(kind: Kind[Any], subject: Subject) -> Select[ApprovalRequest]:
+    return select(ApprovalRequest).where(
         ApprovalRequest.kind == kind.name,
         ApprovalRequest.subject_kind == subject.kind,
         ApprovalRequest.subject_id == subject.id,
         ApprovalRequest.state == ApprovalState.WAITING.value,
     )
+
+
+def _end_left_behind(kind: Kind[Any], subject: Subject, version: str) -> None:
+    """What nobody decided in time, or what the subject has left behind, ends here."""
     # Somebody who decides about it holds the request and waits for the subject, which we hold.
-    free = query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
+    free = _waiting_about(kind, subject).with_for_update(skip_locked=True)
+    free = free.execution_options(populate_existing=True)
     for request in db.session.scalars(free).all():
         if _is_overdue(request):
             _end(request, ApprovalState.EXPIRED, actor=SYSTEM)
         elif request.subject_version != version:
             _end(request, ApprovalState.STALE, actor=SYSTEM)
-    if db.session.scalar(query.limit(1)) is not None:
+
+
+def _refuse_another(kind: Kind[Any], subject: Subject, proposer: uuid.UUID) -> None:
+    """Raises RequestWaiting, and TooManyProposals for who has proposed so much of late that it is a flood of letters."""
+    if db.session.scalar(_waiting_about(kind, subject).limit(1)) is not None:
         raise RequestWaiting("The same waits for approval already.")
+    of_late = select(func.count()).where(
+        ApprovalRequest.proposed_by == proposer, ApprovalRequest.created_at > func.now() - timedelta(hours=1)
+    )
+    if int(db.session.scalar(of_late) or 0) >= MOST_AN_HOUR:
+        raise TooManyProposals()
 
 
 def decide_now(
@@ -157,7 +181,7 @@ def decide_now(
     if ended is ApprovalState.STALE:
         raise RequestStale()
     if ended is ApprovalState.EXPIRED:
-        raise RequestExpired("This request has expired. It has to be asked for again.")
+        raise RequestExpired()
 
 
 def decide(
@@ -236,7 +260,7 @@ def end_what_has_passed(limit: int = 500) -> int:
 
 
 def _left_behind(request: ApprovalRequest) -> ApprovalState | None:
-    """Looked at without a lock: a subject that has left a version does not come back to it."""
+    """Looked at without a lock. An order never comes back to a version; whoever changes access alone ends this at once."""
     try:
         kind = get_kind(request.kind)
         moved = kind.version(kind.read(request.payload), False) != request.subject_version
@@ -258,6 +282,11 @@ def _subject_of(request: ApprovalRequest) -> Subject:
 
 
 def _refuse_unless_waiting(request: ApprovalRequest) -> None:
+    """Raises RequestStale or RequestExpired where nobody has decided it, else RequestDecided."""
+    if request.state == ApprovalState.STALE.value:
+        raise RequestStale()
+    if request.state == ApprovalState.EXPIRED.value:
+        raise RequestExpired()
     if request.state != ApprovalState.WAITING.value:
         raise RequestDecided("This has been decided already.")
 

@@ -192,7 +192,8 @@ def test_an_order_that_has_moved_makes_its_proposal_stale(room: Room) -> None:
     assert room.state(request) is ApprovalState.STALE
     assert (room.money(), room.now().status) == (before, "disputed")
     assert room.audited()[-1] == ("approval.stale", None)
-    with pytest.raises(RequestDecided):
+    # Whoever comes later is told the same: nobody has decided it.
+    with pytest.raises(RequestStale):
         room.decide(request, seen=seen)
 
 

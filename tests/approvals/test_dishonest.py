@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-from portal.approvals.access import change_access
+from portal.approvals.access import change_access, version_of
 from portal.approvals.errors import (
     OneselfRefused,
     ProposerMayNot,
@@ -19,12 +19,13 @@ from portal.approvals.errors import (
     RequestDecided,
     RequestForged,
     RequestStale,
+    TooManyProposals,
 )
 from portal.approvals.kinds import Subject
 from portal.approvals.marks import hash_of, seen_mark
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import get_request, look_at
-from portal.approvals.service import propose, withdraw
+from portal.approvals.service import MOST_AN_HOUR, propose, withdraw
 from portal.audit.chain_proof import prove_watched
 from portal.core.db import db, transaction
 from portal.core.errors import Forbidden, ValidationFailed
@@ -335,6 +336,35 @@ def test_access_that_was_changed_since_is_proposed_again(room: Room) -> None:
         room.decide(request, seen=seen)
     assert Role.ADMIN not in get_access(sam.id).roles
     assert room.state(request) is ApprovalState.STALE
+
+
+def test_access_that_came_back_to_what_it_was_does_not_revive_what_was_proposed_about_it(room: Room) -> None:
+    with transaction():
+        sam = person(Role.SUPPORT, name="Sam")
+        change = AccessChange(add_roles=frozenset({Role.ADMIN}))
+        request_id = change_access(sam.id, change, "They help", actor=acting(room.ada))
+    assert isinstance(request_id, uuid.UUID)
+    request = get_request(request_id)
+    seen, before = look_at(request).seen, version_of(get_access(sam.id))
+    deny(sam, Permission.NUMBER_REVEAL, room.bo)
+    assert room.state(request) is ApprovalState.STALE, "at once, not when the clock looks next"
+    with transaction():
+        back = AccessChange(clear=frozenset({Permission.NUMBER_REVEAL}))
+        assert change_access(sam.id, back, "again", actor=acting(room.bo)) is None
+    assert version_of(get_access(sam.id)) == before
+    with pytest.raises(RequestStale):
+        room.decide(request, seen=seen)
+    assert Role.ADMIN not in get_access(sam.id).roles
+
+
+def test_nobody_floods_those_who_decide_by_proposing_and_taking_back(room: Room) -> None:
+    for _ in range(MOST_AN_HOUR):
+        request = room.propose()
+        with transaction():
+            withdraw(request.id, actor=acting(room.ada))
+    with pytest.raises(TooManyProposals):
+        room.propose()
+    assert room.propose(by=room.ben).proposed_by == room.ben.id, "it is one person's limit"
 
 
 def test_the_mark_of_what_was_seen_is_of_all_that_decides(room: Room) -> None:

@@ -1,4 +1,4 @@
-"""Words that mislead a newcomer are not used for files, functions, classes and templates: the field's word is."""
+"""Words that mislead a newcomer are not used for files, folders and templates: the field's word is."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import pytest
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
-from portal.approvals.access import change_access
 from portal.approvals.marks import is_genuine
 from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import decide_now
@@ -22,7 +21,8 @@ from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict
 from portal.core.ids import new_id
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange
+from portal.identity.access_changes import AccessChange, get_access
+from portal.identity.grants import apply_change
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.people_models import MerchantMember
 from portal.merchants.service import create_merchant
@@ -56,7 +56,9 @@ def whom() -> uuid.UUID:
         change = AccessChange(
             grant={Permission.MERCHANT_VIEW: Reach.TEAM}, deny=frozenset({Permission.NUMBER_REVEAL})
         )
-        change_access(user.id, change, "as they are", actor=acting(by))
+        # Past the room of today: its table is not there before the upgrade.
+        access = get_access(user.id, lock=True)
+        apply_change(access, change, "as they are", granted_by=by.id, approved_by=None, actor=acting(by))
         return user.id
 
 

@@ -118,6 +118,7 @@ WORDS = {
     "too_many_attempts": _l("Too many wrong attempts. Wait a while and try again."),
     "too_many_documents": _l("This trader has as many documents as can be kept."),
     "too_many_passkeys": _l("Remove a passkey before you add another one."),
+    "too_many_proposals": _l("You have proposed a lot within the hour. Wait a while and try again."),
     "too_many_receipts": _l("This order has as many receipts as it can take."),
     "too_many_requisites": _l("Archive a requisite before you add another one."),
     "too_many_tests": _l("Too many test calls. Wait a while and try again."),

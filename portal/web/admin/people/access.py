@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from portal.approvals.access import change_access
 from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden, ValidationFailed
+from portal.core.errors import Conflict, Forbidden, TooManyRequests, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.identity.access_changes import Access, AccessPreview, get_access, hash_of_change, preview_change
 from portal.identity.models import Role
@@ -63,7 +63,7 @@ def access_change(person_id: uuid.UUID) -> ResponseReturnValue:
             request_id = change_access(
                 person_id, change, form.reason, life=approval_life(), actor=admin_actor()
             )
-    except (Conflict, Forbidden, ValidationFailed) as error:
+    except (Conflict, Forbidden, TooManyRequests, ValidationFailed) as error:
         return _page(person_id, held, form, error.status, problem=words_of_refusal(error))
     if request_id is not None:
         return asked(request_id, url_for("admin.person", person_id=person_id))

@@ -21,7 +21,7 @@ from portal.approvals.models import ApprovalRequest
 from portal.approvals.queries import find_waiting
 from portal.approvals.service import propose
 from portal.core.db import run_in_transaction
-from portal.core.errors import Conflict, DomainError, Forbidden, ValidationFailed
+from portal.core.errors import Conflict, DomainError, Forbidden, TooManyRequests, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.disputes.above_tolerance import DISPUTE_COMPLETION
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
@@ -127,7 +127,7 @@ def _proposing(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
             made = run_in_transaction(lambda: _propose(proposal, form))
         except RequestWaiting:  # of the same press, sent twice at once, or of another person a moment before
             return _again(proposal, form, _waiting(proposal, order))
-        except (Conflict, Forbidden, ValidationFailed) as error:
+        except (Conflict, Forbidden, TooManyRequests, ValidationFailed) as error:
             return _page(proposal, form, error.status, words=words_of_error(error), is_problem=True)
         return asked(made.id, _order_url(order))
 
