@@ -13,9 +13,10 @@ from typing import Any
 
 from portal.approvals.errors import OneselfRefused
 from portal.approvals.kinds import Approved, Kind, Line, Payload, Preview, Subject
-from portal.approvals.service import LIFE, end_left_behind, propose, words_of
+from portal.approvals.service import LIFE, end_left_behind, propose
 from portal.core.actors import Actor
 from portal.core.permissions import Permission, Reach
+from portal.core.text_rules import reason_of
 from portal.identity.access_changes import Access, AccessChange, check_change, get_access, preview_change
 from portal.identity.audience import names_of
 from portal.identity.grants import apply_change
@@ -128,7 +129,7 @@ def change_access(
     if actor.id == user_id:
         raise OneselfRefused("Ask another administrator to change your access.")
     check_change(change)
-    words = words_of(reason)
+    words = reason_of(reason)
     access = get_access(user_id, lock=True)
     if preview_change(access, change).needs_two_people:
         return propose(ACCESS, AccessPayload.of(user_id, change), words, actor=actor, life=life).id

@@ -32,10 +32,10 @@ from portal.approvals.telling import tell_deciders, tell_no_more
 from portal.audit.service import record_audit
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import db, run_in_transaction
-from portal.core.errors import DomainError, NotFound, ValidationFailed
+from portal.core.errors import DomainError, NotFound
 from portal.core.ids import new_id
 from portal.core.permissions import MissingPermission
-from portal.core.text_rules import is_clean
+from portal.core.text_rules import reason_of
 from portal.identity.standing import holds_for_all, keep_standing
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ P = TypeVar("P", bound=Payload)
 
 # The setting of how long a request waits begins with it; who proposes gives what is set.
 LIFE = timedelta(hours=72)
-MAX_REASON = 500
 # Each is a bell and a letter for all who may decide.
 MOST_AN_HOUR = 30
 _ENDED = {
@@ -55,16 +54,6 @@ _ENDED = {
 }
 
 
-def words_of(reason: str | None) -> str:
-    """A reason on one line. Raises ValidationFailed for none, and for characters that can't be seen."""
-    words = " ".join((reason or "").replace("\0", "").split())[:MAX_REASON]
-    if not words:
-        raise ValidationFailed.of("reason", "required", "Say why.")
-    if not is_clean(words):
-        raise ValidationFailed.of("reason", "hidden_text", "It holds characters that can't be seen.")
-    return words
-
-
 def propose(
     kind: Kind[P], payload: P, reason: str, *, actor: Actor, life: timedelta = LIFE
 ) -> ApprovalRequest:
@@ -73,7 +62,7 @@ def propose(
     Raises MissingPermission, OneselfRefused, RequestWaiting, TooManyProposals, OneIsEnough, ValidationFailed (reason), and what the
     kind's check raises. Locks what it is about.
     """
-    proposer, words = _person(actor), words_of(reason)
+    proposer, words = _person(actor), reason_of(reason)
     if proposer not in keep_standing([proposer]) or not holds_for_all(proposer, kind.may_propose):
         raise MissingPermission(kind.may_propose)
     subject = kind.subject(payload)
@@ -205,7 +194,7 @@ def decide(
     if _is_overdue(request):
         return _end(request, ApprovalState.EXPIRED, actor=SYSTEM)
     if not is_approved:
-        return _end(request, ApprovalState.REFUSED, actor=actor, reason=words_of(reason))
+        return _end(request, ApprovalState.REFUSED, actor=actor, reason=reason_of(reason))
     if not is_genuine(request):
         log.error("a request is not as the house wrote it", extra={"request": str(request.id)})
         raise RequestForged()
@@ -228,7 +217,7 @@ def _approve(
     if seen != seen_mark(request, kind.preview(payload)):
         raise RequestChanged("This is not what you saw. Look at it again.")
     kind.check(payload, actor)
-    words = words_of(reason) if reason and reason.strip() else None
+    words = reason_of(reason) if reason and reason.strip() else None
     ended = _end(request, ApprovalState.APPROVED, actor=actor, reason=words)
     kind.apply(payload, Approved(request.id, request.reason, request.proposed_by, decider, actor))
     return ended

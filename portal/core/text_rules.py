@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from portal.core.errors import ValidationFailed
+
 LINE_BREAKS = "\n\r\t"
+LONGEST_REASON = 500
 _NON_JOINER, _JOINER, _EMOJI_MARK, _KEYCAP = "\u200c", "\u200d", "\ufe0f", "\u20e3"
 _HIDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Letters, marks and places for such by category, blank or without width by what they look like: Unicode's
@@ -79,6 +82,21 @@ def _joins(joiner: str, before: str, after: str) -> bool:
     if joiner == _NON_JOINER and _JOINING.match(before) and _ARABIC.match(after):
         return unicodedata.category(after)[0] == "L"
     return any(unicodedata.combining(one) == _VIRAMA for one in (before, after)) and _is_word(before + after)
+
+
+def reason_of(text: str | None, *, least: int = 1) -> str:
+    """Why somebody did what they did, on one line, as it is written down.
+
+    Raises ValidationFailed (reason): `required` for fewer than `least` characters, `too_long`, `hidden_text`.
+    """
+    words = " ".join((text or "").replace("\0", "").split())
+    if len(words) < least:
+        raise ValidationFailed.of("reason", "required", "Say why.")
+    if len(words) > LONGEST_REASON:
+        raise ValidationFailed.of("reason", "too_long", f"It may have {LONGEST_REASON} characters.")
+    if not is_clean(words):
+        raise ValidationFailed.of("reason", "hidden_text", "It holds characters that can't be seen.")
+    return words
 
 
 def is_blank(text: str) -> bool:

@@ -13,6 +13,7 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.ids import new_id
+from portal.core.text_rules import reason_of
 from portal.core.uploads.check import CleanFile
 from portal.core.uploads.keeping import kept
 from portal.traders.kyc_models import DocumentKind, Outcome, TraderDecision, TraderDocument
@@ -21,7 +22,6 @@ from portal.traders.queries import get_trader
 from portal.traders.service import set_status
 
 MAX_DOCUMENTS = 20
-MAX_REASON = 500
 _STATUS_AFTER = {
     Outcome.VERIFIED: TraderStatus.VERIFIED,
     Outcome.REFUSED: TraderStatus.PENDING,
@@ -97,9 +97,7 @@ def decide_verification(
         raise ValueError("a person verifies; the clock expires")
     if actor.id == trader.user_id:
         raise Forbidden("Nobody verifies themselves.", code="not_for_oneself")
-    words = " ".join(reason.replace("\0", "").split())[:MAX_REASON]
-    if not words:
-        raise ValidationFailed.of("reason", "required", "Say why.")
+    words = reason_of(reason)
     _check(trader, outcome, valid_until)
     _decide(trader_id, outcome, words, valid_until, actor)
 

@@ -18,6 +18,7 @@ from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit, db
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.jobs import hint
+from portal.core.text_rules import reason_of
 from portal.reference.queries import list_banks
 from portal.traders.models import Requisite, RequisiteStatus
 from portal.traders.queries import get_trader
@@ -178,9 +179,7 @@ def decide_requisite(
     status = RequisiteStatus(requisite.status)
     if seal_of(requisite) != seal or (status, decision) not in _AFTER:
         raise Conflict("The requisite has changed meanwhile. Look at it again.", code="requisite_changed")
-    words = " ".join(reason.split())
-    if not words:
-        raise ValidationFailed.of("reason", "required", "Say why.")
+    words = reason_of(reason)
     became, action = _AFTER[status, decision]
     requisite.status = became.value
     requisite.decided_by, requisite.decided_at = (

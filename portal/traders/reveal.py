@@ -6,7 +6,7 @@ import uuid
 
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
-from portal.core.errors import ValidationFailed
+from portal.core.text_rules import reason_of
 from portal.traders.queries import requisite_number
 
 MIN_REASON = 5
@@ -18,9 +18,7 @@ def reveal_number(requisite_id: uuid.UUID, reason: str, *, actor: Actor) -> str:
     Whether the actor may see this requisite's number at all (`number:reveal` and its reach) is the caller's to
     ask. Raises NotFound, ValidationFailed (reason). Needs transaction(): no number without its entry.
     """
-    words = " ".join(reason.split())
-    if len(words) < MIN_REASON:
-        raise ValidationFailed.of("reason", "required", "Say why you need the whole number.")
+    words = reason_of(reason, least=MIN_REASON)
     number = requisite_number(requisite_id)
     record_audit(
         "number.revealed",
