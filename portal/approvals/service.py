@@ -57,7 +57,8 @@ _ENDED = {
 def propose(
     kind: Kind[P], payload: P, reason: str, *, actor: Actor, life: timedelta = LIFE
 ) -> ApprovalRequest:
-    """Propose something that another person has to approve, and tell those who may. Needs transaction().
+    """Propose something that another person has to approve, and tell those who may; once, however often the same
+    person sends the same. Needs transaction().
 
     Raises MissingPermission, OneselfRefused, RequestWaiting, TooManyProposals, OneIsEnough, ValidationFailed (reason), and what the
     kind's check raises. Locks what it is about.
@@ -73,7 +74,9 @@ def propose(
     if not kind.needs_two(payload):
         raise OneIsEnough()
     _end_left_behind(kind, subject, version)
-    _refuse_another(kind, subject, proposer)
+    if (same := _waiting_for_the_same(kind, subject, payload, proposer)) is not None:
+        return same
+    _refuse_a_flood(proposer)
     request = _written(kind, payload, subject, version, words, proposer, life)
     record_audit(
         "approval.requested",
@@ -149,10 +152,21 @@ def _end_left_behind(kind: Kind[Any], subject: Subject, version: str) -> None:
             _end(request, ApprovalState.STALE, actor=SYSTEM)
 
 
-def _refuse_another(kind: Kind[Any], subject: Subject, proposer: uuid.UUID) -> None:
-    """Raises RequestWaiting, and TooManyProposals for who has proposed so much of late that it is a flood of letters."""
-    if db.session.scalar(_waiting_about(kind, subject).limit(1)) is not None:
-        raise RequestWaiting("The same waits for approval already.")
+def _waiting_for_the_same(
+    kind: Kind[P], subject: Subject, payload: P, proposer: uuid.UUID
+) -> ApprovalRequest | None:
+    """The same proposal of the same person, sent once more. Raises RequestWaiting for any other that waits."""
+    waiting = db.session.scalar(_waiting_about(kind, subject).limit(1))
+    if waiting is None:
+        return None
+    hashed = hash_of(kind.name, subject, payload.model_dump(mode="json"))
+    if (waiting.proposed_by, bytes(waiting.payload_hash)) != (proposer, hashed):
+        raise RequestWaiting("Something about this waits for approval already.")
+    return waiting
+
+
+def _refuse_a_flood(proposer: uuid.UUID) -> None:
+    """Raises TooManyProposals for who has proposed so much of late that it is a flood of letters."""
     of_late = select(func.count()).where(
         ApprovalRequest.proposed_by == proposer, ApprovalRequest.created_at > func.now() - timedelta(hours=1)
     )
@@ -224,10 +238,15 @@ def _approve(
 
 
 def withdraw(request_id: uuid.UUID, *, actor: Actor) -> None:
-    """Take back what one proposed. Raises NotFound for what another proposed, RequestDecided. Needs transaction()."""
+    """Take back what one proposed; once more it changes nothing. Needs transaction().
+
+    Raises NotFound for what another proposed, RequestDecided, RequestStale, RequestExpired.
+    """
     request = _locked(request_id)
     if request.proposed_by != _person(actor):
         raise NotFound("There is no such request.")
+    if request.state == ApprovalState.WITHDRAWN.value:
+        return
     _refuse_unless_waiting(request)
     _end(request, ApprovalState.WITHDRAWN, actor=actor)
 

@@ -139,12 +139,28 @@ def test_what_is_refused_changes_nothing_and_says_why(room: Room) -> None:
     assert room.propose().id != request.id, "it can be proposed again"
 
 
+def test_the_same_of_the_same_person_is_one_proposal_and_anything_else_waits(room: Room) -> None:
+    request = room.propose()
+    told = hot("SELECT count(*) AS n FROM notification WHERE kind = 'approval_wanted'")
+    assert room.propose().id == request.id
+    assert hot("SELECT count(*) AS n FROM notification WHERE kind = 'approval_wanted'") == told
+    for differently in ({"by": room.ben}, {"received_minor": RECEIVED + 1}):
+        with pytest.raises(RequestWaiting):
+            room.propose(**differently)
+    assert [line[0] for line in room.audited()].count("approval.requested") == 1
+
+
 def test_who_proposed_takes_it_back_and_nobody_else_does(room: Room) -> None:
     request = room.propose()
     with pytest.raises(NotFound), transaction():
         withdraw(request.id, actor=acting(room.ben))
     with transaction():
         withdraw(request.id, actor=acting(room.ada))
+    with transaction():
+        withdraw(request.id, actor=acting(room.ada))
+    assert [line[0] for line in room.audited()].count("approval.withdrawn") == 1, (
+        "once, however often it is sent"
+    )
     assert room.state(request) is ApprovalState.WITHDRAWN
     with pytest.raises(RequestDecided):
         room.decide(request)

@@ -14,12 +14,14 @@ from werkzeug.wrappers import Response
 from wtforms import HiddenField, StringField
 from wtforms.validators import Length
 
+from portal.approvals.errors import RequestDecided
 from portal.approvals.kinds import Kind, get_kind
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import decide_now, withdraw
-from portal.core.errors import NotFound
+from portal.core.errors import DomainError, NotFound
 from portal.core.permissions import Permission, requires
+from portal.core.text_rules import LONGEST_REASON
 from portal.web.admin import blueprint
 from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
 from portal.web.admin.audit.history import history_of
@@ -40,7 +42,9 @@ class DecisionForm(PageForm):
 
     seen = HiddenField()
     decision = HiddenField()
-    reason = StringField(_l("Reason"), validators=[Length(max=500, message=_l("This is too long."))])
+    reason = StringField(
+        _l("Reason"), validators=[Length(max=LONGEST_REASON, message=_l("This is too long."))]
+    )
 
 
 @blueprint.get("/approvals")
@@ -75,7 +79,9 @@ def approval_decide(request_id: uuid.UUID) -> ResponseReturnValue:
             actor=acting_person(),
         )  # fmt: skip
     except REFUSALS as error:
-        return _page(get_request(request_id), kind, error.status, said(error), form)
+        now = get_request(request_id)
+        if not _is_own_decision(now, error, is_approved=is_approved):
+            return _page(now, kind, error.status, said(error), form)
     flash(str(words_of_kind(kind.name).done) if is_approved else _("Refused: nothing has changed."))
     return see_other(url_for("admin.approvals"))
 
@@ -99,6 +105,15 @@ def _seen(request_id: uuid.UUID) -> tuple[ApprovalRequest, Kind[Any]]:
     if found.kind not in {kind.name for kind in visible_kinds()}:
         raise NotFound("There is no such request.")
     return found, get_kind(found.kind)
+
+
+def _is_own_decision(now: ApprovalRequest, error: DomainError, *, is_approved: bool) -> bool:
+    """Whether it was refused because the same person's same press arrived a moment before."""
+    wanted = ApprovalState.APPROVED if is_approved else ApprovalState.REFUSED
+    return isinstance(error, RequestDecided) and (now.state, now.decided_by) == (
+        wanted.value,
+        current_user.id,
+    )
 
 
 def _bytes(text: str | None) -> bytes:

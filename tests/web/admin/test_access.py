@@ -100,7 +100,10 @@ def test_row_69_money_takes_a_second_person_and_never_the_one_who_asked(office: 
     assert column(GRANTS, id=somebody.id) == []
     assert ben.post(path, decision, htmx=False).status_code == 303
     assert column(GRANTS, id=somebody.id) == ["payin:confirm team"]
-    assert ben.post(path, decision, htmx=False).status_code == 409
+    assert ben.post(path, decision, htmx=False).status_code == 303, (
+        "the same press once more does nothing more"
+    )
+    assert column(GRANTS, id=somebody.id) == ["payin:confirm team"]
     actions = [action for action, _reason in office.audited(somebody.id)]
     assert actions == ["approval.requested", "approval.approved", "access.changed"]
 
@@ -109,8 +112,9 @@ def test_what_was_asked_for_is_refused_or_withdrawn(office: Office) -> None:
     somebody, request_id = ask(office)
     ben = office.sign_in(office.ben)
     assert ben.post(f"/admin/approvals/{request_id}/withdrawal", htmx=False).status_code == 404
-    assert office.post(f"/admin/approvals/{request_id}/withdrawal").status_code == 303
-    assert office.post(f"/admin/approvals/{request_id}/withdrawal").status_code == 409
+    for _press in range(2):
+        assert office.post(f"/admin/approvals/{request_id}/withdrawal").status_code == 303
+    assert [action for action, _reason in office.audited(somebody.id)].count("approval.withdrawn") == 1
     other, other_id = ask(office)
     mark = value_of(ben.get(f"/admin/approvals/{other_id}").get_data(as_text=True), "seen")
     refusal = {"seen": mark, "decision": "refuse", "reason": "Not now"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import uuid
 
 import pytest
@@ -86,6 +87,23 @@ def test_a_refusal_says_why(office: Office) -> None:
     page = html.unescape(ben.get(f"/admin/approvals/{request_id}").text)
     assert "Not this week" in page
     assert "Refused" in page
+
+
+def test_a_decision_that_is_sent_twice_is_one_and_says_so_to_nobody_else(office: Office) -> None:
+    request_id = ask(office, "Sam")
+    ben, bo = office.sign_in(office.ben), office.sign_in(new_user(Role.ADMIN))
+    seen = re.findall(r'name="seen" value="(\w+)"', ben.get(f"/admin/approvals/{request_id}").text)[0]
+    path, sent = f"/admin/approvals/{request_id}/decision", {"decision": "approve", "seen": seen}
+    for browser in (ben, bo):
+        browser.prove()
+    assert [ben.post(path, sent, htmx=False).status_code for _ in range(2)] == [303, 303]
+    late = bo.post(path, sent, htmx=False)
+    assert (late.status_code, "This has been decided already." in late.text) == (409, True)
+    changed_their_mind = ben.post(path, sent | {"decision": "refuse", "reason": "No"}, htmx=False)
+    assert changed_their_mind.status_code == 409
+    with transaction():
+        rows = hot("SELECT count(*) AS n FROM audit_entry WHERE action = 'approval.approved'")
+    assert rows == [{"n": 1}]
 
 
 def test_every_kind_and_state_has_words(office: Office) -> None:

@@ -25,7 +25,6 @@ from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.reference import setting_changes
-from portal.web.shared.orders import proposing
 from tests.access.people import acting
 from tests.web.admin.office import Office, value_of
 from tests.web.desk import Browser, Desk, new_user, open_desk
@@ -190,23 +189,17 @@ def test_a_disputed_order_is_proposed_to_be_decided_so(
     assert world.now(order).status == Status.COMPLETED
 
 
-def test_one_press_that_is_sent_twice_at_once_leads_to_its_one_request(
-    office: Office, order: OrderRecord, monkeypatch: pytest.MonkeyPatch
+def test_one_press_that_is_sent_twice_leads_to_its_one_request_and_another_amount_waits(
+    office: Office, order: OrderRecord
 ) -> None:
-    """The second looks for what waits before the first is stored, and is refused when it wants to store its own."""
     path, typed = at(order, "completion-request"), {"amount": "9000.00", "reason": WHY}
     seen = hidden(office.browser.post(path, typed, htmx=False).text)
-    first = office.browser.post(path, seen | typed, htmx=False)
-    looked, find = [], proposing.find_waiting
-
-    def found_nothing_at_first(*asked: Any) -> Any:
-        looked.append(asked)
-        return find(*asked) if len(looked) > 1 else None
-
-    monkeypatch.setattr(proposing, "find_waiting", found_nothing_at_first)
-    second = office.browser.post(path, seen | typed, htmx=False)
-    assert (second.status_code, second.location) == (303, first.location)
-    assert len(looked) == 2
+    answers = [office.browser.post(path, seen | typed, htmx=False) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert answers[0].location == answers[1].location
+    other = propose(office.browser, order, "8000.00")
+    assert other.status_code == 409
+    assert "waits for approval already" in other.text
     with transaction():
         assert hot("SELECT count(*) AS n FROM approval_request") == [{"n": 1}]
 

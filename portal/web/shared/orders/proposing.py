@@ -11,11 +11,9 @@ from flask import Blueprint, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
-from flask_login import current_user
 from werkzeug.wrappers import Response
 from wtforms import HiddenField, ValidationError
 
-from portal.approvals.errors import RequestWaiting
 from portal.approvals.kinds import Kind, Preview, Subject
 from portal.approvals.models import ApprovalRequest
 from portal.approvals.queries import find_waiting
@@ -119,14 +117,10 @@ def _proposing(proposal: Proposal) -> Callable[[uuid.UUID], Response]:
         form = ProposalForm(request.form, order)
         if not form.validate():
             return _page(proposal, form, 422)
-        if (waiting := _waiting(proposal, order)) is not None:
-            return _again(proposal, form, waiting)
         if form.seen.data != form.mark:
             return _page(proposal, form)
         try:
             made = run_in_transaction(lambda: _propose(proposal, form))
-        except RequestWaiting:  # of the same press, sent twice at once, or of another person a moment before
-            return _again(proposal, form, _waiting(proposal, order))
         except (Conflict, Forbidden, TooManyRequests, ValidationFailed) as error:
             return _page(proposal, form, error.status, words=words_of_error(error), is_problem=True)
         return asked(made.id, _order_url(order))
@@ -153,14 +147,6 @@ def _propose(proposal: Proposal, form: ProposalForm) -> ApprovalRequest:
 
 def _waiting(proposal: Proposal, order: OrderRecord) -> ApprovalRequest | None:
     return find_waiting([proposal.kind.name], Subject("order", str(order.id)))
-
-
-def _again(proposal: Proposal, form: ProposalForm, waiting: ApprovalRequest | None) -> Response:
-    """The same sent twice by the same person is one proposal; another one has to wait for the end of the first."""
-    sent = (current_user.id, form.payload.model_dump(mode="json"))
-    if waiting is not None and (waiting.proposed_by, waiting.payload) == sent:
-        return asked(waiting.id, _order_url(form.order))
-    return _page(proposal, form, 409, words=words_of_error(RequestWaiting()), is_problem=True)
 
 
 def _order_url(order: OrderRecord) -> str:
