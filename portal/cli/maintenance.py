@@ -13,7 +13,7 @@ from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.orders.figures.running import count_running_orders
+from portal.orders.figures.open_orders import count_running_orders
 from portal.reference import configuration as config
 from portal.reference.maintenance import begin_maintenance, end_maintenance, is_in_maintenance
 

@@ -13,7 +13,7 @@ from portal.core.db import after_commit
 from portal.core.observability import metrics
 from portal.events.relay import RelayedEvent
 from portal.matching.verdicts import Verdict
-from portal.orders.figures.totals import OrderFigures, figures_of
+from portal.orders.figures.of_events import OrderFigures, figures_of
 from portal.webhooks.event_types import EVENT_TYPES
 
 # Conditions of the search. The traces of orders placed before a release may name others, counted as `other`.

@@ -18,7 +18,7 @@ from portal.events.readiness import clock_silent_s
 from portal.events.relay import oldest_pending_age_s
 from portal.mail.outbox import count_outbox
 from portal.orders.exposure.watch import highest_ratios
-from portal.orders.figures.totals import count_open_orders
+from portal.orders.figures.open_orders import count_open_orders
 from portal.queues.figures import list_queues
 from portal.reference.rate_ages import list_rate_ages
 from portal.settings import get_settings

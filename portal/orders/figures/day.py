@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from portal.core.db import hot
 from portal.core.ids import least_id_at
 from portal.core.modes import Mode
-from portal.orders.models import ENDED, STANDING, UNDER_WAY, Direction, Status, sql_list
+from portal.orders.figures.open_orders import COUNTED_TO
+from portal.orders.models import ENDED, Direction, Status
 from portal.orders.order_list import OrderLine, Whose, statement_of
 
 LOOKED_AT = 10_000
-COUNTED_TO = 999
 
 _SEEN = (
     "o.id, o.created_at, o.direction, o.status, o.status_reason, o.trader_id, o.settlement_minor, o.fee_minor,"
@@ -194,52 +194,3 @@ def _line(values: dict[str, Any]) -> OrderLine:
         name: uuid.UUID(values[name]) if values[name] else None for name in ("id", "store_id", "trader_id")
     }
     return OrderLine(**values | moments | ids)
-
-
-_OPEN = f"""
-SELECT s.status, count(*) AS n FROM (
-  (SELECT status FROM orders WHERE status IN {sql_list(STANDING)} AND mode = %(mode)s
-    LIMIT %(limit)s)
-  UNION ALL
-  (SELECT status FROM orders
-    WHERE trader_id IS NOT NULL AND mode = %(mode)s
-      AND status IN {sql_list(UNDER_WAY)}
-    LIMIT %(limit)s)
-) s GROUP BY s.status
-"""  # noqa: S608
-
-
-def count_open_by_status(mode: Mode) -> dict[str, int]:
-    """How many of everybody's orders are open in which status, each counted up to about COUNTED_TO."""
-    rows = hot(_OPEN, {"mode": mode.value, "limit": COUNTED_TO + 1})
-    return {row["status"]: int(row["n"]) for row in rows}
-
-
-_TURNOVER = """
-SELECT o.trader_id, o.settlement_currency AS currency, count(*) AS orders, sum(o.settlement_minor)::bigint AS minor
-  FROM unnest(%(traders)s::uuid[]) AS w(id) CROSS JOIN LATERAL (
-    SELECT * FROM orders o
-     WHERE o.trader_id = w.id AND o.ended_at IS NOT NULL AND o.id >= %(id_since)s AND o.mode = %(mode)s
-     ORDER BY o.id DESC LIMIT %(looked_at)s) o
- WHERE o.status = 'completed' AND o.created_at >= %(since)s
- GROUP BY o.trader_id, o.settlement_currency
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Turnover:
-    """Completed orders of one trader; `minor` in minor units of `currency` (settlement)."""
-
-    trader_id: uuid.UUID
-    currency: str
-    orders: int
-    minor: int
-
-
-def turnover_of_traders(traders: Iterable[uuid.UUID], mode: Mode, since: datetime) -> list[Turnover]:
-    """What each trader completed of the orders created since then, of their newest LOOKED_AT at most."""
-    params = {
-        "traders": list(traders), "mode": mode.value, "since": since, "id_since": least_id_at(since, -60),
-        "looked_at": LOOKED_AT,
-    }  # fmt: skip
-    return [Turnover(**row) for row in hot(_TURNOVER, params)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -16,7 +17,8 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import OwnedBalance, list_balances_of
-from portal.orders.figures.day import Turnover, read_day, turnover_of_traders
+from portal.orders.figures.day import LOOKED_AT, read_day
+from portal.orders.figures.turnover import NOTHING, Turnover, turnover_by_trader
 from portal.orders.order_list import Whose
 from portal.traders.models import TraderStatus
 from portal.traders.queries import TeamTrader, list_traders_of_lead
@@ -48,8 +50,8 @@ def home() -> ResponseReturnValue:
     ids = tuple(trader.id for trader in traders)
     figures = read_day(Whose(traders=ids), Mode.LIVE, current_timezone())
     balances = list_balances_of([OwnerKind.TRADER, OwnerKind.LEAD], [*ids, current_user.id], Mode.LIVE)
-    moved = turnover_of_traders(ids, Mode.LIVE, figures.today_from)
     currency = main_currency(figures)
+    moved = turnover_by_trader(ids, Mode.LIVE, figures.today_from, currency=currency, each=LOOKED_AT)
     return render_template(
         "lead/home.html",
         traders=traders,
@@ -63,16 +65,18 @@ def home() -> ResponseReturnValue:
 
 
 def _team(
-    traders: Sequence[TeamTrader], currency: str, balances: Sequence[OwnedBalance], moved: Sequence[Turnover]
+    traders: Sequence[TeamTrader],
+    currency: str,
+    balances: Sequence[OwnedBalance],
+    moved: Mapping[UUID, Turnover],
 ) -> Shown[TeamLine]:
     held = {(b.owner_id, b.kind): b.minor for b in balances if b.currency == currency}
-    turnover = {t.trader_id: t for t in moved if t.currency == currency}
 
     def line(trader: TeamTrader) -> TeamLine:
-        done = turnover.get(trader.id)
+        done = moved.get(trader.id, NOTHING)
         return TeamLine(
             trader, currency, held.get((trader.id, AccountKind.AVAILABLE), 0),
-            held.get((trader.id, AccountKind.HELD), 0), done.orders if done else 0, done.minor if done else 0,
+            held.get((trader.id, AccountKind.HELD), 0), done.completed, done.minor,
         )  # fmt: skip
 
     lines = [line(trader) for trader in traders]

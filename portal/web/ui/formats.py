@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from portal.core.ids import public_id
 from portal.core.money import decimal_mark, format_amount, format_rate, grouped, read_in
-from portal.orders.figures.day import COUNTED_TO
+from portal.orders.figures.open_orders import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.shell.languages import current_language, current_timezone
 

@@ -10,15 +10,16 @@ from flask_babel import gettext as _
 
 from portal.core.answer_cache import answers
 from portal.core.modes import Mode
-from portal.orders.figures.day import DayFigures, Share, count_open_by_status
+from portal.orders.figures.day import DayFigures, Share
+from portal.orders.figures.open_orders import count_open_up_to
 from portal.reference.queries import default_settlement_currency, get_currency
 from portal.web.ui.formats import number_text, percent_text, time_text
 
 
 @answers.cached(timeout=5, make_cache_key=lambda mode: f"home:open:{mode.value}")
 def open_by_status(mode: Mode) -> dict[str, int]:
-    """`count_open_by_status` of a few seconds ago: every home of staff says it, and it looks at all open orders."""
-    return count_open_by_status(mode)
+    """`count_open_up_to` of a few seconds ago: every home of staff says it, and it looks at all open orders."""
+    return count_open_up_to(mode)
 
 
 class ChangeWords(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the operators' figures need to know of orders: no ids, no people."""
+"""What counting an event needs to know of its order: no people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.db import hot
-from portal.orders.models import STANDING, UNDER_WAY, sql_list
 
 _OF_ORDERS = """
 SELECT id, mode, direction, coalesce(method, 'none') AS method, currency, amount_minor,
@@ -16,14 +15,6 @@ SELECT id, mode, direction, coalesce(method, 'none') AS method, currency, amount
        CASE WHEN requisite_id IS NULL THEN match_trace->'fell' END AS fell
 FROM orders WHERE id = ANY(%(ids)s::uuid[])
 """
-
-# The partial indexes of open orders answer this, whatever the history.
-_OPEN = f"""
-SELECT status, direction, mode, count(*) AS orders FROM orders
-WHERE status IN {sql_list(STANDING)}
-   OR (trader_id IS NOT NULL AND status IN {sql_list(UNDER_WAY)})
-GROUP BY status, direction, mode
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +33,6 @@ class OrderFigures:
     fell: dict[str, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenOrders:
-    """How many orders stand in one status that is not their last."""
-
-    status: str
-    direction: str
-    mode: str
-    orders: int
-
-
 def figures_of(order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, OrderFigures]:
     """Those of these orders that exist."""
     return {row["id"]: OrderFigures(**row) for row in hot(_OF_ORDERS, {"ids": list(order_ids)})}
-
-
-def count_open_orders() -> list[OpenOrders]:
-    """Orders in each open status, by direction and mode."""
-    return [OpenOrders(**row) for row in hot(_OPEN)]
