@@ -13,7 +13,6 @@ from portal.web.shared.orders import page as order_page
 from portal.web.shell import (
     assets,
     csrf,
-    errors,
     flashes,
     health,
     hidden_text,
@@ -25,7 +24,7 @@ from portal.web.shell import (
     theme,
 )
 from portal.web.shell.converters import OrderIdConverter, ReceiptIdConverter
-from portal.web.ui import formats
+from portal.web.ui import error_pages, formats
 
 
 def register(app: Flask) -> None:
@@ -43,7 +42,7 @@ def register(app: Flask) -> None:
     theme.register(app)
     navigation.register(app)
     assets.register(app)
-    errors.register(app)
+    error_pages.register(app)
     flashes.register(app)
     auth.register(app)
     app.register_blueprint(account_security.blueprint)

@@ -14,8 +14,8 @@ from flask_login import current_user
 
 from portal.core.permissions import Permission, requires
 from portal.notifications.service import channel_of
-from portal.web.auth.visitor import background
 from portal.web.shell.security import streams_origin
+from portal.web.shell.visitor import background
 from portal.web.trader.seat import take_seat
 
 blueprint = Blueprint("streams", __name__, url_prefix="/streams")

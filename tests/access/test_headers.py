@@ -195,7 +195,7 @@ def test_a_failure_that_nobody_expected_opens_nothing_and_tells_nothing(
     def explode(*_: object, **__: object) -> None:
         raise ZeroDivisionError("SELECT secret FROM users; /srv/app/portal/x.py line 3")
 
-    monkeypatch.setattr(f"portal.web.auth.visitor.{place}", explode)
+    monkeypatch.setattr(f"portal.web.shell.visitor.{place}", explode)
     answer = world.visitors["admin"].open("GET", "/admin/people")
     assert answer.status_code == 500
     assert answer.headers["X-Request-Id"] in answer.text

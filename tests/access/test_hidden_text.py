@@ -23,7 +23,7 @@ from portal.core.modes import Mode
 from portal.core.text_rules import is_clean
 from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role
-from portal.web.shell import errors
+from portal.web.ui import error_pages
 from portal.web.ui.forms import PageForm
 from tests.access.test_matrix import guarded, is_admitted
 from tests.access.world import World
@@ -97,7 +97,9 @@ def test_what_hides_is_no_text_and_what_people_write_is() -> None:
 
 @pytest.mark.proves("tried S14")
 def test_every_form_of_every_portal_refuses_what_hides(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "render_template", lambda _name, **said: f"{said['title']}\n{said['detail']}")
+    monkeypatch.setattr(
+        error_pages, "render_template", lambda _name, **said: f"{said['title']}\n{said['detail']}"
+    )
     world, wrong, walked, texts = World(app), [], 0, list(HIDDEN.values())
     for rule, method, permission in guarded(app):
         visitor = next((v for v in world.visitors.values() if is_admitted(v, rule, permission)), None)

@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from portal.api.operations import operation_of
 from portal.core.permissions import Permission, Reach, permission_of, why_public
-from portal.web.shell import errors
 from portal.web.shell.limits import forget as forget_requests
+from portal.web.ui import error_pages
 from tests.access.world import Visitor, World, methods_of, nobody_knows
 
 # How a route may answer whom it admits; a form without its fields is refused by what is in it.
@@ -33,7 +33,9 @@ HOMES = {
 @pytest.fixture
 def world(committing_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Thousands of refusals in their words alone: how their pages look is looked at elsewhere."""
-    monkeypatch.setattr(errors, "render_template", lambda _name, **said: f"{said['title']}\n{said['detail']}")
+    monkeypatch.setattr(
+        error_pages, "render_template", lambda _name, **said: f"{said['title']}\n{said['detail']}"
+    )
     with committing_app.app_context():
         yield World(committing_app)
 

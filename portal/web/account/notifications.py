@@ -21,9 +21,9 @@ from portal.notifications.queries import (
     list_notifications,
 )
 from portal.notifications.service import choose, mark_read
-from portal.web.auth.visitor import background
 from portal.web.labels.notifications import told
 from portal.web.shell.htmx import fragment, see_other
+from portal.web.shell.visitor import background
 from portal.web.ui.lists.place import id_after
 
 log = logging.getLogger(__name__)

@@ -15,16 +15,15 @@ from wtforms.validators import InputRequired, Length
 from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.identity.profile import LONGEST_NAME, change_profile, zones
-from portal.web.auth.forms import safe_next
+from portal.web.labels.languages import language_choices
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash
 from portal.web.shell.languages import LANGUAGES
+from portal.web.shell.next_page import safe_next
 from portal.web.shell.theme import chosen_density, chosen_theme, keep_look
 from portal.web.ui.forms import PageForm
 
 blueprint = Blueprint("profile", __name__, url_prefix="/account")
-
-LANGUAGE_NAMES = [SelectChoice("en", "English"), SelectChoice("ru", "Русский")]
 
 
 class ProfileForm(PageForm):
@@ -35,7 +34,7 @@ class ProfileForm(PageForm):
             Length(max=LONGEST_NAME, message=_l("This is too long.")),
         ],
     )
-    language = SelectField(_l("Language"), choices=LANGUAGE_NAMES)
+    language = SelectField(_l("Language"), choices=language_choices())
     timezone = SelectField(
         _l("Time zone"), choices=[SelectChoice(zone, zone.replace("_", " ")) for zone in zones()]
     )

@@ -9,8 +9,11 @@ import segno
 from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
+from wtforms import PasswordField
+from wtforms.validators import InputRequired, Length
 
 from portal.core.db import transaction
 from portal.core.errors import DomainError, TooManyRequests, ValidationFailed
@@ -22,16 +25,27 @@ from portal.identity.queries import get_login_state
 from portal.identity.sessions import NewSession, list_sessions
 from portal.identity.totp import find_proposed_secret, propose_totp, provisioning_uri
 from portal.reference import configuration as config
-from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
-from portal.web.auth.forms import ChangePasswordForm, CodeForm, PasskeyForm, show_problems
-from portal.web.auth.sudo import needs_sudo
-from portal.web.auth.words import words_of_problem
+from portal.web.labels.sign_in_refusals import words_of_problem
+from portal.web.shared.sign_in.entering import factor_limits, keep, session_times, sign_in_limits
+from portal.web.shared.sign_in.forms import CodeForm, NewPasswordForm, PasskeyForm
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
+from portal.web.ui.forms import show_problems
 
 blueprint = Blueprint("security", __name__, url_prefix="/account/security")
 blueprint.add_app_template_filter(device_words)
+
+
+class ChangePasswordForm(NewPasswordForm):
+    current = PasswordField(
+        _l("Current password"),
+        validators=[
+            InputRequired(_l("Type your password.")),
+            Length(max=1024, message=_l("This is too long.")),
+        ],
+    )
 
 
 @blueprint.get("")

@@ -32,14 +32,13 @@ from portal.merchants.member_keys import (
     rotate_as_member,
 )
 from portal.merchants.queries import find_store
-from portal.web.auth.forms import show_problems
-from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.modes import mode_choices
 from portal.web.labels.scopes import SCOPE
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
-from portal.web.ui.forms import PageForm
+from portal.web.ui.forms import PageForm, show_problems
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 

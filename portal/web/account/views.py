@@ -14,9 +14,9 @@ from portal.core.db import run_in_transaction, transaction
 from portal.core.errors import BadRequest, Conflict, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.identity.saved_views import MOST_NAME, MOST_VIEWS, delete_view, list_views, save_view
-from portal.web.auth.forms import safe_next
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
+from portal.web.shell.next_page import safe_next
 from portal.web.ui.lists.shown import Shown
 
 blueprint = Blueprint("views", __name__, url_prefix="/account/views")

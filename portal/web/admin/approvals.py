@@ -25,12 +25,12 @@ from portal.core.text_rules import LONGEST_REASON
 from portal.web.admin import blueprint
 from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
 from portal.web.admin.audit.history import history_of
-from portal.web.auth.sudo import needs_sudo, proof_first
 from portal.web.labels.approval_states import state_pill
 from portal.web.shared.approvals.words import words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo, proof_first
 from portal.web.shell.htmx import see_other
 from portal.web.ui.actions import REFUSALS, carry_out, said
 from portal.web.ui.forms import PageForm

@@ -10,7 +10,7 @@ from flask_login import LoginManager, current_user
 from portal.web.auth import invitation, password_reset, second_factor, sudo  # noqa: F401 - routes
 from portal.web.auth.enrolment import want_second_factor
 from portal.web.auth.routes import blueprint
-from portal.web.auth.visitor import load_visitor
+from portal.web.shell.visitor import load_visitor
 
 
 class _Visitors(LoginManager):  # type: ignore[misc]

@@ -1,20 +1,13 @@
-"""The sign-in form, and where one may go after it."""
+"""The forms of signing in, of coming in by a link, and of a fresh proof."""
 
 from __future__ import annotations
-
-import re
-from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from portal.core.errors import DomainError
-from portal.web.auth.words import words_of
+from portal.web.shared.sign_in.forms import NewPasswordForm
 from portal.web.ui.forms import PageForm
-
-# One slash, then something that no browser takes for another host.
-_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
 
 
 class SignInForm(PageForm):
@@ -30,24 +23,6 @@ class SignInForm(PageForm):
         ],
     )
     next = HiddenField(validators=[Length(max=2000, message=_l("This is too long."))])
-
-
-class CodeForm(PageForm):
-    """A code of an authenticator app, or a recovery code."""
-
-    code = StringField(
-        _l("Code"),
-        validators=[InputRequired(_l("Type the code.")), Length(max=40, message=_l("This is too long."))],
-    )
-    next = HiddenField(validators=[Length(max=2000, message=_l("This is too long."))])
-
-
-class PasskeyForm(PageForm):
-    """What the browser's passkey said; filled by the script."""
-
-    answer = HiddenField()
-    name = StringField(_l("Name"), validators=[Length(max=60, message=_l("This is too long."))])
-    next = HiddenField()
 
 
 class ProofForm(PageForm):
@@ -70,26 +45,6 @@ class EmailForm(PageForm):
     )
 
 
-class NewPasswordForm(PageForm):
-    password = PasswordField(
-        _l("New password"),
-        validators=[
-            InputRequired(_l("Type a password.")),
-            Length(max=1024, message=_l("This is too long.")),
-        ],
-    )
-
-
-class ChangePasswordForm(NewPasswordForm):
-    current = PasswordField(
-        _l("Current password"),
-        validators=[
-            InputRequired(_l("Type your password.")),
-            Length(max=1024, message=_l("This is too long.")),
-        ],
-    )
-
-
 class JoinForm(NewPasswordForm):
     """What somebody who was invited tells us."""
 
@@ -97,18 +52,3 @@ class JoinForm(NewPasswordForm):
         _l("Your name"),
         validators=[InputRequired(_l("Type your name.")), Length(max=100, message=_l("This is too long."))],
     )
-
-
-def show_problems(form: PageForm, error: DomainError) -> None:
-    """Put what a verb refused beside the fields it is about."""
-    for problem in error.errors:
-        if problem.field in form:
-            form[problem.field].errors = [words_of(problem.code, problem.message)]
-
-
-def safe_next(wanted: str) -> str | None:
-    """The path, if it stays on this site; None otherwise."""
-    if not _PATH.fullmatch(wanted):
-        return None
-    parts = urlsplit(wanted)
-    return None if parts.scheme or parts.netloc else wanted

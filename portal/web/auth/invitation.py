@@ -17,12 +17,13 @@ from portal.identity.second_factor import note_sign_in
 from portal.identity.sessions import start_session
 from portal.reference import configuration as config
 from portal.traders.joining import join_as_known, join_as_new
-from portal.web.auth.entering import enter, session_times
-from portal.web.auth.forms import JoinForm, show_problems
+from portal.web.auth.forms import JoinForm
 from portal.web.auth.routes import blueprint
+from portal.web.shared.sign_in.entering import enter, session_times
 from portal.web.shell.htmx import see_other
 from portal.web.shell.languages import current_language
 from portal.web.shell.origin import current_origin
+from portal.web.ui.forms import show_problems
 
 _WHY = "the link itself is the proof: 256 random bits, good once"
 

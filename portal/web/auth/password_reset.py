@@ -14,11 +14,13 @@ from portal.core.errors import NotFound, ValidationFailed
 from portal.core.permissions import public
 from portal.identity.password_reset import is_reset_open, request_reset, reset_password
 from portal.reference import configuration as config
-from portal.web.auth.forms import EmailForm, NewPasswordForm, show_problems
+from portal.web.auth.forms import EmailForm
 from portal.web.auth.routes import blueprint
+from portal.web.shared.sign_in.forms import NewPasswordForm
 from portal.web.shell.flashes import flash
 from portal.web.shell.htmx import see_other
 from portal.web.shell.origin import current_origin
+from portal.web.ui.forms import show_problems
 
 # Writing a mail takes milliseconds that asking for nobody does not: both answers take this long.
 _ANSWER_S = 0.25

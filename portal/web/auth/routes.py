@@ -14,11 +14,18 @@ from portal.core.permissions import Permission, public, requires
 from portal.identity.models import SessionStage
 from portal.identity.sessions import revoke_session
 from portal.identity.sign_in import sign_in
-from portal.web.auth.entering import drop_cookie, enter, session_times, sign_in_limits, wait_for_second_step
-from portal.web.auth.forms import SignInForm, safe_next
-from portal.web.auth.words import words_of_problem
+from portal.web.auth.forms import SignInForm
+from portal.web.labels.sign_in_refusals import words_of_problem
+from portal.web.shared.sign_in.entering import (
+    drop_cookie,
+    enter,
+    session_times,
+    sign_in_limits,
+    wait_for_second_step,
+)
 from portal.web.shell.flashes import forget_flashes
 from portal.web.shell.htmx import see_other
+from portal.web.shell.next_page import safe_next
 from portal.web.shell.origin import current_origin
 from portal.web.shell.security import session_cookie
 

@@ -13,11 +13,13 @@ from portal.core.permissions import public
 from portal.identity.factor_models import ChallengePurpose
 from portal.identity.passkeys import begin_assertion
 from portal.identity.second_factor import SignInOver, finish_sign_in, finish_with_passkey
-from portal.web.auth.entering import current_half_session, enter, factor_limits, session_times
-from portal.web.auth.forms import CodeForm, PasskeyForm, SignInForm, safe_next
+from portal.web.auth.forms import SignInForm
 from portal.web.auth.routes import blueprint, sign_in_page
-from portal.web.auth.words import words_of_problem
+from portal.web.labels.sign_in_refusals import words_of_problem
+from portal.web.shared.sign_in.entering import current_half_session, enter, factor_limits, session_times
+from portal.web.shared.sign_in.forms import CodeForm, PasskeyForm
 from portal.web.shell.htmx import see_other
+from portal.web.shell.next_page import safe_next
 from portal.web.shell.origin import current_origin
 
 _WHY = "who is here has no session yet: the half one says whose password was right"

@@ -1,14 +1,8 @@
-"""`/sudo`: a fresh proof before what grants power or moves money.
-
-`needs_sudo` and `needs_proof` declare which routes want it.
-"""
+"""`/sudo`: a fresh proof before what grants power or moves money (`portal/web/shell/guards.py` says which routes)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -23,56 +17,14 @@ from portal.core.permissions import Permission, requires
 from portal.identity.factor_models import ChallengePurpose
 from portal.identity.passkeys import begin_assertion, list_passkeys
 from portal.identity.sudo import prove_by_code, prove_by_passkey, prove_by_password
-from portal.web.auth.entering import factor_limits, keep, session_times, sign_in_limits
-from portal.web.auth.forms import CodeForm, PasskeyForm, ProofForm, safe_next
+from portal.web.auth.forms import ProofForm
 from portal.web.auth.routes import blueprint
-from portal.web.auth.words import words_of_problem
-from portal.web.shell.htmx import is_htmx, see_other
+from portal.web.labels.sign_in_refusals import words_of_problem
+from portal.web.shared.sign_in.entering import factor_limits, keep, session_times, sign_in_limits
+from portal.web.shared.sign_in.forms import CodeForm, PasskeyForm
+from portal.web.shell.htmx import see_other
+from portal.web.shell.next_page import safe_next
 from portal.web.shell.origin import current_origin
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def needs_sudo(view: View) -> View:
-    """Ask for a fresh proof before the view runs; stands below `@requires`.
-
-    Without one the person is sent to `/sudo` and comes back to the page that the form was on.
-    """
-
-    return _guarded(view, lambda: current_user.session.has_sudo)
-
-
-def needs_proof(view: View) -> View:
-    """As `needs_sudo`, for what moves money: having just signed in, or added a factor, is no proof there."""
-    return _guarded(view, lambda: current_user.session.has_proof)
-
-
-def proof_first() -> Response | None:
-    """Where somebody goes first who has no fresh proof, for a view that moves money only at times; None for who has one."""
-    return None if current_user.session.has_proof else _to_the_proof()
-
-
-def _to_the_proof() -> Response:
-    return see_other(url_for("auth.show_sudo", next=_page_of_request()))
-
-
-def _guarded(view: View, is_proven: Callable[[], bool]) -> View:
-    @wraps(view)
-    def proven(*args: Any, **kwargs: Any) -> Any:
-        if is_proven():
-            return view(*args, **kwargs)
-        return _to_the_proof()
-
-    proven.needs_sudo = True  # type: ignore[attr-defined]
-    return cast("View", proven)
-
-
-def _page_of_request() -> str | None:
-    """The page that was asked for, or that holds the form which was sent."""
-    if request.method == "GET" and not is_htmx():
-        return request.full_path.removesuffix("?")
-    parts = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    return safe_next(f"{parts.path}?{parts.query}" if parts.query else parts.path)
 
 
 @blueprint.get("/sudo")

@@ -9,15 +9,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
+from portal.core.money import read_in
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import NotificationLine
-from portal.web.ui.formats import told_amount_text
+from portal.web.shell.languages import current_language
 
 Params = Mapping[str, str]
 
 
 def _new_order(said: Params) -> str:
-    return _("A new order of %(amount)s", amount=told_amount_text(said["amount"]))
+    return _("A new order of %(amount)s", amount=read_in(current_language(), said["amount"]))
 
 
 def _dispute_opened(said: Params) -> str:
@@ -31,7 +32,7 @@ def _approval_wanted(said: Params) -> str:
     else:
         asks = _(
             "%(who)s proposes to complete the order %(subject)s with %(amount)s, more than its amount.",
-            amount=told_amount_text(said["amount"]), **who_and_whose,
+            amount=read_in(current_language(), said["amount"]), **who_and_whose,
         )  # fmt: skip
     return _("Your approval is wanted") + f": {asks}"
 

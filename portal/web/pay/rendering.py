@@ -20,9 +20,10 @@ from portal.orders.record import OrderRecord
 from portal.reference.amounts import bounds_of
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import get_method, list_banks, method_terms
+from portal.web.labels.languages import LANGUAGE
 from portal.web.pay.forms import ClaimForm
 from portal.web.pay.guard import CSRF_FIELD, csrf_token
-from portal.web.pay.languages import LANGUAGES, asked_language, direction_of, pick_language
+from portal.web.pay.languages import asked_language, direction_of, pick_language
 from portal.web.pay.view import PaymentView, Screen, view_of
 from portal.web.shell.languages import words_now
 
@@ -67,7 +68,7 @@ def render_session(
         html = render_template(
             template or f"pay/{view.screen.value}.html",
             view=view, form=form if form is not None else _blank_form(language), notice=notice, language=language,
-            languages=LANGUAGES, dir=direction_of(language), csrf_field=CSRF_FIELD,
+            languages=LANGUAGE, dir=direction_of(language), csrf_field=CSRF_FIELD,
             csrf_value=csrf_token(token), link=link_of(token), banks=_bank_names(session.order, view, language),
             refreshes=status == 200 and form is None, is_side=template is not None,
             is_refused=status == 422,

@@ -14,9 +14,9 @@ from portal.core.permissions import Permission, requires
 from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import get_receipt
 from portal.traders.service import set_working
-from portal.web.auth.visitor import background
 from portal.web.shared.receipts import upload_response
 from portal.web.shell.htmx import fragment
+from portal.web.shell.visitor import background
 from portal.web.trader import blueprint
 from portal.web.trader.answers import board_variables, done
 from portal.web.trader.board import read_board

@@ -10,9 +10,9 @@ from portal.core.errors import Conflict, InvalidTransition, NotFound, TooManyReq
 from portal.orders.models import Status
 from portal.web.labels.order_status import TO_A_LATE_TRADER
 from portal.web.labels.refusals import words_of_error
-from portal.web.shell.errors import from_refusal
 from portal.web.trader import blueprint
 from portal.web.trader.answers import undone
+from portal.web.ui.error_pages import from_refusal
 
 
 @blueprint.errorhandler(Conflict)

@@ -24,8 +24,8 @@ from portal.traders.requisites import (
     submit_requisite,
     switch_own,
 )
-from portal.web.auth.sudo import needs_sudo
 from portal.web.shared.requisites.words import bars_of
+from portal.web.shell.guards import needs_sudo
 from portal.web.trader import blueprint
 from portal.web.trader.requisite_form import NewRequisiteForm, TermsForm, form_of
 from portal.web.trader.seat import current_seat

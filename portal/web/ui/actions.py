@@ -25,10 +25,10 @@ from portal.core.errors import (
     ValidationFailed,
 )
 from portal.core.permissions import Permission, requires
-from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.refusals import words_of_error
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import see_other
 from portal.web.ui.forms import PageForm
 from portal.web.ui.reason_form import ReasonForm

@@ -9,6 +9,7 @@ from wtforms import Form, PasswordField, TextAreaField
 
 from portal.core.errors import DomainError
 from portal.core.text_rules import is_clean
+from portal.web.labels.sign_in_refusals import words_of
 
 
 class _Words:
@@ -60,3 +61,10 @@ class PageForm(Form):  # type: ignore[misc]
     class Meta:
         def get_translations(self, _form: Any) -> _Words:
             return _Words()
+
+
+def show_problems(form: PageForm, error: DomainError) -> None:
+    """Put what a verb refused beside the fields it is about."""
+    for problem in error.errors:
+        if problem.field in form:
+            form[problem.field].errors = [words_of(problem.code, problem.message)]

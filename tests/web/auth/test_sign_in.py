@@ -16,7 +16,7 @@ from portal.identity.models import Role
 from portal.identity.passwords import hash_password, is_password_right
 from portal.identity.queries import find_session
 from portal.identity.sign_in import SignInLimits, TooManySignIns, check_credentials
-from portal.web.auth.forms import safe_next
+from portal.web.shell.next_page import safe_next
 from tests.web.desk import PASSWORD, Browser, new_user
 
 COOKIE = "nostro_session"

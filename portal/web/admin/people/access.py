@@ -20,9 +20,9 @@ from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.access_form import BY_INVITATION, AccessForm, choices, form_of, read_form
 from portal.web.admin.people.person import refuse_oneself, words_of_refusal
-from portal.web.auth.sudo import needs_sudo
 from portal.web.shared.approvals.asking import approval_life, asked
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import fragment, is_htmx, see_other
 
 

@@ -28,17 +28,16 @@ from portal.merchants.queries import list_merchant_names, stores
 from portal.reference import configuration as config
 from portal.settings import get_settings
 from portal.traders.teams import list_teams
-from portal.web.account.profile import LANGUAGE_NAMES
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.lists import tabs
 from portal.web.admin.people.person import words_of_refusal
-from portal.web.auth.forms import show_problems
-from portal.web.auth.sudo import needs_sudo
+from portal.web.labels.languages import language_choices
 from portal.web.labels.roles import member_role_name, role_names
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import fragment, is_htmx, see_other
-from portal.web.ui.forms import PageForm
+from portal.web.ui.forms import PageForm, show_problems
 
 
 class InvitationForm(PageForm):
@@ -51,7 +50,7 @@ class InvitationForm(PageForm):
     merchant = SelectField(_l("Merchant"))
     member_role = SelectField(_l("What they are there"))
     store_ids = SelectMultipleField(_l("Stores"))
-    language = SelectField(_l("Language of the letter"), choices=LANGUAGE_NAMES)
+    language = SelectField(_l("Language of the letter"), choices=language_choices())
 
 
 def _form(values: Any = None, **data: object) -> InvitationForm:

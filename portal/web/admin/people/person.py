@@ -19,8 +19,8 @@ from portal.traders.switching_off import switch_off_and_stop
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.person_view import look_at
-from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.refusals import words_of_error
+from portal.web.shell.guards import needs_sudo
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply, carry_out
 
 

@@ -35,11 +35,11 @@ from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.audit.history import history_of
 from portal.web.admin.traders.block import BLOCKING
-from portal.web.auth.sudo import needs_sudo
 from portal.web.labels.kyc import DOCUMENT
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.receipts import upload_response
 from portal.web.shell.flashes import flash
+from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import see_other
 from portal.web.shell.languages import current_timezone
 from portal.web.ui.actions import NOTHING_SENT, REFUSALS, ActionPage, Reply, carry_out

@@ -19,11 +19,11 @@ from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import NeedsSecondPerson, most_alone_minor
-from portal.web.auth.sudo import needs_proof
 from portal.web.shared.orders.forms import VerbForm
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
 from portal.web.shared.orders.verbs import VERBS, Verb
 from portal.web.shell.acting import acting_person
+from portal.web.shell.guards import needs_proof
 from portal.web.ui.actions import carry_out, guarded, said
 
 # A deed and what follows from it at once: taking an order off a trader is followed by the next match.

@@ -25,13 +25,13 @@ from portal.disputes.above_tolerance import DISPUTE_COMPLETION
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import most_alone_minor
-from portal.web.auth.sudo import needs_proof
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.approvals.asking import approval_life, asked
 from portal.web.shared.approvals.words import words_of_kind
 from portal.web.shared.orders.forms import VerbForm
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
 from portal.web.shell.acting import acting_person
+from portal.web.shell.guards import needs_proof
 from portal.web.ui.formats import amount_text
 from portal.web.ui.money_field import MoneyField
 

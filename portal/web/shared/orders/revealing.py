@@ -16,9 +16,9 @@ from portal.core.permissions import Permission, requires
 from portal.traders.models import Requisite
 from portal.traders.queries import get_requisite
 from portal.traders.reveal import reveal_number
-from portal.web.auth.sudo import needs_sudo
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
+from portal.web.shell.guards import needs_sudo
 from portal.web.ui.reason_form import ReasonForm
 
 

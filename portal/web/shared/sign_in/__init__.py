@@ -1,0 +1,1 @@
+"""What signing in shares with the pages of one's own account: sessions' cookies, limits, forms."""
