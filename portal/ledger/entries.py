@@ -32,6 +32,11 @@ class Split:
     def platform_minor(self) -> int:
         return self.store_fee_minor - self.trader_minor - self.lead_minor
 
+    @property
+    def payout_cost_minor(self) -> int:
+        """What a payout takes from its store."""
+        return self.settlement_minor + self.store_fee_minor
+
 
 @dataclass(frozen=True, slots=True)
 class OrderAccounts:
@@ -116,13 +121,12 @@ def payout_released(store_available: int, store_held: int, currency: str, total_
 def payout_completed(accounts: OrderAccounts, hold_minor: int, split: Split, fiat_minor: int) -> Posting:
     """The store's hold pays the trader back and everybody's commission; the trader's fiat goes down."""
     currency = accounts.settlement_currency
-    spent = split.settlement_minor + split.store_fee_minor
     return Posting(
         EntryKind.PAYOUT_COMPLETED,
         0,
         [
             Movement(accounts.store_held, currency, -hold_minor),
-            Movement(accounts.store_available, currency, hold_minor - spent),
+            Movement(accounts.store_available, currency, hold_minor - split.payout_cost_minor),
             Movement(accounts.trader_available, currency, split.settlement_minor + split.trader_minor),
             *_commissions(accounts, split),
             Movement(accounts.trader_fiat, accounts.fiat_currency, -fiat_minor),

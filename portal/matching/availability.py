@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.db import hot
+from portal.matching.deposit import COVERED_AMOUNT
 from portal.matching.verdicts import PAYOUT_GATE
 from portal.reference import configuration as config
 
@@ -20,22 +21,20 @@ class Edges:
 
 
 # The room of a requisite ends at the least of its limits and at what its trader's deposit covers.
-_EDGES = """
+_EDGES = f"""
 SELECT max(least(r.room, %(amount)s - 1)) FILTER (WHERE r.min_amount < %(amount)s) AS below,
        min(greatest(r.min_amount, %(amount)s + 1)) FILTER (WHERE r.room > %(amount)s) AS above
   FROM (
     SELECT r.min_amount,
-           least(requisite_room(r, t.day),
-                 floor(a.balance::numeric * %(rate)s * %(fiat_scale)s / (1000000::numeric * %(settlement_scale)s))
-                )::bigint AS room
+           least(requisite_room(r, t.day), {COVERED_AMOUNT}) AS room
       FROM requisite r JOIN ledger_account a ON a.id = r.available_account_id,
            (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t
      WHERE r.mode = %(mode)s AND r.method = %(method)s AND r.currency = %(currency)s AND r.can_take_payin
        AND requisite_verdict(r, 'payin', r.min_amount, %(bank)s, t.day) = 'fits'
-       AND traffic_refusals(r.trader_id, %(only)s::uuid[], %(never)s::uuid[]) = '{}'
+       AND traffic_refusals(r.trader_id, %(only)s::uuid[], %(never)s::uuid[]) = '{{}}'
   ) r
  WHERE r.room >= r.min_amount
-"""
+"""  # noqa: S608 - a constant
 
 _PAYOUT_TAKERS = f"""
 SELECT DISTINCT r.trader_id FROM requisite r, (SELECT (now() AT TIME ZONE %(day_timezone)s)::date AS day) t

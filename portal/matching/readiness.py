@@ -9,6 +9,7 @@ from typing import Any
 
 from portal.core.db import hot
 from portal.core.money import settlement_minor
+from portal.matching.deposit import lacking_minor
 from portal.matching.verdicts import Verdict
 from portal.reference.errors import RateUnavailable
 from portal.reference.queries import current_rate, get_currency
@@ -117,7 +118,7 @@ def _of_deposit(requisites: list[Row]) -> list[Reason]:
             continue
         exponents = get_currency(currency).exponent, get_currency(settlement).exponent
         hold = settlement_minor(row["min_amount"], *exponents, quote.micros)
-        lacking.append((max(hold - row["available"], 0), settlement))
+        lacking.append((lacking_minor(row["available"], hold), settlement))
     if not lacking:
         return [Reason(ReasonCode.NO_RATE)]
     short, settlement = min(lacking)

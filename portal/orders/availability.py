@@ -116,6 +116,6 @@ def _payout(
         is_payin=False,
     )  # fmt: skip
     funds = balance_minor(OwnerKind.STORE, store.id, AccountKind.AVAILABLE, store.settlement_currency, mode)
-    is_covered = funds >= value + split.store_fee_minor
+    is_covered = funds >= split.payout_cost_minor
     corner = _corner(store, mode, method, bank, currency)
     return Availability(method, is_covered and bool(list_payout_takers(corner, amount_minor, limit=1)))
