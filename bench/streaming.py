@@ -68,7 +68,7 @@ def _people(run: Run) -> list[tuple[str, str]]:
     from portal.identity.models import Role
     from portal.identity.queries import find_user_by_email
     from portal.identity.service import create_user
-    from portal.identity.sessions import SessionTimes, start_session
+    from portal.identity.tokens.sessions import SessionTimes, start_session
 
     found: list[tuple[str, str]] = []
     with app_for(run.dsn) as app, app.app_context(), transaction():

@@ -17,9 +17,9 @@ from portal.core.crypto import blind_index, encrypt
 from portal.core.db import db, hot, take_time, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role
 from portal.identity.service import create_user
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.service import deposit
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import NewStore, create_merchant, create_store

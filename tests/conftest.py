@@ -154,7 +154,7 @@ def worker(request: pytest.FixtureRequest) -> Worker:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_passwords() -> Iterator[PasswordHasher]:
     """Hundreds of people sign in: argon2id as ever, with the least that it takes. Yields the real one."""
-    from portal.identity import passwords
+    from portal.identity.proofs import passwords
 
     real = passwords._hasher
     with pytest.MonkeyPatch.context() as patch:
@@ -165,7 +165,7 @@ def _quick_passwords() -> Iterator[PasswordHasher]:
 @pytest.fixture
 def real_passwords(_quick_passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For tests of what a hash costs."""
-    from portal.identity import passwords
+    from portal.identity.proofs import passwords
 
     monkeypatch.setattr(passwords, "_hasher", _quick_passwords)
     passwords._nobodys_hash.cache_clear()

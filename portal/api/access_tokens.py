@@ -13,7 +13,7 @@ from typing import Any
 import jwt
 
 from portal.identity.models import Audience
-from portal.identity.token_families import TokenFamily, find_family
+from portal.identity.tokens.token_families import TokenFamily, find_family
 from portal.settings import get_settings
 
 ALGORITHM = "HS256"

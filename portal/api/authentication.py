@@ -15,10 +15,10 @@ from portal.core.db.clock import database_now
 from portal.core.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from portal.core.limits import Allowance, RequestCounter, network_of
 from portal.core.modes import Mode
-from portal.identity.api_keys import StoreKey, find_key, find_key_by_id, looks_like_key
 from portal.identity.models import Audience, Scope
 from portal.identity.roles import scopes_of
-from portal.identity.token_families import TokenFamily
+from portal.identity.tokens.api_keys import StoreKey, find_key, find_key_by_id, looks_like_key
+from portal.identity.tokens.token_families import TokenFamily
 from portal.merchants.queries import StoreTerms, find_store, list_memberships
 from portal.reference import configuration as config
 

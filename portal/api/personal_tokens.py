@@ -25,10 +25,10 @@ from portal.audit.service import record_audit
 from portal.core.db import transaction
 from portal.core.errors import ValidationFailed
 from portal.core.ids import public_id
-from portal.identity.access_changes import Access, get_access
+from portal.identity.access.changes import Access, get_access
 from portal.identity.acting import actor_of
 from portal.identity.models import Audience, Role
-from portal.identity.token_families import (
+from portal.identity.tokens.token_families import (
     TokenFamily,
     revoke_family,
     rotate,

@@ -9,13 +9,13 @@ from flask import request
 from portal.api.origin import current_origin
 from portal.core.db import transaction
 from portal.core.errors import Forbidden, Unauthorized
-from portal.identity.second_factor import (
+from portal.identity.proofs.second_factor import (
     FactorLimits,
     has_second_factor,
     is_factor_overdue,
     verify_second_factor,
 )
-from portal.identity.sign_in import SignInLimits, check_credentials
+from portal.identity.signing_in.sign_in import SignInLimits, check_credentials
 from portal.reference import configuration as config
 
 

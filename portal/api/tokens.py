@@ -26,10 +26,10 @@ from portal.core.errors import BadRequest, Forbidden, ValidationFailed
 from portal.core.ids import parse_public_id, public_id
 from portal.core.limits import network_of
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, find_key_by_id
 from portal.identity.models import Audience, Scope
 from portal.identity.roles import scopes_of
-from portal.identity.token_families import TokenFamily, rotate, start_family
+from portal.identity.tokens.api_keys import find_key, find_key_by_id
+from portal.identity.tokens.token_families import TokenFamily, rotate, start_family
 from portal.merchants.queries import Membership, list_memberships
 from portal.reference import configuration as config
 

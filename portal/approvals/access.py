@@ -17,10 +17,10 @@ from portal.approvals.service import LIFE, end_left_behind, propose
 from portal.core.actors import Actor
 from portal.core.permissions import Permission, Reach
 from portal.core.text_rules import reason_of
-from portal.identity.access_changes import Access, AccessChange, check_change, get_access, preview_change
-from portal.identity.audience import names_of
-from portal.identity.grants import apply_change
+from portal.identity.access.changes import Access, AccessChange, check_change, get_access, preview_change
+from portal.identity.access.grants import apply_change
 from portal.identity.models import Role
+from portal.identity.people.audience import names_of
 from portal.identity.service import refuse_for_last_admin
 
 

@@ -36,7 +36,7 @@ from portal.core.errors import DomainError, NotFound
 from portal.core.ids import new_id
 from portal.core.permissions import MissingPermission
 from portal.core.text_rules import reason_of
-from portal.identity.standing import holds_for_all, keep_standing
+from portal.identity.access.standing import holds_for_all, keep_standing
 
 log = logging.getLogger(__name__)
 P = TypeVar("P", bound=Payload)

@@ -6,8 +6,8 @@ from typing import Any
 
 from portal.approvals.kinds import Kind, Payload
 from portal.approvals.models import ApprovalRequest
-from portal.identity.audience import names_of
-from portal.identity.standing import list_holders_for_all
+from portal.identity.access.standing import list_holders_for_all
+from portal.identity.people.audience import names_of
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify, settle
 

@@ -14,8 +14,8 @@ from portal.core.db import transaction
 from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
-from portal.identity import api_keys
 from portal.identity.models import ApiKey, Scope
+from portal.identity.tokens import api_keys
 from portal.merchants.queries import get_store
 
 group = AppGroup("api-keys", help="Keys of stores for the JSON API.")

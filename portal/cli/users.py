@@ -13,11 +13,11 @@ from portal.cli.origin import OPS
 from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.identity import people
 from portal.identity.letters import invitation_path
 from portal.identity.models import Role, User
+from portal.identity.people import logins
 from portal.identity.queries import find_user_by_email
-from portal.identity.sessions import list_sessions
+from portal.identity.tokens.sessions import list_sessions
 from portal.reference import configuration as config
 from portal.settings import get_settings
 from portal.traders.switching_off import switch_off_and_stop
@@ -53,7 +53,7 @@ def create_admin(email: str, as_json: bool) -> None:
     ttl_s = config.get(config.INVITATION_TTL_S)
     try:
         with transaction():
-            token = people.invite(
+            token = logins.invite(
                 email, [Role.ADMIN], actor=OPS, invited_by="the operator", ttl_s=ttl_s, by_mail=False
             )
     except DomainError as error:
@@ -83,9 +83,9 @@ def list_(role: str | None, as_json: bool) -> None:
         echo(f"{line.email:40}  {state:3}  {factor:9}  {seen:17}  {roles:20}  {line.name}")
 
 
-def _everybody(role: Role | None) -> Iterator[people.PersonLine]:
+def _everybody(role: Role | None) -> Iterator[logins.PersonLine]:
     after: uuid.UUID | None = None
-    while page := people.list_people(role, after=after):
+    while page := logins.list_people(role, after=after):
         yield from page
         after = page[-1].id
 
@@ -104,7 +104,7 @@ def disable(email: str, reason: str) -> None:
 @REASON
 def enable(email: str, reason: str) -> None:
     """Let EMAIL in again."""
-    _within(lambda: people.switch_on(_user(email).id, actor=OPS, reason=reason))
+    _within(lambda: logins.switch_on(_user(email).id, actor=OPS, reason=reason))
     echo(f"{email} is switched on.")
 
 
@@ -113,7 +113,7 @@ def enable(email: str, reason: str) -> None:
 @REASON
 def reset_second_factor(email: str, reason: str) -> None:
     """Take app, passkeys and recovery codes of EMAIL away; sessions end. Be sure who asks you."""
-    _within(lambda: people.reset_second_factor(_user(email).id, actor=OPS, reason=reason))
+    _within(lambda: logins.reset_second_factor(_user(email).id, actor=OPS, reason=reason))
     echo(f"{email} has no second factor any more and must sign in anew.")
 
 
@@ -126,7 +126,7 @@ def sessions(email: str, is_end: bool, reason: str, as_json: bool) -> None:
     """Where EMAIL is signed in."""
     user = _user(email)
     if is_end:
-        _within(lambda: people.end_sessions(user.id, actor=OPS, reason=reason))
+        _within(lambda: logins.end_sessions(user.id, actor=OPS, reason=reason))
     lines = list_sessions(user.id, config.get(config.SESSION_IDLE_S))
     if as_json:
         echo_json(lines)

@@ -1,7 +1,7 @@
 """What people may do, one permission for each kind of act, and how a route declares which one it needs.
 
 A route without `requires` or `public` fails a convention test. Who holds a permission, and how far it reaches,
-is decided by roles (portal.identity.roles) with grants and denials on top (portal.identity.grants); whose
+is decided by roles (portal.identity.roles) with grants and denials on top (portal.identity.access.grants); whose
 things they may touch is decided by the queries, which load by owner.
 """
 

@@ -13,10 +13,10 @@ from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, issue_api_key
 from portal.identity.models import Role, User
 from portal.identity.queries import find_user_by_email
 from portal.identity.service import create_user, set_password
+from portal.identity.tokens.api_keys import find_key, issue_api_key
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
 from portal.ledger.service import deposit, deposit_to_account

@@ -14,7 +14,7 @@ from portal.core.db import db, hot, look
 from portal.core.permissions import Permission, Reach
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.roles import Grant
-from portal.identity.sessions import is_token_of
+from portal.identity.tokens.sessions import is_token_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which permissions a role has, and how far they reach: presets, changed in code alone.
 
-What one person has beyond or short of their roles are grants and denials (portal.identity.grants).
+What one person has beyond or short of their roles are grants and denials (portal.identity.access.grants).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from portal.core.db import constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.text_rules import is_clean
 from portal.identity.models import Role, User, UserRole
-from portal.identity.password_rules import MIN_LENGTH, check_password
-from portal.identity.passwords import hash_password
-from portal.identity.sessions import revoke_sessions_of
+from portal.identity.proofs.password_rules import MIN_LENGTH, check_password
+from portal.identity.proofs.passwords import hash_password
+from portal.identity.tokens.sessions import revoke_sessions_of
 
 MAX_NAME = 100
 

@@ -11,9 +11,9 @@ from portal.core.actors import Actor
 from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.modes import Mode
 from portal.core.permissions import Permission
-from portal.identity import api_keys
 from portal.identity.models import ApiKey, Scope
 from portal.identity.roles import scopes_of
+from portal.identity.tokens import api_keys
 from portal.merchants.queries import Membership, StoreTerms, list_memberships
 
 

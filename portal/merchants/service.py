@@ -14,7 +14,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db
 from portal.core.errors import ValidationFailed
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.merchants.models import FeePlan, Merchant, Store, StoreTraffic
 from portal.merchants.queries import PlanTerms, stores
 from portal.reference.queries import default_settlement_currency

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from portal.identity.devices import device_words, get_opened_session
+from portal.identity.tokens.devices import device_words, get_opened_session
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from portal.core.db import hot, transaction
-from portal.identity.audience import list_holders
 from portal.identity.models import Role
+from portal.identity.people.audience import list_holders
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import list_unread_abouts
 from portal.notifications.service import notify, settle

@@ -10,8 +10,8 @@ from portal.audit.service import record_audit
 from portal.core.actors import Origin
 from portal.core.db import db
 from portal.identity.acting import actor_of_user
-from portal.identity.invitations import Invited, accept_as_known, accept_as_new
 from portal.identity.models import Role, User
+from portal.identity.people.invitations import Invited, accept_as_known, accept_as_new
 from portal.traders.models import Trader
 from portal.traders.service import create_trader
 

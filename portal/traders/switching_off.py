@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from portal.core.actors import Actor
-from portal.identity.people import switch_off
+from portal.identity.people.logins import switch_off
 from portal.traders.queries import find_trader_of_user
 from portal.traders.service import set_working
 

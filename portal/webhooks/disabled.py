@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from portal.identity.audience import list_members_of_store
 from portal.identity.models import MemberRole
+from portal.identity.people.audience import list_members_of_store
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify

@@ -14,8 +14,8 @@ from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.events.queries import OrderEvent, list_order_events
 from portal.events.relay import RelayedEvent
-from portal.identity.audience import list_holders, list_members_of_store
 from portal.identity.models import MemberRole, Role
+from portal.identity.people.audience import list_holders, list_members_of_store
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import Notice, settle, tell

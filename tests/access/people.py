@@ -8,7 +8,7 @@ from portal.core.actors import Actor
 from portal.core.db import db
 from portal.identity.acting import actor_of
 from portal.identity.models import MemberRole, Role, User, UserRole
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 
 
 def person(*roles: Role, name: str = "Pat") -> User:

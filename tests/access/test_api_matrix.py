@@ -16,10 +16,10 @@ from portal.api.operations import Operation, operation_of
 from portal.core.db import transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Audience, MemberRole, Scope
 from portal.identity.roles import MEMBER_PRESETS, scopes_of
-from portal.identity.token_families import start_family, start_personal_family
+from portal.identity.tokens.api_keys import issue_api_key
+from portal.identity.tokens.token_families import start_family, start_personal_family
 from tests.access.world import World, methods_of
 
 IDS = {"order_id": "ord", "endpoint_id": "whe"}

@@ -11,9 +11,9 @@ from portal.approvals.access import change_access
 from portal.core.db import db, transaction
 from portal.core.errors import Forbidden
 from portal.core.permissions import Permission
-from portal.identity.access_changes import AccessChange
-from portal.identity.invitations import create_invitation
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import MemberRole, Role, User
+from portal.identity.people.invitations import create_invitation
 from portal.identity.roles import takes_two_people
 from portal.identity.service import disable_user
 from portal.web.shell.security import session_cookie
@@ -107,7 +107,7 @@ def test_row_69_one_administrator_alone_lets_no_other_in(app: Flask, admin: User
 
 
 def test_a_member_of_two_merchants_has_each_role_in_its_own_stores_alone(app: Flask) -> None:
-    from portal.identity.people_models import MerchantMember
+    from portal.identity.people.models import MerchantMember
     from portal.merchants.models import Store
     from portal.merchants.queries import list_stores_of_member
 

@@ -15,8 +15,8 @@ from portal.core.crypto import derived_token
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Scope
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.orders.queries import get_order, requisite_number_of
 from portal.web.shared.orders.page import raw_of
 from tests.access.world import World

@@ -18,7 +18,7 @@ from portal.audit.models import AuditEntry
 from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict, ValidationFailed
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange, get_access, preview_change
+from portal.identity.access.changes import AccessChange, get_access, preview_change
 from portal.identity.models import Role, User
 from portal.identity.roles import MEMBER_PRESETS, PRESETS, Grant, effective_permissions
 from tests.access.people import acting, person

@@ -21,8 +21,8 @@ from portal.core.db import hot, transaction
 from portal.core.errors import ValidationFailed
 from portal.core.modes import Mode
 from portal.core.text_rules import is_clean
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.web.ui import error_pages
 from portal.web.ui.forms import PageForm
 from tests.access.test_matrix import guarded, is_admitted

@@ -15,8 +15,8 @@ from wtforms import PasswordField
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.core.observability.logging import _formatter as formatter_of
-from portal.identity.invitations import create_invitation
 from portal.identity.models import Role
+from portal.identity.people.invitations import create_invitation
 from portal.settings import get_settings
 from portal.web.ui.forms import PageForm
 from tests.access.people import acting, person

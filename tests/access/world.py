@@ -23,14 +23,14 @@ from portal.core.permissions import Permission, Reach
 from portal.core.uploads.check import CleanFile
 from portal.error_reports.recorder import Counted
 from portal.error_reports.service import add_reports
-from portal.identity.access_changes import AccessChange, get_access
-from portal.identity.api_keys import issue_api_key
-from portal.identity.invitations import create_invitation, list_invitations
+from portal.identity.access.changes import AccessChange, get_access
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.invitations import create_invitation, list_invitations
+from portal.identity.people.models import MerchantMember
 from portal.identity.saved_views import list_views, save_view
-from portal.identity.sessions import SessionTimes, raise_session, start_session
-from portal.identity.token_families import start_personal_family
+from portal.identity.tokens.api_keys import issue_api_key
+from portal.identity.tokens.sessions import SessionTimes, raise_session, start_session
+from portal.identity.tokens.token_families import start_personal_family
 from portal.merchants.models import Store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify

@@ -24,8 +24,8 @@ from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id, parse_public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Scope
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
 from portal.ledger.service import deposit, deposit_to_account

@@ -21,8 +21,14 @@ from portal.core.actors import SYSTEM
 from portal.core.db import transaction
 from portal.core.ids import new_id, public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, issue_api_key, list_api_keys, revoke_api_key, rotate_api_key
 from portal.identity.models import ApiKey, Scope
+from portal.identity.tokens.api_keys import (
+    find_key,
+    issue_api_key,
+    list_api_keys,
+    revoke_api_key,
+    rotate_api_key,
+)
 from portal.reference import configuration as config
 from portal.reference import setting_changes
 from portal.webhooks.service import EndpointUrl, set_endpoint

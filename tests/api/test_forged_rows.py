@@ -11,8 +11,8 @@ import pytest
 from portal.core.cache import Cache
 from portal.core.db import hot, transaction
 from portal.core.ids import new_id
-from portal.identity import api_keys, token_families
 from portal.identity.models import Role, Scope
+from portal.identity.tokens import api_keys, token_families
 from tests.api.conftest import Shop
 from tests.api.test_personal_tokens import granted, me, refresh, somebody
 from tests.api.test_tokens import by_key

@@ -13,9 +13,9 @@ from portal.core.actors import SYSTEM
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember, MerchantMemberStore
+from portal.identity.people.models import MerchantMember, MerchantMemberStore
 from portal.identity.service import create_user, disable_user
 from portal.merchants.models import Store
 from portal.merchants.service import NewStore, create_store

@@ -16,10 +16,10 @@ from portal.api import access_tokens
 from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, revoke_api_key
 from portal.identity.models import RefreshToken, Role, Scope, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.identity.service import create_user
+from portal.identity.tokens.api_keys import find_key, revoke_api_key
 from portal.merchants.models import Store
 from portal.merchants.service import NewStore, create_store
 from portal.settings import get_settings

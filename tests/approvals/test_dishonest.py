@@ -31,8 +31,8 @@ from portal.core.db import db, transaction
 from portal.core.errors import Forbidden, ValidationFailed
 from portal.core.ids import new_id
 from portal.core.permissions import MissingPermission, Permission, Reach
-from portal.identity.access_changes import AccessChange, get_access, preview_change
-from portal.identity.grants import apply_change
+from portal.identity.access.changes import AccessChange, get_access, preview_change
+from portal.identity.access.grants import apply_change
 from portal.identity.models import Role, User
 from portal.identity.service import disable_user
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
@@ -393,7 +393,7 @@ def test_only_a_decision_says_that_two_have_agreed() -> None:
         "approvals/access.py: approved_by",
         "disputes/above_tolerance.py: by_two",
         "disputes/service.py: by_two",  # handed on
-        "identity/grants.py: approved_by",  # the row of a grant
+        "identity/access/grants.py: approved_by",  # the row of a grant
         "orders/above_tolerance.py: by_two",
     }
 

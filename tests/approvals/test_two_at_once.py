@@ -20,7 +20,7 @@ from portal.core.errors import Conflict, DomainError
 from portal.core.permissions import MissingPermission, Permission
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import User
 from portal.ledger.integrity import CHECKS, run_checks
 from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS

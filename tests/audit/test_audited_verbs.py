@@ -14,9 +14,9 @@ from portal.core.db import db, transaction
 from portal.core.errors import Forbidden
 from portal.core.ids import new_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key, revoke_api_key, rotate_api_key
 from portal.identity.models import Scope
 from portal.identity.profile import change_profile
+from portal.identity.tokens.api_keys import issue_api_key, revoke_api_key, rotate_api_key
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import NewStore, create_merchant, create_store, save_fee_plan, set_traffic_rule
 from portal.orders.queries import get_order

@@ -24,8 +24,8 @@ from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role, Scope, User, UserRole
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.integrity import run_checks
 from portal.orders.integrity.proof import CHECKS
 from portal.orders.queries import get_order

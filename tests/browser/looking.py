@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from portal.core.db import transaction
 from portal.identity.models import User
-from portal.identity.sessions import SessionTimes, start_session
+from portal.identity.tokens.sessions import SessionTimes, start_session
 from portal.web.shell.security import session_cookie
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role, User
-from portal.identity.sessions import SessionTimes, raise_session, start_session
+from portal.identity.tokens.sessions import SessionTimes, raise_session, start_session
 from portal.orders.models import Status
 from portal.web.shell.security import session_cookie
 from tests.browser.looking import BOTH, open_page, problems

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from portal.approvals.access import change_access
 from portal.core.db import transaction
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role, User
 from tests.access.people import acting
 from tests.browser.looking import BOTH, problems, sign_in

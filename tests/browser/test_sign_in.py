@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page
 
 from portal.core.actors import SYSTEM
 from portal.core.db import transaction
-from portal.identity.invitations import create_invitation
 from portal.identity.models import Role
+from portal.identity.people.invitations import create_invitation
 from portal.settings import get_settings
 from tests.browser.looking import complaints_of, open_page, problems
 from tests.web.auth.people import code_of, forget_proof, with_app

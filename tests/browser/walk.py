@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from portal.core.db import db, transaction
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from tests.web.desk import Desk, new_user
 
 PORTALS = ("trader", "merchant", "lead", "support", "admin")

@@ -11,10 +11,10 @@ from click.testing import Result
 from flask import Flask
 
 from portal.core.db import hot, transaction
-from portal.identity.invitations import find_invitation
 from portal.identity.models import Role, SessionStage
-from portal.identity.sessions import SessionTimes, start_session
-from portal.identity.sign_in import SignInLimits, check_credentials
+from portal.identity.people.invitations import find_invitation
+from portal.identity.signing_in.sign_in import SignInLimits, check_credentials
+from portal.identity.tokens.sessions import SessionTimes, start_session
 from tests.web.auth.people import actions_about, mails_to, with_app
 from tests.web.desk import PASSWORD, new_user
 

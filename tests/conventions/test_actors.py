@@ -17,16 +17,18 @@ WRITES = {"add", "add_all", "delete", "flush"}
 STATEMENTS = {"delete", "insert", "update"}
 PARTS = "a part of a verb that writes the entry: "
 WITHOUT_ACTOR = {
-    "identity.invitations.accept_as_known": PARTS + "traders.joining",
-    "identity.invitations.set_member": PARTS + "traders.joining",
-    "identity.recovery_codes.renew_recovery_codes": PARTS + "identity.account",
+    "identity.people.invitations.accept_as_known": PARTS + "traders.joining",
+    "identity.people.invitations.set_member": PARTS + "traders.joining",
+    "identity.proofs.recovery_codes.renew_recovery_codes": PARTS + "identity.signing_in.account",
     "identity.service.create_user": PARTS + "traders.joining",
-    "identity.service.disable_user": PARTS + "identity.people.switch_off",
-    "identity.service.enable_user": PARTS + "identity.people.switch_on",
-    "identity.service.set_password": PARTS + "identity.account and identity.password_reset",
-    "identity.sessions.revoke_sessions_of": PARTS + "identity.people and identity.account",
-    "identity.token_families.revoke_families_of": PARTS + "identity.people and identity.account",
-    "identity.token_families.revoke_family": PARTS + "the page and the API of tokens",
+    "identity.service.disable_user": PARTS + "identity.people.logins.switch_off",
+    "identity.service.enable_user": PARTS + "identity.people.logins.switch_on",
+    "identity.service.set_password": PARTS + "identity.signing_in.account and password_reset",
+    "identity.tokens.sessions.revoke_sessions_of": PARTS
+    + "identity.people.logins and identity.signing_in.account",
+    "identity.tokens.token_families.revoke_families_of": PARTS
+    + "identity.people.logins and identity.signing_in.account",
+    "identity.tokens.token_families.revoke_family": PARTS + "the page and the API of tokens",
     "reference.service.after_clock_set_back": "what the clock repairs after a jump",
     "risk.service.record_decision": "what the rules said of an order",
     "traders.service.refresh_readiness": "repeats what other rows say",

@@ -36,7 +36,7 @@ READS: Mapping[str, tuple[str, str]] = {
         "heartbeat",
         "is the clock alive: asked within a deadline, on a connection of its own",
     ),
-    "identity/invitations.py": (
+    "identity/people/invitations.py": (
         "store",
         "that an invitation names stores of its own merchant alone is asked as it is written",
     ),

@@ -27,7 +27,7 @@ DOMAIN = [
     }
 ]  # fmt: skip
 DRAWERS = {"utils", "helpers", "common", "misc", "manager", "tools"}
-LOOSE_MODULES = {"core": 20, "web": 2}
+LOOSE_MODULES = {"core": 20, "identity": 12, "web": 2}
 # What knows the request although it stands in core: it declares or describes routes, and decides nothing.
 KNOW_THE_REQUEST = {
     "permissions.py",

@@ -14,7 +14,7 @@ HOME = PORTAL / "core" / "cursors.py"
 # What is base64 and no cursor: secrets, signatures, digests.
 NO_CURSORS = {
     "portal/core/crypto.py",
-    "portal/identity/recovery_codes.py",
+    "portal/identity/proofs/recovery_codes.py",
     "portal/web/pay/guard.py",
     "portal/webhooks/signing.py",
 }

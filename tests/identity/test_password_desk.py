@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from portal.core.errors import Unavailable
-from portal.identity import passwords
+from portal.identity.proofs import passwords
 
 
 @pytest.mark.proves("attack 43")

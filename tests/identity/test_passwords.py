@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from argon2 import PasswordHasher
 
-from portal.identity.passwords import hash_password, is_password_right, needs_rehash
+from portal.identity.proofs.passwords import hash_password, is_password_right, needs_rehash
 
 
 @pytest.mark.proves("ASVS 36")

@@ -8,7 +8,7 @@ from flask import Flask
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.identity.retention import forget_old_sign_ins
-from portal.identity.sessions import SessionTimes, start_session
+from portal.identity.tokens.sessions import SessionTimes, start_session
 from tests.web.desk import new_user
 
 

@@ -21,10 +21,10 @@ from portal.core.db import db, hot, transaction
 from portal.core.errors import Conflict
 from portal.core.ids import new_id
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange, get_access
-from portal.identity.grants import apply_change
+from portal.identity.access.changes import AccessChange, get_access
+from portal.identity.access.grants import apply_change
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.merchants.service import create_merchant
 from tests.access.people import acting, person
 

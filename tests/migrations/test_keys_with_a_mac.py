@@ -13,8 +13,8 @@ from flask_migrate import downgrade, upgrade
 from portal.audit.chain_proof import prove_watched
 from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, issue_api_key
 from portal.identity.models import Scope
+from portal.identity.tokens.api_keys import find_key, issue_api_key
 from tests.scene import build_scene
 
 FOLDER = str(Path(__file__).parents[2] / "migrations")

@@ -17,10 +17,10 @@ from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.events.models import Event
 from portal.events.relay import relay_events
-from portal.identity.access_changes import AccessChange
-from portal.identity.devices import device_words
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember, MerchantMemberStore
+from portal.identity.people.models import MerchantMember, MerchantMemberStore
+from portal.identity.tokens.devices import device_words
 from portal.mail.models import Mail, MailboxMessage, MailKind
 from portal.mail.sending import send_next_mail
 from portal.mail.transport import MailboxTransport

@@ -20,7 +20,7 @@ from portal.core.actors import CUSTOMER
 from portal.core.crypto import DecryptionFailed, decrypt, encrypt, key_id_of
 from portal.core.db import Base, hot, transaction
 from portal.core.modes import Mode
-from portal.identity.totp import propose_totp
+from portal.identity.proofs.totp import propose_totp
 from portal.mail.models import MailKind
 from portal.mail.service import queue_mail
 from portal.ops import key_rotation

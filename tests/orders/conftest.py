@@ -10,7 +10,7 @@ from flask import Flask
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, transaction
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.integrity import run_checks
 from portal.orders.integrity.checks import CHECKS
 from portal.reference import configuration as config

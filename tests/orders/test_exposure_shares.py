@@ -8,7 +8,7 @@ from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.ids import parse_public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.integrity import run_checks
 from portal.orders.integrity.checks import CHECKS
 from portal.orders.queries import get_order

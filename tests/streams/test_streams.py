@@ -17,7 +17,7 @@ from portal.approvals.access import change_access
 from portal.core.db import hot, transaction
 from portal.core.live import nudge
 from portal.core.permissions import Permission
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role
 from portal.settings import get_settings
 from portal.traders.queries import traders

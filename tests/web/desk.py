@@ -25,7 +25,7 @@ from portal.core.uploads.check import CleanFile, check_upload
 from portal.identity.models import Role, User
 from portal.identity.queries import find_session
 from portal.identity.service import create_user
-from portal.identity.sessions import SessionTimes, raise_session, start_session
+from portal.identity.tokens.sessions import SessionTimes, raise_session, start_session
 from portal.ledger.models import AccountKind
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import ReceiptKind, Status

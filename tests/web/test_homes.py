@@ -14,7 +14,7 @@ from flask import Flask
 from portal.core.actors import CUSTOMER
 from portal.core.db import db, transaction, transactions
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service import claim_payin, confirm_payin

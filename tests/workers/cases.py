@@ -16,7 +16,7 @@ from portal.core.db import hot, run_in_transaction, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role
 from portal.identity.service import create_user
 from portal.mail.rendering import Letter

@@ -14,7 +14,7 @@ from portal.disputes.service import open_dispute, resolve_dispute
 from portal.events.models import Event
 from portal.events.relay import relay_events
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.mail.models import Mail
 from portal.merchants.queries import get_store
 from portal.notifications.models import Notification, NotificationKind

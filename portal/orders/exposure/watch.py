@@ -10,8 +10,8 @@ from portal.core.db import hot, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.core.money import format_amount
-from portal.identity.audience import list_holders
 from portal.identity.models import Role
+from portal.identity.people.audience import list_holders
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import Notice, tell

@@ -20,8 +20,8 @@ from portal.core.schema import catalogue
 from portal.core.schema.rights import Roles, rights_differ
 from portal.error_reports.queries import latest_proof
 from portal.error_reports.service import record_proof
-from portal.identity.audience import list_holders
 from portal.identity.models import Role
+from portal.identity.people.audience import list_holders
 from portal.ledger import integrity as ledger_verification
 from portal.ledger.integrity import Check, run_checks
 from portal.notifications.models import NotificationKind

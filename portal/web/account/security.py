@@ -18,12 +18,12 @@ from wtforms.validators import InputRequired, Length
 from portal.core.db import transaction
 from portal.core.errors import DomainError, TooManyRequests, ValidationFailed
 from portal.core.permissions import Permission, requires
-from portal.identity import account
-from portal.identity.devices import device_words
-from portal.identity.passkeys import begin_enrolment, list_passkeys
+from portal.identity.proofs.passkeys import begin_enrolment, list_passkeys
+from portal.identity.proofs.totp import find_proposed_secret, propose_totp, provisioning_uri
 from portal.identity.queries import get_login_state
-from portal.identity.sessions import NewSession, list_sessions
-from portal.identity.totp import find_proposed_secret, propose_totp, provisioning_uri
+from portal.identity.signing_in import account
+from portal.identity.tokens.devices import device_words
+from portal.identity.tokens.sessions import NewSession, list_sessions
 from portal.reference import configuration as config
 from portal.web.labels.sign_in_refusals import words_of_problem
 from portal.web.shared.sign_in.entering import factor_limits, keep, session_times, sign_in_limits

@@ -23,7 +23,7 @@ from portal.core.modes import Mode
 from portal.core.permissions import Permission, requires
 from portal.identity.acting import actor_of
 from portal.identity.models import ApiKey, Scope
-from portal.identity.token_families import list_own_families, revoke_own_family
+from portal.identity.tokens.token_families import list_own_families, revoke_own_family
 from portal.merchants.member_keys import (
     issue_as_member,
     list_issuable,

@@ -14,7 +14,7 @@ from portal.approvals.kinds import Kind, list_kinds
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import ApprovalFilter, list_requests
 from portal.core.cursors import id_in, position_of
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.web.labels.approval_states import state_pill
 from portal.web.shared.approvals.words import state_choices, words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys

@@ -15,7 +15,7 @@ from portal.core.permissions import Permission, requires
 from portal.error_reports.handling import mark_handled
 from portal.error_reports.models import ErrorReport
 from portal.error_reports.queries import ErrorFilter, get_error_report, list_error_reports
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.web.admin import blueprint
 from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply
 from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission, requires
-from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
+from portal.identity.people.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.blocking import Concerned, block_merchant, concerned_by_block, unblock_merchant
 from portal.merchants.queries import list_stores_of_merchant
 from portal.merchants.staff_list import MerchantLine, find_merchant_line

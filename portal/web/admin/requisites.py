@@ -14,7 +14,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from portal.core.permissions import Permission, requires
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.queries import get_requisite, get_trader
 from portal.traders.requisite_list import RequisiteLine

@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response
 from portal.core.db import db, transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.permissions import Permission, public, requires
-from portal.identity.invitations import Invited, find_invitation
 from portal.identity.models import User
-from portal.identity.second_factor import note_sign_in
-from portal.identity.sessions import start_session
+from portal.identity.people.invitations import Invited, find_invitation
+from portal.identity.proofs.second_factor import note_sign_in
+from portal.identity.tokens.sessions import start_session
 from portal.reference import configuration as config
 from portal.traders.joining import join_as_known, join_as_new
 from portal.web.auth.forms import JoinForm

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from portal.core.db import release, transaction
 from portal.core.errors import NotFound, ValidationFailed
 from portal.core.permissions import public
-from portal.identity.password_reset import is_reset_open, request_reset, reset_password
+from portal.identity.signing_in.password_reset import is_reset_open, request_reset, reset_password
 from portal.reference import configuration as config
 from portal.web.auth.forms import EmailForm
 from portal.web.auth.routes import blueprint

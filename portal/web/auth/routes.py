@@ -12,8 +12,8 @@ from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
 from portal.core.permissions import Permission, public, requires
 from portal.identity.models import SessionStage
-from portal.identity.sessions import revoke_session
-from portal.identity.sign_in import sign_in
+from portal.identity.signing_in.sign_in import sign_in
+from portal.identity.tokens.sessions import revoke_session
 from portal.web.auth.forms import SignInForm
 from portal.web.labels.sign_in_refusals import words_of_problem
 from portal.web.shared.sign_in.entering import (

@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response
 from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
 from portal.core.permissions import public
-from portal.identity.factor_models import ChallengePurpose
-from portal.identity.passkeys import begin_assertion
-from portal.identity.second_factor import SignInOver, finish_sign_in, finish_with_passkey
+from portal.identity.proofs.models import ChallengePurpose
+from portal.identity.proofs.passkeys import begin_assertion
+from portal.identity.proofs.second_factor import SignInOver, finish_sign_in, finish_with_passkey
 from portal.web.auth.forms import SignInForm
 from portal.web.auth.routes import blueprint, sign_in_page
 from portal.web.labels.sign_in_refusals import words_of_problem

@@ -14,9 +14,9 @@ from wtforms import Form
 from portal.core.db import transaction
 from portal.core.errors import TooManyRequests
 from portal.core.permissions import Permission, requires
-from portal.identity.factor_models import ChallengePurpose
-from portal.identity.passkeys import begin_assertion, list_passkeys
-from portal.identity.sudo import prove_by_code, prove_by_passkey, prove_by_password
+from portal.identity.proofs.models import ChallengePurpose
+from portal.identity.proofs.passkeys import begin_assertion, list_passkeys
+from portal.identity.signing_in.sudo import prove_by_code, prove_by_passkey, prove_by_password
 from portal.web.auth.forms import ProofForm
 from portal.web.auth.routes import blueprint
 from portal.web.labels.sign_in_refusals import words_of_problem

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from portal.identity.people_list import PersonState
+from portal.identity.people.people_list import PersonState
 from portal.traders.models import TraderStatus
 from portal.web.labels.kyc import TRADER
 

@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.core.errors import DomainError
-from portal.identity.password_rules import MAX_LENGTH
+from portal.identity.proofs.password_rules import MAX_LENGTH
 from portal.reference import configuration as config
 from portal.web.labels.refusals import words_of_error
 

@@ -14,7 +14,7 @@ from portal.core.db import transaction
 from portal.core.permissions import MissingPermission, Permission, Reach
 from portal.identity.queries import SignedIn, find_session
 from portal.identity.roles import effective_permissions
-from portal.identity.sessions import touch_session
+from portal.identity.tokens.sessions import touch_session
 from portal.reference import configuration as config
 from portal.web.shell.navigation import home_of
 from portal.web.shell.security import session_cookie

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from portal import create_app
 from portal.core.db import db, transaction
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.settings import get_settings
 from tests.api.conftest import Shop
 from tests.faults.invariants import Connection, broken

@@ -17,7 +17,7 @@ from portal.core.actors import SYSTEM
 from portal.core.db import hot, run_in_transaction, transaction
 from portal.core.modes import Mode
 from portal.events.relay import relay_events
-from portal.identity.totp import confirm_totp, propose_totp, use_totp
+from portal.identity.proofs.totp import confirm_totp, propose_totp, use_totp
 from portal.orders.figures.day import read_day
 from portal.orders.models import Status
 from portal.orders.order_list import Whose

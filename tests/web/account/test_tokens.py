@@ -14,10 +14,10 @@ from portal.api.operations import operation_of
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import find_key, issue_api_key
 from portal.identity.models import Audience, MemberRole, Role, Scope, User
-from portal.identity.people_models import MerchantMember
-from portal.identity.token_families import find_family, start_personal_family
+from portal.identity.people.models import MerchantMember
+from portal.identity.tokens.api_keys import find_key, issue_api_key
+from portal.identity.tokens.token_families import find_family, start_personal_family
 from portal.merchants.models import Store
 from tests.web.desk import Browser, Desk, new_user, open_desk
 

@@ -15,7 +15,7 @@ from portal.approvals.models import ApprovalState
 from portal.approvals.service import withdraw
 from portal.core.db import db, hot, transaction
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role, User
 from portal.web.shared.approvals.words import state_pill, words_of_kind
 from tests.access.people import acting

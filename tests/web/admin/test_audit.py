@@ -19,7 +19,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import hot, transaction
 from portal.core.permissions import Permission
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role
 from tests.web.admin.office import Office, column
 from tests.web.desk import Browser, Desk, new_user

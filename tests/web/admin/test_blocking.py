@@ -9,9 +9,9 @@ import pytest
 from portal.core.db import db, transaction
 from portal.core.ids import public_id
 from portal.core.modes import Mode
-from portal.identity.api_keys import issue_api_key
 from portal.identity.models import Role, Scope, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
+from portal.identity.tokens.api_keys import issue_api_key
 from portal.merchants.models import Store
 from portal.orders.models import Status
 from tests.web.admin.office import Office, column

@@ -13,7 +13,7 @@ from portal.core.db import db
 from portal.core.ids import new_id
 from portal.core.observability.trace import traced
 from portal.identity.models import Role
-from portal.identity.people_list import PeopleFilter, PersonSort, PersonState, list_people_rows
+from portal.identity.people.people_list import PeopleFilter, PersonSort, PersonState, list_people_rows
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import forget_proof, give_app
 from tests.web.desk import Browser, Desk, new_user

@@ -14,7 +14,7 @@ from portal.core.db import hot, keyset, transaction
 from portal.core.db.keyset import COUNTED_TO, Page
 from portal.core.observability.trace import traced
 from portal.identity.models import Role
-from portal.identity.second_factor import forget_factors
+from portal.identity.proofs.second_factor import forget_factors
 from portal.traders.staff_list import page_of_traders
 from tests.web.admin.office import Office, column
 from tests.web.auth.people import new_browser, with_app

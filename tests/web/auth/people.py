@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 
 from portal.core.db import hot, transaction
 from portal.identity.models import Role, User
-from portal.identity.recovery_codes import renew_recovery_codes
-from portal.identity.totp import confirm_totp, propose_totp
+from portal.identity.proofs.recovery_codes import renew_recovery_codes
+from portal.identity.proofs.totp import confirm_totp, propose_totp
 from tests.web.desk import PASSWORD, Browser, new_user
 
 SESSION, HALF = "nostro_session", "nostro_half"

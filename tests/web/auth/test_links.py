@@ -14,8 +14,8 @@ from portal.core.actors import SYSTEM, Actor, ActorKind, Origin
 from portal.core.crypto import decrypt, token_hash
 from portal.core.db import db, hot, transaction
 from portal.core.errors import NotFound, ValidationFailed
-from portal.identity.invitations import create_invitation, revoke_invitation
 from portal.identity.models import MemberRole, Role
+from portal.identity.people.invitations import create_invitation, revoke_invitation
 from portal.identity.service import set_password
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.traders.joining import join_as_new

@@ -14,9 +14,9 @@ from flask import Flask
 from portal.core.crypto import token_hash
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
-from portal.identity.recovery_codes import use_recovery_code
-from portal.identity.second_factor import FactorLimits, TooManyCodes, verify_second_factor
-from portal.identity.totp import use_totp
+from portal.identity.proofs.recovery_codes import use_recovery_code
+from portal.identity.proofs.second_factor import FactorLimits, TooManyCodes, verify_second_factor
+from portal.identity.proofs.totp import use_totp
 from tests.web.auth.people import (
     HALF,
     SESSION,

@@ -13,9 +13,9 @@ from portal.core.crypto import token_hash
 from portal.core.db import hot, transaction
 from portal.core.limits import counted_network
 from portal.identity.models import Role
-from portal.identity.passwords import hash_password, is_password_right
+from portal.identity.proofs.passwords import hash_password, is_password_right
 from portal.identity.queries import find_session
-from portal.identity.sign_in import SignInLimits, TooManySignIns, check_credentials
+from portal.identity.signing_in.sign_in import SignInLimits, TooManySignIns, check_credentials
 from portal.web.shell.next_page import safe_next
 from tests.web.desk import PASSWORD, Browser, new_user
 

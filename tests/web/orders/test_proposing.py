@@ -19,7 +19,7 @@ from portal.core.ids import public_id
 from portal.core.permissions import Permission, Reach
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
-from portal.identity.access_changes import AccessChange
+from portal.identity.access.changes import AccessChange
 from portal.identity.models import Role
 from portal.orders.models import Status
 from portal.orders.queries import get_order

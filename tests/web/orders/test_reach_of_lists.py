@@ -7,7 +7,7 @@ import pytest
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.identity.models import Role, User
-from portal.identity.people_models import MerchantMember
+from portal.identity.people.models import MerchantMember
 from portal.merchants.models import Store
 from tests.web.desk import Browser, Desk, new_user
 

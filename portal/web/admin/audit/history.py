@@ -11,7 +11,7 @@ from flask_login import current_user
 from portal.audit.models import AuditEntry
 from portal.audit.queries import AuditFilter, list_entries
 from portal.core.permissions import Permission
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.merchants.queries import list_store_names
 from portal.traders.queries import trader_name
 from portal.web.labels.actors import actor_words

@@ -17,7 +17,7 @@ from portal.audit.queries import AuditFilter, list_entries
 from portal.core.cursors import number_in, position_of
 from portal.core.ids import parse_public_id, public_id
 from portal.core.permissions import Permission
-from portal.identity.people_list import PeopleFilter, PersonSort, list_people_rows
+from portal.identity.people.people_list import PeopleFilter, PersonSort, list_people_rows
 from portal.merchants.queries import list_store_names
 from portal.traders.queries import traders
 from portal.web.admin.audit.history import actor_names, name_of_actor

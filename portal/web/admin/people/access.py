@@ -13,9 +13,9 @@ from portal.approvals.access import change_access
 from portal.core.db import transaction
 from portal.core.errors import Conflict, Forbidden, TooManyRequests, ValidationFailed
 from portal.core.permissions import Permission, requires
-from portal.identity.access_changes import Access, AccessPreview, get_access, hash_of_change, preview_change
+from portal.identity.access.changes import Access, AccessPreview, get_access, hash_of_change, preview_change
 from portal.identity.models import Role
-from portal.identity.people import get_person
+from portal.identity.people.logins import get_person
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.access_form import BY_INVITATION, AccessForm, choices, form_of, read_form

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import Access, AccessChange
+from portal.identity.access.changes import Access, AccessChange
 from portal.identity.models import Role
 from portal.web.labels.reaches import GIVEN
 

@@ -18,10 +18,10 @@ from wtforms.validators import InputRequired, Length
 from portal.core.db import transaction
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from portal.core.permissions import Permission, requires
-from portal.identity.invitations import list_invitations
 from portal.identity.letters import invitation_path
 from portal.identity.models import MemberRole, Role
-from portal.identity.people import invite, withdraw_invitation
+from portal.identity.people.invitations import list_invitations
+from portal.identity.people.logins import invite, withdraw_invitation
 from portal.identity.roles import takes_two_people
 from portal.mail.transport import MailGoes, mail_goes
 from portal.merchants.queries import list_merchant_names, stores

@@ -13,7 +13,7 @@ from flask_login import current_user
 from portal.core.cursors import position_of, value_and_id_in
 from portal.core.permissions import Permission
 from portal.identity.models import Role
-from portal.identity.people_list import (
+from portal.identity.people.people_list import (
     PeopleFilter,
     PersonRow,
     PersonSort,

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from portal.core.errors import DomainError, Forbidden
 from portal.core.permissions import Permission, requires
-from portal.identity import people
+from portal.identity.people import logins
 from portal.traders.switching_off import switch_off_and_stop
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
@@ -50,7 +50,7 @@ def refuse_oneself(person_id: uuid.UUID) -> None:
 
 def _reset_factor(person_id: uuid.UUID, **given: Any) -> None:
     refuse_oneself(person_id)
-    people.reset_second_factor(person_id, **given)
+    logins.reset_second_factor(person_id, **given)
 
 
 _PERSON = ActionPage("person", "/people/<uuid:person_id>", "person_id", (
@@ -62,7 +62,7 @@ _PERSON = ActionPage("person", "/people/<uuid:person_id>", "person_id", (
         "danger", lambda seen: seen.user.is_active and not seen.is_oneself,
     ),
     Action(
-        "enable", "enabling", Permission.PERSON_DISABLE, people.switch_on,
+        "enable", "enabling", Permission.PERSON_DISABLE, logins.switch_on,
         _l("Switch the login on"), lambda seen: _("Switch on %(name)s's login?", name=seen.user.name),
         _l("They can sign in again with their password and second factor."),
         _l("The login is switched on."),
@@ -76,7 +76,7 @@ _PERSON = ActionPage("person", "/people/<uuid:person_id>", "person_id", (
         "danger", lambda seen: seen.has_second_factor and not seen.is_oneself,
     ),
     Action(
-        "sessions", "sessions/end-all", Permission.SESSION_REVOKE, people.end_sessions,
+        "sessions", "sessions/end-all", Permission.SESSION_REVOKE, logins.end_sessions,
         _l("End all"), lambda seen: _("End all of %(name)s's sessions?", name=seen.user.name),
         _l("They and the programs that use their name are signed out at once. They can sign in again."),
         _l("All of their sessions are over."),
@@ -92,7 +92,7 @@ _PERSON.add_to(blueprint)
 def person_end_session(person_id: uuid.UUID, session_id: uuid.UUID) -> ResponseReturnValue:
     actor = admin_actor()
     return carry_out(
-        lambda: people.end_one_session(person_id, session_id, actor=actor),
+        lambda: logins.end_one_session(person_id, session_id, actor=actor),
         done=_l("That session is over."),
         back=url_for("admin.person", person_id=person_id),
     )

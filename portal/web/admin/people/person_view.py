@@ -12,13 +12,13 @@ from portal.approvals.kinds import Subject
 from portal.approvals.models import ApprovalRequest
 from portal.approvals.queries import find_waiting
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import Access, get_access
-from portal.identity.audience import names_of
-from portal.identity.grant_models import PermissionGrant
-from portal.identity.grants import list_grants
+from portal.identity.access.changes import Access, get_access
+from portal.identity.access.grants import list_grants
+from portal.identity.access.models import PermissionGrant
 from portal.identity.models import User
-from portal.identity.people import get_person, has_second_factor
-from portal.identity.sessions import SessionLine, list_sessions
+from portal.identity.people.audience import names_of
+from portal.identity.people.logins import get_person, has_second_factor
+from portal.identity.tokens.sessions import SessionLine, list_sessions
 from portal.merchants.queries import MemberOf, list_merchants_of_member
 from portal.reference import configuration as config
 from portal.traders.models import Trader

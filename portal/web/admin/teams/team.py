@@ -16,7 +16,7 @@ from wtforms.validators import InputRequired, Length
 
 from portal.core.errors import DomainError
 from portal.core.permissions import Permission, requires
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.traders.queries import get_team
 from portal.traders.teams import (
     MAX_NAME,

@@ -20,7 +20,7 @@ from portal.core.db import release, transaction
 from portal.core.errors import DomainError, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.core.uploads.check import check_upload
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.reference import configuration as config
 from portal.traders.kyc import (
     add_document,

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from portal.core.actors import ActorKind
 from portal.core.modes import Mode
 from portal.disputes.queries import DisputeLine, list_disputes_of
-from portal.identity.audience import names_of
+from portal.identity.people.audience import names_of
 from portal.merchants.queries import find_store
 from portal.orders.order_detail import OrderDetail, Wanted, read_order_detail
 from portal.orders.order_list import Whose

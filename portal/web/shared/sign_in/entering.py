@@ -6,16 +6,16 @@ from flask import request, session
 from werkzeug.wrappers import Response
 
 from portal.core.db import transaction
+from portal.identity.proofs.second_factor import FactorLimits
 from portal.identity.queries import find_session
-from portal.identity.second_factor import FactorLimits
-from portal.identity.sessions import (
+from portal.identity.signing_in.sign_in import SignInLimits
+from portal.identity.tokens.sessions import (
     HalfSession,
     NewSession,
     SessionTimes,
     find_half_session,
     revoke_session,
 )
-from portal.identity.sign_in import SignInLimits
 from portal.notifications.devices import tell_of_new_device
 from portal.reference import configuration as config
 from portal.settings import get_settings

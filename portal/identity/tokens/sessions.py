@@ -18,7 +18,7 @@ from portal.core.db import db, hot
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
 from portal.identity.models import SessionStage, UserSession
-from portal.identity.token_families import revoke_families_of
+from portal.identity.tokens.token_families import revoke_families_of
 
 _MAX_USER_AGENT = 300
 

@@ -14,7 +14,7 @@ from portal.core.db import db, hot
 from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.ids import new_id
 from portal.identity.models import MemberRole, Role, User, UserRole
-from portal.identity.people_models import MerchantMember, MerchantMemberStore
+from portal.identity.people.models import MerchantMember, MerchantMemberStore
 from portal.identity.roles import takes_two_people
 from portal.identity.service import create_user, normal_email
 

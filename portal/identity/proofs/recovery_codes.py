@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from portal.core.crypto import blind_index
 from portal.core.db import db, hot
-from portal.identity.factor_models import RecoveryCode
+from portal.identity.proofs.models import RecoveryCode
 
 HOW_MANY = 10
 _BYTES = 10  # 80 bits: sixteen letters and digits

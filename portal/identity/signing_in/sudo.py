@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from portal.core.actors import Origin
 from portal.core.db import transaction
-from portal.identity.factor_models import ChallengePurpose
+from portal.identity.proofs.models import ChallengePurpose
+from portal.identity.proofs.second_factor import FactorLimits, verify_passkey, verify_second_factor
 from portal.identity.queries import SignedIn
-from portal.identity.second_factor import FactorLimits, verify_passkey, verify_second_factor
-from portal.identity.sessions import NewSession, SessionTimes, raise_session
-from portal.identity.sign_in import SignInLimits, check_credentials
+from portal.identity.signing_in.sign_in import SignInLimits, check_credentials
+from portal.identity.tokens.sessions import NewSession, SessionTimes, raise_session
 
 
 def prove_by_password(

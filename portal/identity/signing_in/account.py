@@ -14,26 +14,26 @@ from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.identity.acting import actor_of
 from portal.identity.letters import Change, mail_change
 from portal.identity.models import User
-from portal.identity.passkeys import finish_enrolment, remove_passkey
-from portal.identity.queries import SignedIn
-from portal.identity.recovery_codes import count_recovery_codes, renew_recovery_codes
-from portal.identity.second_factor import (
+from portal.identity.proofs.passkeys import finish_enrolment, remove_passkey
+from portal.identity.proofs.recovery_codes import count_recovery_codes, renew_recovery_codes
+from portal.identity.proofs.second_factor import (
     FactorLimits,
     forget_factors,
     has_second_factor,
     note_attempt,
     settle_attempt,
 )
+from portal.identity.proofs.totp import confirm_totp, remove_totp
+from portal.identity.queries import SignedIn
 from portal.identity.service import set_password
-from portal.identity.sessions import (
+from portal.identity.signing_in.sign_in import SignInLimits, check_credentials
+from portal.identity.tokens.sessions import (
     NewSession,
     SessionTimes,
     raise_session,
     revoke_own_session,
     revoke_sessions_of,
 )
-from portal.identity.sign_in import SignInLimits, check_credentials
-from portal.identity.totp import confirm_totp, remove_totp
 
 
 def note_change(who: SignedIn, change: Change, origin: Origin) -> None:

@@ -32,7 +32,7 @@ from webauthn.helpers.structs import (
 
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, NotFound, ValidationFailed
-from portal.identity.factor_models import ChallengePurpose, Passkey
+from portal.identity.proofs.models import ChallengePurpose, Passkey
 from portal.settings import get_settings
 
 _LIFETIME_S = 300

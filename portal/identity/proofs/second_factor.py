@@ -14,13 +14,13 @@ from portal.core.actors import Origin
 from portal.core.db import db, hot, transaction
 from portal.core.errors import TooManyRequests, Unauthorized
 from portal.identity.acting import actor_of_user
-from portal.identity.factor_models import ChallengePurpose
 from portal.identity.letters import Change, mail_change
 from portal.identity.models import User
-from portal.identity.passkeys import Outcome, check_assertion
-from portal.identity.recovery_codes import use_recovery_code
-from portal.identity.sessions import HalfSession, NewSession, SessionTimes, open_session
-from portal.identity.totp import use_totp
+from portal.identity.proofs.models import ChallengePurpose
+from portal.identity.proofs.passkeys import Outcome, check_assertion
+from portal.identity.proofs.recovery_codes import use_recovery_code
+from portal.identity.proofs.totp import use_totp
+from portal.identity.tokens.sessions import HalfSession, NewSession, SessionTimes, open_session
 
 _LONGEST_PAUSE_S = 900
 

@@ -16,9 +16,9 @@ from portal.core.db import hot, release, transaction
 from portal.core.errors import TooManyRequests
 from portal.core.limits import counted_network
 from portal.identity.models import SessionStage
-from portal.identity.passwords import hash_password, is_password_right, needs_rehash
-from portal.identity.second_factor import has_second_factor, note_sign_in
-from portal.identity.sessions import NewSession, SessionTimes, start_session
+from portal.identity.proofs.passwords import hash_password, is_password_right, needs_rehash
+from portal.identity.proofs.second_factor import has_second_factor, note_sign_in
+from portal.identity.tokens.sessions import NewSession, SessionTimes, start_session
 
 _LONGEST_EMAIL = 254
 _LONGEST_PAUSE_S = 900

@@ -15,12 +15,12 @@ from portal.core.actors import Actor
 from portal.core.db import after_commit, db
 from portal.core.errors import Conflict
 from portal.core.permissions import Permission
-from portal.identity.access_changes import Access, AccessChange, preview_change
-from portal.identity.grant_models import PermissionGrant
+from portal.identity.access.changes import Access, AccessChange, preview_change
+from portal.identity.access.models import PermissionGrant
 from portal.identity.models import Role, User, UserRole
 from portal.identity.service import refuse_for_last_admin
-from portal.identity.sessions import revoke_sessions_of
-from portal.identity.token_families import forget_families
+from portal.identity.tokens.sessions import revoke_sessions_of
+from portal.identity.tokens.token_families import forget_families
 
 
 def apply_change(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from portal.core.db import hot
 from portal.core.permissions import Permission, Reach
-from portal.identity.access_changes import get_access
+from portal.identity.access.changes import get_access
 from portal.identity.roles import PRESETS
 
 # In one order, so that two who decide about each other's proposals don't wait for each other for ever.

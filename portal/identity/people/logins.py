@@ -14,12 +14,12 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor, Origin
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, Forbidden, NotFound
-from portal.identity.invitations import create_invitation, revoke_invitation
 from portal.identity.letters import Change, mail_change, mail_invitation
 from portal.identity.models import MemberRole, Role, User
-from portal.identity.second_factor import forget_factors
+from portal.identity.people.invitations import create_invitation, revoke_invitation
+from portal.identity.proofs.second_factor import forget_factors
 from portal.identity.service import disable_user, enable_user
-from portal.identity.sessions import revoke_own_session, revoke_sessions_of
+from portal.identity.tokens.sessions import revoke_own_session, revoke_sessions_of
 
 
 @dataclass(frozen=True, slots=True)

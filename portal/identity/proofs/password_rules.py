@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from portal.core.errors import ValidationFailed
-from portal.identity.passwords import MAX_BYTES
+from portal.identity.proofs.passwords import MAX_BYTES
 
 MIN_LENGTH = 12
 MAX_LENGTH = 128

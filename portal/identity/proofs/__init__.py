@@ -1,0 +1,1 @@
+"""What proves who somebody is: passwords, and what there is besides them."""
