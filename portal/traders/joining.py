@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -30,12 +31,13 @@ def join_as_new(
     return user
 
 
-def join_as_known(token: str, user: User, origin: Origin) -> None:
+def join_as_known(token: str, user_id: uuid.UUID, origin: Origin) -> None:
     """Give what an invitation holds to its owner, who has a login. Needs transaction().
 
     Raises NotFound when the link is over or for somebody else.
     """
-    _settle(accept_as_known(token, user), user, origin)
+    invited, user = accept_as_known(token, user_id)
+    _settle(invited, user, origin)
 
 
 def _settle(invited: Invited, user: User, origin: Origin) -> None:

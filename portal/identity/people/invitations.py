@@ -114,9 +114,12 @@ def list_invitations() -> Sequence[Invited]:
 
 
 def revoke_invitation(invitation_id: uuid.UUID) -> None:
-    """Make the link worth nothing. Raises NotFound when it was used, is over or unknown. Needs transaction()."""
+    """Make the link worth nothing. Needs transaction().
+
+    Raises NotFound `invitation_over` when it was used, is over or unknown.
+    """
     if not hot(_REVOKE, {"id": invitation_id}):
-        raise NotFound("There is no such invitation.")
+        raise NotFound("This invitation is over already.", code="invitation_over")
 
 
 def accept_as_new(
@@ -134,19 +137,19 @@ def accept_as_new(
     return invited, user
 
 
-def accept_as_known(token: str, user: User) -> Invited:
+def accept_as_known(token: str, user_id: uuid.UUID) -> tuple[Invited, User]:
     """Use the link up and give the roles to a login that exists. Needs transaction().
 
     Raises NotFound when the link is over or for somebody else.
     """
-    invited = _take(token)
+    invited, user = _take(token), db.session.get_one(User, user_id)
     if invited.email != user.email:
         raise NotFound("This invitation is for somebody else.")
     held = {role.role for role in user.roles}
     user.roles.extend(UserRole(role=role.value) for role in invited.roles if role.value not in held)
     db.session.flush()
     _settle(invited, user.id)
-    return invited
+    return invited, user
 
 
 def _take(token: str) -> Invited:

@@ -172,7 +172,7 @@ def invite(
 
 
 def withdraw_invitation(invitation_id: uuid.UUID, *, actor: Actor, origin: Origin | None = None) -> None:
-    """Make an invitation's link worth nothing. Raises NotFound when it is over. Needs transaction()."""
+    """Make an invitation's link worth nothing. Raises NotFound `invitation_over`. Needs transaction()."""
     revoke_invitation(invitation_id)
     record_audit("invitation.withdrawn", actor=actor, subject=("invitation", invitation_id), origin=origin)
 

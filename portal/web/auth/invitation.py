@@ -8,10 +8,9 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from portal.core.db import db, transaction
+from portal.core.db import transaction
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.permissions import Permission, public, requires
-from portal.identity.models import User
 from portal.identity.people.invitations import Invited, find_invitation
 from portal.identity.proofs.second_factor import note_sign_in
 from portal.identity.tokens.sessions import start_session
@@ -60,8 +59,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
 @requires(Permission.ACCOUNT_VIEW)
 def accept_with_login(token: str) -> ResponseReturnValue:
     with transaction():
-        user = db.session.get_one(User, current_user.id)
-        join_as_known(token, user, current_origin())
+        join_as_known(token, current_user.id, current_origin())
     return see_other(url_for("auth.start"))
 
 
