@@ -54,6 +54,7 @@ WORDS = {
         "Something you wrote holds characters that can't be seen, such as marks that turn the direction. Go back and"
         " type it again."
     ),
+    "invitation_over": _l("This invitation is over already."),
     "payment_reported": _l(
         "The receiver says that another amount came, and the customer is asked whether they sent it. Wait for the answer,"
         " or open a dispute."

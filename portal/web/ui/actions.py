@@ -21,6 +21,7 @@ from portal.core.errors import (
     DomainError,
     Forbidden,
     PayloadTooLarge,
+    TooManyRequests,
     UnsupportedMedia,
     ValidationFailed,
 )
@@ -40,7 +41,7 @@ Words: TypeAlias = str | LazyString | Callable[[Any], str]
 # The page that the form is on, once more: its status, and what was refused if it is not the form that is wrong.
 Again: TypeAlias = Callable[[int, DomainError | None], Response]
 # What the page that a form is on can say; anything else gets a page of its own.
-REFUSALS = (Conflict, Forbidden, ValidationFailed, PayloadTooLarge, UnsupportedMedia)
+REFUSALS = (Conflict, Forbidden, ValidationFailed, TooManyRequests, PayloadTooLarge, UnsupportedMedia)
 
 
 def _page_of_its_own(_status: int, refused: DomainError | None) -> Response:
@@ -55,7 +56,23 @@ def carry_out(
     form: PageForm | None = None,
     again: Again = _page_of_its_own,
 ) -> Response:
-    """Do what a valid form asks for in one transaction, say that it is done and lead back: 303, or htmx's redirect.
+    """As carry_out_and_answer, and then say that it is done and lead back: 303, or htmx's redirect."""
+
+    def lead_back(result: T) -> Response:
+        flash(words_for(done, result))
+        return see_other(back if isinstance(back, str) else back(result))
+
+    return carry_out_and_answer(work, lead_back, form=form, again=again)
+
+
+def carry_out_and_answer(
+    work: Callable[[], T],
+    answer: Callable[[T], Response],
+    *,
+    form: PageForm | None = None,
+    again: Again = _page_of_its_own,
+) -> Response:
+    """Do what a valid form asks for in one transaction, and answer by what came of it.
 
     `work` runs again where it lost a race: who acts, and whatever else the request knows, is read before it. That
     it counts once however often it is sent is the verb's, which compares with what its reader saw or changes nothing.
@@ -66,8 +83,7 @@ def carry_out(
         result = run_in_transaction(work)
     except REFUSALS as error:
         return again(error.status, None if form is not None and form.refuse(error) else error)
-    flash(words_for(done, result))
-    return see_other(back if isinstance(back, str) else back(result))
+    return answer(result)
 
 
 def said(refused: DomainError | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,8 +11,6 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.approvals.access import change_access
-from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden, TooManyRequests, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.identity.access.changes import Access, AccessPreview, get_access, hash_of_change, preview_change
 from portal.identity.models import Role
@@ -24,6 +23,7 @@ from portal.web.shared.approvals.asking import approval_life, asked
 from portal.web.shell.flashes import flash
 from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import fragment, is_htmx, see_other
+from portal.web.ui.actions import carry_out_and_answer
 
 
 @blueprint.get("/people/<uuid:person_id>/access")
@@ -58,13 +58,16 @@ def access_change(person_id: uuid.UUID) -> ResponseReturnValue:
     change = form.change_of(held)
     if change.is_empty() or not form.reason.strip() or request.form.get("seen") != _mark(held, form):
         return _again(person_id, held, form)
-    try:
-        with transaction():
-            request_id = change_access(
-                person_id, change, form.reason, life=approval_life(), actor=admin_actor()
-            )
-    except (Conflict, Forbidden, TooManyRequests, ValidationFailed) as error:
-        return _page(person_id, held, form, error.status, problem=words_of_refusal(error))
+    actor, life = admin_actor(), approval_life()
+    return carry_out_and_answer(
+        lambda: change_access(person_id, change, form.reason, life=life, actor=actor),
+        partial(_changed, person_id),
+        again=lambda status, refused: _page(person_id, held, form, status, problem=words_of_refusal(refused)),
+    )
+
+
+def _changed(person_id: uuid.UUID, request_id: uuid.UUID | None) -> Response:
+    """Done, or asked for by the request."""
     if request_id is not None:
         return asked(request_id, url_for("admin.person", person_id=person_id))
     flash(_("Changed. It holds from their next request on."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from flask import make_response, render_template, request, url_for
@@ -11,12 +12,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
-from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms import SelectField, SelectMultipleField, StringField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
-from portal.core.db import transaction
-from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from portal.core.actors import Actor
+from portal.core.errors import DomainError
 from portal.core.permissions import Permission, requires
 from portal.identity.letters import invitation_path
 from portal.identity.models import MemberRole, Role
@@ -37,6 +38,7 @@ from portal.web.labels.roles import member_role_name, role_names
 from portal.web.shell.flashes import flash
 from portal.web.shell.guards import needs_sudo
 from portal.web.shell.htmx import fragment, is_htmx, see_other
+from portal.web.ui.actions import carry_out, carry_out_and_answer
 from portal.web.ui.forms import PageForm, show_problems
 
 
@@ -51,6 +53,19 @@ class InvitationForm(PageForm):
     member_role = SelectField(_l("What they are there"))
     store_ids = SelectMultipleField(_l("Stores"))
     language = SelectField(_l("Language of the letter"), choices=language_choices())
+
+    @property
+    def is_of_member(self) -> bool:
+        """Whether they are to work for a merchant."""
+        return Role.MERCHANT.value in (self.roles.data or ())
+
+    def validate_merchant(self, field: SelectField) -> None:
+        if self.is_of_member and not field.data:
+            raise ValidationError(_("Choose the merchant they work for."))
+
+    def refuse(self, error: DomainError) -> bool:
+        show_problems(self, error)
+        return bool(error.errors)
 
 
 def _form(values: Any = None, **data: object) -> InvitationForm:
@@ -91,21 +106,17 @@ def new_invitation() -> ResponseReturnValue:
 @requires(Permission.PERSON_INVITE)
 @needs_sudo
 def invitation_send() -> ResponseReturnValue:
-    form = _form(request.form)
-    if not form.validate():
-        return _page(form, 422)
-    is_member = Role.MERCHANT.value in form.roles.data
-    if is_member and not form.merchant.data:
-        form.merchant.errors = [_("Choose the merchant they work for.")]
-        return _page(form, 422)
-    try:
-        with transaction():
-            token = _send(form, is_member)
-    except ValidationFailed as error:
-        show_problems(form, error)
-        return _page(form, 422)
-    except (Conflict, Forbidden) as error:
-        return _page(form, error.status, words_of_refusal(error))
+    form, actor, name = _form(request.form), admin_actor(), current_user.session.name
+    return carry_out_and_answer(
+        lambda: _send(form, actor, name),
+        partial(_sent, form),
+        form=form,
+        again=lambda status, refused: _page(form, status, words_of_refusal(refused)),
+    )
+
+
+def _sent(form: InvitationForm, token: str) -> Response:
+    """Where its letter goes, in words; without a letter the link itself."""
     email, way = form.email.data.strip(), mail_goes(get_settings())
     if way is MailGoes.NOWHERE:
         return _link_to_hand_over(email, token)
@@ -124,13 +135,13 @@ def _link_to_hand_over(email: str, token: str) -> Response:
     return make_response(render_template("admin/invitations/link.html", email=email, link=link))
 
 
-def _send(form: InvitationForm, is_member: bool) -> str:
-    roles = [Role(name) for name in form.roles.data]
+def _send(form: InvitationForm, actor: Actor, invited_by: str) -> str:
+    is_member, roles = form.is_of_member, [Role(name) for name in form.roles.data]
     return invite(
         form.email.data,
         roles,
-        actor=admin_actor(),
-        invited_by=current_user.session.name,
+        actor=actor,
+        invited_by=invited_by,
         ttl_s=config.get(config.INVITATION_TTL_S),
         locale=form.language.data,
         merchant_id=uuid.UUID(form.merchant.data) if is_member else None,
@@ -144,13 +155,12 @@ def _send(form: InvitationForm, is_member: bool) -> str:
 @blueprint.post("/invitations/<uuid:invitation_id>/withdrawal")
 @requires(Permission.PERSON_INVITE)
 def invitation_withdraw(invitation_id: uuid.UUID) -> ResponseReturnValue:
-    try:
-        with transaction():
-            withdraw_invitation(invitation_id, actor=admin_actor())
-    except NotFound:
-        raise NotFound(_("This invitation is over already.")) from None
-    flash(_("The invitation's link is worth nothing now."))
-    return see_other(url_for("admin.invitations"))
+    actor = admin_actor()
+    return carry_out(
+        lambda: withdraw_invitation(invitation_id, actor=actor),
+        done=_l("The invitation's link is worth nothing now."),
+        back=url_for("admin.invitations"),
+    )
 
 
 def _page(form: InvitationForm, status: int = 200, problem: str = "") -> Response:

@@ -19,9 +19,8 @@ from portal.traders.switching_off import switch_off_and_stop
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.people.person_view import look_at
-from portal.web.labels.refusals import words_of_error
 from portal.web.shell.guards import needs_sudo
-from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply, carry_out
+from portal.web.ui.actions import NOTHING_SENT, Action, ActionPage, Reply, carry_out, said
 
 
 @blueprint.get("/people/<uuid:person_id>")
@@ -35,11 +34,11 @@ def _page(person_id: uuid.UUID, reply: Reply = NOTHING_SENT) -> Response:
     return reply.render("admin/person.html", seen=seen, offers=_PERSON.offers(person_id, seen))
 
 
-def words_of_refusal(error: DomainError) -> str:
-    """What the verbs about people refuse, in the reader's language."""
-    if error.code == "needs_two_people":
+def words_of_refusal(error: DomainError | None) -> str:
+    """What the verbs about people refuse, in the reader's language; nothing if nothing is refused."""
+    if error is not None and error.code == "needs_two_people":
         return _("Invite them without this role; then ask for it, and another administrator approves it.")
-    return words_of_error(error)
+    return said(error)
 
 
 def refuse_oneself(person_id: uuid.UUID) -> None:
