@@ -13,11 +13,11 @@ from portal.orders.order_detail import Wanted, read_order_detail
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
 from portal.web.merchant import blueprint
+from portal.web.merchant.order_actions import DESK
 from portal.web.merchant.seat import Seat, current_seat
-from portal.web.merchant.verbs import DESK
 from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
-from portal.web.shared.orders.order_actions import add_verbs, verbs_for
+from portal.web.shared.orders.order_actions import actions_for, add_actions
 from portal.web.shared.orders.page import Eyes, answer, raw_of, read_page
 from portal.web.shared.orders.resending import resend
 from portal.web.shared.receipts import upload_response
@@ -62,10 +62,10 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
     holds_keys = page.order.store_id in current_seat().stores_for(Permission.API_KEY_VIEW)
     resends = page.order.store_id in current_seat().stores_for(Permission.WEBHOOK_RESEND)
     raw = raw_of(page.order) if holds_keys else None
-    return answer(page, raw=raw, may_resend=resends, verbs=verbs_for(page.order, DESK))
+    return answer(page, raw=raw, may_resend=resends, actions=actions_for(page.order, DESK))
 
 
-add_verbs(blueprint, DESK)
+add_actions(blueprint, DESK)
 
 
 @blueprint.post("/orders/<order_id:order_id>/deliveries/<uuid:delivery_id>/resending")

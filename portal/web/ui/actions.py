@@ -122,7 +122,10 @@ NOTHING_SENT = Reply()
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that may be done, with a reason, to what a page is about.
+    """One thing that may be done, with a reason, to what a page is about: a person, a merchant, a queue; asked in a dialog.
+
+    What is done to an order is an `OrderAction`, or an `OrderProposal` if nobody does it alone (portal/web/shared/orders):
+    those have pages of their own, and are done to the version that was seen.
 
     `run` takes the id of the page's address, `actor`, and what the form gives; `path` follows that address. `fits`, and
     `title`, `words` and `mark` where they depend on it, take what the page shows. `mark` is what its reader saw, which

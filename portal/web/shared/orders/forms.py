@@ -16,7 +16,7 @@ from portal.web.ui.money_field import MoneyField
 from portal.web.ui.reason_form import ReasonForm
 
 
-class VerbForm(ReasonForm):
+class OrderForm(ReasonForm):
     """A form about an order as somebody saw it."""
 
     version = HiddenField()
@@ -34,7 +34,7 @@ class VerbForm(ReasonForm):
         return None
 
 
-class AmountForm(VerbForm):
+class AmountForm(OrderForm):
     """With what was received, where that is not the order's amount; another amount is asked for twice."""
 
     amount = MoneyField(_l("Amount that was received"))
@@ -71,7 +71,7 @@ class DecisionForm(AmountForm):
         return super().received_minor if self.outcome.data == DisputeOutcome.COMPLETED else None
 
 
-class DisputeForm(VerbForm):
+class DisputeForm(OrderForm):
     """What is wrong with the order, and the amount that somebody says was paid."""
 
     about = SelectField(_l("What is wrong"))

@@ -19,9 +19,9 @@ from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import NeedsSecondPerson, most_alone_minor
-from portal.web.shared.orders.forms import VerbForm
+from portal.web.shared.orders.forms import OrderForm
+from portal.web.shared.orders.staff_actions import STAFF_ACTIONS, OrderAction
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
-from portal.web.shared.orders.verbs import VERBS, Verb
 from portal.web.shell.acting import acting_person
 from portal.web.shell.guards import needs_proof
 from portal.web.ui.actions import carry_out, guarded, said
@@ -38,95 +38,98 @@ class Load(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The verbs of one side of the house: whose orders they are about, and as whom the visitor acts."""
+    """What one side of the house may do: whose orders it is about, and as whom the visitor acts."""
 
-    verbs: Sequence[Verb]
+    actions: Sequence[OrderAction]
     load: Load
     may: Callable[[OrderRecord, Permission], bool]
     actor: Callable[[], Actor]
 
 
-STAFF = Desk(VERBS, staff_order, lambda _order, permission: is_everybodys(permission), acting_person)
+STAFF = Desk(STAFF_ACTIONS, staff_order, lambda _order, permission: is_everybodys(permission), acting_person)
 
 
-def verbs_for(order: OrderRecord, desk: Desk = STAFF) -> list[Verb]:
+def actions_for(order: OrderRecord, desk: Desk = STAFF) -> list[OrderAction]:
     """What this visitor may do to the order as it stands."""
     kind = desk.actor().kind
-    return [verb for verb in desk.verbs if desk.may(order, verb.permission) and verb.fits(order, kind)]
+    return [
+        action for action in desk.actions if desk.may(order, action.permission) and action.fits(order, kind)
+    ]
 
 
-def add_verbs(blueprint: Blueprint, desk: Desk = STAFF) -> None:
-    """Each verb gets a page with its form, and the address that the form is sent to."""
-    for verb in desk.verbs:
-        path = f"/orders/<order_id:order_id>/{verb.path}"
-        proof = needs_proof if verb.moves_money else None
-        asking, doing = (guarded(make(verb, desk), verb.permission, proof) for make in (_asking, _doing))
-        blueprint.add_url_rule(path, verb.endpoint, asking)
-        blueprint.add_url_rule(path, f"{verb.endpoint}_done", doing, methods=["POST"])
+def add_actions(blueprint: Blueprint, desk: Desk = STAFF) -> None:
+    """Each action gets a page with its form, and the address that the form is sent to."""
+    for action in desk.actions:
+        path = f"/orders/<order_id:order_id>/{action.path}"
+        proof = needs_proof if action.moves_money else None
+        asking, doing = (guarded(make(action, desk), action.permission, proof) for make in (_asking, _doing))
+        blueprint.add_url_rule(path, action.endpoint, asking)
+        blueprint.add_url_rule(path, f"{action.endpoint}_done", doing, methods=["POST"])
 
 
-def _asking(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
+def _asking(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def ask(order_id: uuid.UUID) -> Response:
-        order = desk.load(order_id, verb.permission)
-        if not verb.fits(order, desk.actor().kind):
+        order = desk.load(order_id, action.permission)
+        if not action.fits(order, desk.actor().kind):
             raise Conflict(_("This is not possible as the order stands."))
-        return _page(verb, verb.form(None, order))
+        return _page(action, action.form(None, order))
 
     return ask
 
 
-def _doing(verb: Verb, desk: Desk) -> Callable[[uuid.UUID], Response]:
+def _doing(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def do(order_id: uuid.UUID) -> Response:
-        form = verb.form(request.form, desk.load(order_id, verb.permission))
+        form = action.form(request.form, desk.load(order_id, action.permission))
         if not form.validate():
-            return _page(verb, form, 422)
-        if _takes_two(verb, form):
-            return _refused(verb, form, NeedsSecondPerson.status, NeedsSecondPerson())
+            return _page(action, form, 422)
+        if _takes_two(action, form):
+            return _refused(action, form, NeedsSecondPerson.status, NeedsSecondPerson())
         if form.to_be_agreed_minor is not None:
-            return _page(verb, form)
+            return _page(action, form)
         actor = desk.actor()
         return carry_out(
-            lambda: _run(verb, desk, order_id, form, actor),
-            again=partial(_refused, verb, form),
-            done=verb.done,
+            lambda: _run(action, desk, order_id, form, actor),
+            again=partial(_refused, action, form),
+            done=action.done,
             back=url_for(f"{request.blueprint}.order", order_id=order_id),
         )
 
     return do
 
 
-def _takes_two(verb: Verb, form: VerbForm) -> bool:
+def _takes_two(action: OrderAction, form: OrderForm) -> bool:
     """Whether more came than one person completes alone: no need to ask whether they mean it."""
-    received = form.to_be_agreed_minor if verb.proposal and form.order.is_payin else None
+    received = form.to_be_agreed_minor if action.proposal and form.order.is_payin else None
     return received is not None and received > most_alone_minor(form.order)
 
 
-def _refused(verb: Verb, form: VerbForm, status: int, error: DomainError | None) -> Response:
+def _refused(action: OrderAction, form: OrderForm, status: int, error: DomainError | None) -> Response:
     """What nobody does alone comes with the way to a second person."""
-    leads_on = bool(verb.proposal) and error is not None and error.code == NeedsSecondPerson.code
-    proposal = f"{request.blueprint}.{verb.proposal}_sent" if leads_on else ""
-    return _page(verb, form, status, words=said(error), is_problem=True, proposal=proposal)
+    proposal = ""
+    if action.proposal and error is not None and error.code == NeedsSecondPerson.code:
+        proposal = f"{request.blueprint}.{action.proposal.endpoint}_sent"
+    return _page(action, form, status, words=said(error), is_problem=True, proposal=proposal)
 
 
-def _run(verb: Verb, desk: Desk, order_id: uuid.UUID, form: VerbForm, actor: Actor) -> None:
+def _run(action: OrderAction, desk: Desk, order_id: uuid.UUID, form: OrderForm, actor: Actor) -> None:
     """Raises Conflict when the order is not as the form's reader saw it, unless they did just this to it."""
-    order = desk.load(order_id, verb.permission, lock=True)
+    order = desk.load(order_id, action.permission, lock=True)
     if str(order.version) == form.version.data:
         form.order = order
-        verb.run(order, form, actor)
+        action.run(order, form, actor)
         return
     latest = list_steps(order.id)[-_LATEST:]
-    if not any(step.event in verb.steps and step.actor_id == actor.id for step in latest):
+    if not any(step.event in action.steps and step.actor_id == actor.id for step in latest):
         raise Conflict("The order has changed.", code="order_changed")
 
 
-def _page(verb: Verb, form: VerbForm, status: int = 200, **variables: Any) -> Response:
+def _page(action: OrderAction, form: OrderForm, status: int = 200, **variables: Any) -> Response:
     agreed, split = form.to_be_agreed_minor if status == 200 and form.errors == {} else None, None
     if agreed is not None:
         split = price(form.order, agreed)
         form["agreed"].data = str(agreed)
     page = render_template(
-        "orders/verb.html", verb=verb, form=form, order=form.order, portal=request.blueprint, agreed_minor=agreed,
+        "orders/action.html", action=action, form=form, order=form.order, portal=request.blueprint, agreed_minor=agreed,
         split=split, **variables,
     )  # fmt: skip
     return make_response(page, status)

@@ -23,7 +23,7 @@ from portal.orders.record import OrderRecord
 from portal.traders.queries import trader_name
 from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
-from portal.web.shared.orders.order_actions import add_verbs, verbs_for
+from portal.web.shared.orders.order_actions import actions_for, add_actions
 from portal.web.shared.orders.page import Eyes, answer, read_page
 from portal.web.shared.orders.proposing import add_proposals, waiting_about
 from portal.web.shared.orders.resending import resend
@@ -83,7 +83,7 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
     page = read_page(order_id, staff_eyes(_portal()))
     resends = is_everybodys(Permission.WEBHOOK_RESEND)
     return answer(
-        page, verbs=verbs_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order),
+        page, actions=actions_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order),
         waiting=waiting_about(page.order),
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def _wanted(order: OrderRecord, method: str) -> Wanted:
 
 
 def add_order_routes(blueprint: Blueprint) -> None:
-    """Put the list of everybody's orders, its file and each order's page and verbs into a portal of staff."""
+    """Put the list of everybody's orders, its file and each order's page and actions into a portal of staff."""
     one = "/orders/<order_id:order_id>"
     for path, view in (
         ("/orders", orders),
@@ -141,5 +141,5 @@ def add_order_routes(blueprint: Blueprint) -> None:
     reveal = "/requisites/<uuid:requisite_id>/number"
     blueprint.add_url_rule(reveal, "requisite_number", requisite_number)
     blueprint.add_url_rule(reveal, "show_requisite_number", show_requisite_number, methods=["POST"])
-    add_verbs(blueprint)
+    add_actions(blueprint)
     add_proposals(blueprint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ from portal.orders.service import (
     release_review,
 )
 from portal.orders.transitions import Step, may_happen
-from portal.web.shared.orders.forms import AmountForm, DecisionForm, DisputeForm, VerbForm
+from portal.web.shared.orders.forms import AmountForm, DecisionForm, DisputeForm, OrderForm
+from portal.web.shared.orders.proposing import TO_COMPLETE, TO_DECIDE, OrderProposal
 
 _SHOP_READS = _l(
     "The shop can read it, in the order's timeline and with its programs. Kept in the audit log as well."
@@ -32,9 +33,12 @@ _SHOP_READS = _l(
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """One thing that may be done. `path` is its part of the address, `steps` what it makes of the order; `readers`
-    says who reads the reason.
+class OrderAction:
+    """One thing that one person may do to an order as it stands, on a page of its own that asks why.
+
+    Which orders it fits follows from `steps`, what it makes of them; it is done to the version that its reader saw, and
+    once. What is done to anything but an order is an `Action` (portal/web/ui/actions.py); what nobody does alone is an
+    `OrderProposal`, to which `proposal` leads. `path` is its part of the address, `readers` says who reads the reason.
     """
 
     path: str
@@ -45,12 +49,11 @@ class Verb:
     button: LazyString
     words: LazyString
     done: LazyString
-    form: Callable[[Any, OrderRecord], VerbForm] = VerbForm
+    form: Callable[[Any, OrderRecord], OrderForm] = OrderForm
     moves_money: bool = True
     tone: str = ""
     readers: LazyString = _SHOP_READS
-    # Where what nobody does alone is proposed.
-    proposal: str = ""
+    proposal: OrderProposal | None = None
 
     def fits(self, order: OrderRecord, kind: ActorKind) -> bool:
         """Whether it is possible as the order stands."""
@@ -64,7 +67,7 @@ def _complete(order: OrderRecord, form: AmountForm, actor: Actor) -> None:
         confirm_payout(order, actor=actor, reason=form.words)
 
 
-def _reassign(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+def _reassign(order: OrderRecord, form: OrderForm, actor: Actor) -> None:
     decline = decline_payin if order.is_payin else decline_payout
     decline(order, form.words, actor=actor)
 
@@ -78,15 +81,15 @@ def _decide(order: OrderRecord, form: DecisionForm, actor: Actor) -> None:
     resolve_dispute(order, outcome, form.received_minor, form.words, actor=actor)
 
 
-VERBS = (
-    Verb(
+STAFF_ACTIONS = (
+    OrderAction(
         "release", "order_release", Permission.REVIEW_DECIDE, frozenset({Step.RELEASED}),
         lambda order, form, actor: release_review(order, form.words, actor=actor),
         _l("Let the order go on"),
         _l("The order goes on as if it had just been created: a payin is matched at once, and the trader's deposit is held."),
         _l("The order goes on."),
     ),
-    Verb(
+    OrderAction(
         "refusal", "order_refuse", Permission.REVIEW_DECIDE, frozenset({Step.REFUSED}),
         lambda order, form, actor: refuse_review(order, form.words, actor=actor),
         _l("Refuse the order"),
@@ -95,31 +98,31 @@ VERBS = (
         tone="danger",
         readers=_l("Kept in the audit log; the shop does not read it."),
     ),
-    Verb(
-        "completion", "order_complete", Permission.ORDER_COMPLETE,
+    OrderAction(
+        "completion", "order_complete", TO_COMPLETE.permission,
         frozenset({Step.CONFIRMED, Step.CONFIRMED_LATE}), _complete,
         _l("Complete the order"),
         _l("The money came: everybody is paid in one entry of the ledger. An order whose time was up takes the trader's hold anew. It can't be undone."),
         _l("The order is completed."),
         form=AmountForm,
-        proposal="propose_completion",
+        proposal=TO_COMPLETE,
     ),
-    Verb(
-        "decision", "order_decide", Permission.DISPUTE_DECIDE,
+    OrderAction(
+        "decision", "order_decide", TO_DECIDE.permission,
         frozenset({Step.DECIDED_COMPLETED, Step.DECIDED_CANCELLED}), _decide,
         _l("Decide the dispute"),
         _l("Completing pays everybody in one entry of the ledger; cancelling gives back what is on hold. It can't be undone."),
         _l("The dispute is decided."),
         form=DecisionForm,
-        proposal="propose_decision",
+        proposal=TO_DECIDE,
     ),
-    Verb(
+    OrderAction(
         "reassignment", "order_reassign", Permission.ORDER_REASSIGN, frozenset({Step.DECLINED}), _reassign,
         _l("Give it to another trader"),
         _l("The order is taken off its requisite and looked for anew; it never comes back to the same one. Hold and limits go back."),
         _l("The order was taken off its requisite."),
     ),
-    Verb(
+    OrderAction(
         "dispute", "order_dispute", Permission.DISPUTE_OPEN, frozenset({Step.DISPUTED}), _dispute,
         _l("Open a dispute"),
         _l("The order's clock stops and money stays where it is until somebody decides. Trader, team lead and shop are told."),
@@ -127,7 +130,7 @@ VERBS = (
         form=DisputeForm,
         moves_money=False,
     ),
-    Verb(
+    OrderAction(
         "cancellation", "order_cancel", Permission.ORDER_CANCEL, frozenset({Step.CANCELLED}),
         lambda order, form, actor: cancel_order(order, form.words, actor=actor),
         _l("Cancel the order"),
@@ -136,4 +139,3 @@ VERBS = (
         tone="danger",
     ),
 )  # fmt: skip
-OF_ENDPOINT: Mapping[str, Verb] = {verb.endpoint: verb for verb in VERBS}

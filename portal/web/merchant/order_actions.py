@@ -17,20 +17,20 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, confirm_payout
 from portal.orders.transitions import Step
 from portal.web.merchant.seat import current_seat
-from portal.web.shared.orders.forms import DisputeForm, VerbForm
+from portal.web.shared.orders.forms import DisputeForm, OrderForm
 from portal.web.shared.orders.order_actions import Desk
-from portal.web.shared.orders.verbs import Verb
+from portal.web.shared.orders.staff_actions import OrderAction
 from portal.web.shell.acting import acting_person
 
 _READERS = _l("Whoever works on this order can read it. Kept in the audit log as well.")
 
 
-def _cancel(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+def _cancel(order: OrderRecord, form: OrderForm, actor: Actor) -> None:
     before = order.status
     _note(cancel_order(order, form.words, actor=actor), Step.CANCELLED, before, form, actor)
 
 
-def _confirm(order: OrderRecord, form: VerbForm, actor: Actor) -> None:
+def _confirm(order: OrderRecord, form: OrderForm, actor: Actor) -> None:
     before = order.status
     _note(confirm_payout(order, actor=actor, reason=form.words), Step.CONFIRMED, before, form, actor)
 
@@ -42,7 +42,7 @@ def _object(order: OrderRecord, form: DisputeForm, actor: Actor) -> None:
     _note(disputed, Step.DISPUTED, before, form, actor)
 
 
-def _note(order: OrderRecord, step: Step, before: str, form: VerbForm, actor: Actor) -> None:
+def _note(order: OrderRecord, step: Step, before: str, form: OrderForm, actor: Actor) -> None:
     """What a person does by hand is written down; what their programs do is told by the timeline."""
     was, became = {"status": before}, {"status": order.status}
     record_audit(
@@ -55,15 +55,15 @@ def _note(order: OrderRecord, step: Step, before: str, form: VerbForm, actor: Ac
     )
 
 
-VERBS = (
-    Verb(
+MERCHANT_ACTIONS = (
+    OrderAction(
         "confirmation", "order_confirm", Permission.PAYOUT_CREATE, frozenset({Step.CONFIRMED}), _confirm,
         _l("Confirm it was received"),
         _l("The receiver has the money: the trader is paid from what the payout holds of your balance. It can't be undone."),
         _l("The payout is completed."),
         readers=_READERS,
     ),
-    Verb(
+    OrderAction(
         "dispute", "order_dispute", Permission.ORDER_CREATE, frozenset({Step.DISPUTED}), _object,
         _l("Something is wrong: open a dispute"),
         _l("The order's clock stops and money stays where it is until an administrator decides. An objection to a payout is heard until it is completed."),
@@ -72,7 +72,7 @@ VERBS = (
         moves_money=False,
         readers=_READERS,
     ),
-    Verb(
+    OrderAction(
         "cancellation", "order_cancel", Permission.ORDER_CREATE, frozenset({Step.CANCELLED}), _cancel,
         _l("Cancel the order"),
         _l("The order ends for good and can't be paid any more. What a payout holds goes back to your balance."),
@@ -101,4 +101,4 @@ def _actor() -> Actor:
     return Actor(ActorKind.MERCHANT, person.id, person.origin)
 
 
-DESK = Desk(VERBS, _load, _may, _actor)
+DESK = Desk(MERCHANT_ACTIONS, _load, _may, _actor)
