@@ -231,7 +231,7 @@ def _approve(
     if seen != seen_mark(request, kind.preview(payload)):
         raise RequestChanged("This is not what you saw. Look at it again.")
     kind.check(payload, actor)
-    words = reason_of(reason) if reason and reason.strip() else None
+    words = reason_of(reason, least=0) or None
     ended = _end(request, ApprovalState.APPROVED, actor=actor, reason=words)
     kind.apply(payload, Approved(request.id, request.reason, request.proposed_by, decider, actor))
     return ended

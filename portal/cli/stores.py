@@ -36,11 +36,9 @@ def tolerance(store: str, bps: int | None, amount: str | None, reason: str | Non
             if bps is None and amount is None:
                 click.echo(_words(found, exponent, currency))
                 return
-            if not (reason or "").strip():
-                raise click.ClickException("Say why: --reason.")
             minor = found.minor if amount is None else _minor(amount, exponent)
             new = Tolerance(found.bps if bps is None else bps, minor)
-            before = set_tolerance(key, new, (reason or "").strip(), actor=OPS)
+            before = set_tolerance(key, new, reason, actor=OPS)
     except DomainError as error:
         said = error.errors[0].message if error.errors else error.detail
         raise click.ClickException(f"{said} ({error.code})") from None

@@ -10,6 +10,7 @@ from portal.core.actors import Actor
 from portal.core.db import hot
 from portal.core.errors import NotFound, ValidationFailed
 from portal.core.money import BPS, MAX_MINOR
+from portal.core.text_rules import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,16 @@ def tolerance_of(store_id: uuid.UUID, *, lock: bool = False) -> Tolerance:
     return Tolerance(**rows[0])
 
 
-def set_tolerance(store_id: uuid.UUID, new: Tolerance, reason: str, *, actor: Actor) -> Tolerance:
+def set_tolerance(store_id: uuid.UUID, new: Tolerance, reason: str | None, *, actor: Actor) -> Tolerance:
     """Set both limits of a store; what they were before. Locks the store. Needs transaction().
 
-    Raises NotFound, ValidationFailed for more than all of an amount or less than nothing.
+    Raises NotFound, ValidationFailed for more than all of an amount or less than nothing, and for the reason.
     """
     if not 0 <= new.bps <= BPS:
         raise ValidationFailed.of("bps", "out_of_range", "Give 0 to 10000 basis points.")
     if not 0 <= new.minor <= MAX_MINOR:
         raise ValidationFailed.of("amount", "out_of_range", "Give an amount of settlement currency.")
-    before = tolerance_of(store_id, lock=True)
+    words, before = reason_of(reason), tolerance_of(store_id, lock=True)
     hot(_SET, {"id": store_id, "bps": new.bps, "minor": new.minor})
     record_audit(
         "store.tolerance_set",
@@ -53,6 +54,6 @@ def set_tolerance(store_id: uuid.UUID, new: Tolerance, reason: str, *, actor: Ac
         subject=("store", store_id),
         before={"bps": before.bps, "minor": before.minor},
         after={"bps": new.bps, "minor": new.minor},
-        reason=reason,
+        reason=words,
     )
     return before

@@ -13,6 +13,7 @@ from portal.core.crypto import blind_index
 from portal.core.db import db
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import parse_public_id
+from portal.core.text_rules import reason_of
 from portal.risk.models import ListKind, ListName, RiskAction, RiskListEntry, RiskRule, RuleMode
 from portal.risk.queries import get_rule, snapshot
 from portal.risk.rules import as_json, read_conditions
@@ -79,9 +80,7 @@ def add_entry(
     `value`: customer `st_...:customer id`, ip, network `203.0.113.0/24`, requisite number in canonical form,
     email domain. Raises ValidationFailed.
     """
-    if not reason.strip():
-        raise ValidationFailed.of("reason", "missing", "Say why.")
-    stored = stored_value(kind, value)
+    words, stored = reason_of(reason), stored_value(kind, value)
     entry = db.session.scalar(
         select(RiskListEntry)
         .where(RiskListEntry.list == list_name.value, RiskListEntry.kind == kind.value)
@@ -91,10 +90,10 @@ def add_entry(
     if entry is None:
         entry = RiskListEntry(list=list_name.value, kind=kind.value, value=stored)
         db.session.add(entry)
-    entry.reason, entry.expires_at = reason.strip(), expires_at
+    entry.reason, entry.expires_at = words, expires_at
     entry.actor_kind, entry.actor_id = actor.kind.value, actor.id
     db.session.flush()
-    _audit("added", list_name, kind, stored, actor, reason.strip())
+    _audit("added", list_name, kind, stored, actor, words)
     snapshot.changed()
     return entry
 

@@ -236,6 +236,12 @@ def test_an_entry_that_names_nobody_is_refused(store_id: uuid.UUID, kind: ListKi
         add_entry(ListName.BLOCK, kind, value)
 
 
+@pytest.mark.parametrize("reason", ["", " \u00a0 ", "x" * 501, "a\u202eb"])
+def test_an_entry_has_a_reason_that_can_be_read(store_id: uuid.UUID, reason: str) -> None:
+    with pytest.raises(ValidationFailed), transaction():
+        rule_changes.add_entry(ListName.BLOCK, ListKind.IP, "203.0.113.7", reason, ADMIN)
+
+
 def test_a_rule_begins_switched_off_and_counts_its_versions(store_id: uuid.UUID) -> None:
     with transaction():
         rule = rule_changes.add_rule("many", MANY, RiskAction.DENY, ADMIN)
