@@ -13,7 +13,7 @@ from typing import Any
 
 from portal.approvals.errors import OneselfRefused
 from portal.approvals.kinds import Approved, Kind, Line, Payload, Preview, Subject
-from portal.approvals.service import LIFE, end_left_behind, propose
+from portal.approvals.service import LIFE, end_stale_requests, propose
 from portal.core.actors import Actor
 from portal.core.permissions import Permission, Reach
 from portal.core.text_rules import reason_of
@@ -134,5 +134,5 @@ def change_access(
     if preview_change(access, change).needs_two_people:
         return propose(ACCESS, AccessPayload.of(user_id, change), words, actor=actor, life=life).id
     apply_change(access, change, words, granted_by=actor.id, approved_by=None, actor=actor)
-    end_left_behind(ACCESS, AccessPayload.of(user_id, change))
+    end_stale_requests(ACCESS, AccessPayload.of(user_id, change))
     return None

@@ -73,7 +73,7 @@ def propose(
     kind.check(payload, actor)
     if not kind.needs_two(payload):
         raise OneIsEnough()
-    _end_left_behind(kind, subject, version)
+    _end_overdue_and_stale(kind, subject, version)
     if (same := _waiting_for_the_same(kind, subject, payload, proposer)) is not None:
         return same
     _refuse_a_flood(proposer)
@@ -124,11 +124,11 @@ def _written(
     return request
 
 
-def end_left_behind(kind: Kind[P], payload: P) -> None:
+def end_stale_requests(kind: Kind[P], payload: P) -> None:
     """End what waits about a subject that the caller has just changed: nobody may approve it when the subject comes
     back to how it was. Needs transaction(), and the subject locked.
     """
-    _end_left_behind(kind, kind.subject(payload), kind.version(payload, True))
+    _end_overdue_and_stale(kind, kind.subject(payload), kind.version(payload, True))
 
 
 def _waiting_about(kind: Kind[Any], subject: Subject) -> Select[ApprovalRequest]:
@@ -140,7 +140,7 @@ def _waiting_about(kind: Kind[Any], subject: Subject) -> Select[ApprovalRequest]
     )
 
 
-def _end_left_behind(kind: Kind[Any], subject: Subject, version: str) -> None:
+def _end_overdue_and_stale(kind: Kind[Any], subject: Subject, version: str) -> None:
     """What nobody decided in time, or what the subject has left behind, ends here."""
     # Somebody who decides about it holds the request and waits for the subject, which we hold.
     free = _waiting_about(kind, subject).with_for_update(skip_locked=True)
@@ -260,21 +260,23 @@ def end_what_has_passed(limit: int = 500) -> int:
     query = query.order_by(ApprovalRequest.id).limit(limit).with_for_update(skip_locked=True)
     ended = 0
     for request in db.session.scalars(query.execution_options(populate_existing=True)).all():
-        state = ApprovalState.EXPIRED if _is_overdue(request) else _left_behind(request)
-        if state is not None:
-            _end(request, state, actor=SYSTEM)
-            ended += 1
+        if _is_overdue(request):
+            _end(request, ApprovalState.EXPIRED, actor=SYSTEM)
+        elif _has_subject_changed(request):
+            _end(request, ApprovalState.STALE, actor=SYSTEM)
+        else:
+            continue
+        ended += 1
     return ended
 
 
-def _left_behind(request: ApprovalRequest) -> ApprovalState | None:
+def _has_subject_changed(request: ApprovalRequest) -> bool:
     """Looked at without a lock. An order never comes back to a version; whoever changes access alone ends this at once."""
     try:
         kind = get_kind(request.kind)
-        moved = kind.version(kind.read(request.payload), False) != request.subject_version
+        return kind.version(kind.read(request.payload), False) != request.subject_version
     except DomainError:
-        return None  # of another release: it waits for its end
-    return ApprovalState.STALE if moved else None
+        return False  # of another release: it waits for its end
 
 
 def _locked(request_id: uuid.UUID) -> ApprovalRequest:

@@ -1,4 +1,4 @@
-"""Jobs put into a queue: asking the worker to do something sooner. A hint alone: the clock finds the same work without it."""
+"""Jobs put into a queue of Redis: asking the worker to do something sooner. The clock finds the same work without them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from portal.core.redis import request_client
 # Which queue each job belongs to: a worker can be given to some of them alone.
 QUEUES = {"match_waiting": QueueName.MATCHING, "refresh_rates": QueueName.MAINTENANCE}
 JOBS = "portal.workers.jobs"
-# A hint that nobody took in this time is worth nothing any more.
+# A job that nobody took in this time is worth nothing any more.
 TTL_S = 30
 TIMEOUT_S = 60
 # A failed one is in the log; kept longer it would keep its successors out.
@@ -22,11 +22,11 @@ FAILURE_TTL_S = 1
 
 
 def queue_on(connection: redis.Redis, queue: QueueName = QueueName.MATCHING) -> Queue:
-    """The hints of this queue, with JSON for everything that is put into Redis."""
+    """The jobs of this queue, with JSON for everything that is put into Redis."""
     return Queue(f"nostro:{queue.value}", connection=connection, serializer=JSONSerializer)
 
 
-def hint(job: str) -> None:
+def enqueue_job(job: str) -> None:
     """Put a job of `portal.workers.jobs` into the queue, unless it waits there already.
 
     Call it after the commit. Raises redis.RedisError when Redis is away, which is nobody's concern then.

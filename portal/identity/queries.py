@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from portal.core.crypto import token_hash
-from portal.core.db import db, hot, look
+from portal.core.db import db, hot, read_rows
 from portal.core.permissions import Permission, Reach
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.roles import Grant
@@ -69,7 +69,7 @@ SELECT s.id AS session_id, u.id AS user_id, u.email, u.name, u.locale, u.timezon
 
 def find_session(token: str, idle_s: int) -> SignedIn | None:
     """The session of a cookie's token, unless it was revoked, is too old, or idle for `idle_s`."""
-    rows = look(_SESSION, {"hash": token_hash(token), "idle_s": float(idle_s)})
+    rows = read_rows(_SESSION, {"hash": token_hash(token), "idle_s": float(idle_s)})
     if not rows or not is_token_of(token, rows[0]["user_id"]):
         return None
     row = rows[0]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.crypto import decrypt, is_derived_token, token_hash
-from portal.core.db import hot, look, transaction
+from portal.core.db import hot, read_rows, transaction
 from portal.core.errors import NotFound
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
@@ -77,7 +77,7 @@ SELECT o.id, 'requisite_shown', o.status, o.status, 'customer', 'payment_page' F
 
 
 def _one(sql: str, token: str) -> dict[str, Any]:
-    rows = look(sql, {"hash": token_hash(token)}) if _TOKEN.fullmatch(token) else []
+    rows = read_rows(sql, {"hash": token_hash(token)}) if _TOKEN.fullmatch(token) else []
     # A hash that somebody wrote into the row of another order is no link to it.
     if not rows or not is_derived_token(token, "payment", rows[0]["id"]):
         raise NotFound("There is no such payment.")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.core.crypto import decrypt
-from portal.core.db import hot, look
+from portal.core.db import hot, read_rows
 from portal.core.errors import NotFound
 from portal.core.modes import Mode
 from portal.matching.verdicts import PAYOUT_GATE
@@ -24,7 +24,7 @@ _FOR_TRADER = f"{_BY_ID} AND o.trader_id = %(trader_id)s"
 
 
 def _one(sql: str, params: dict[str, Any], *, lock: bool) -> OrderRecord:
-    rows = hot(sql + _LOCK, params) if lock else look(sql, params)
+    rows = hot(sql + _LOCK, params) if lock else read_rows(sql, params)
     if not rows:
         raise NotFound("There is no such order.")
     return record_of(rows[0])
@@ -52,7 +52,7 @@ _TRACE = "SELECT match_trace FROM orders WHERE id = %(id)s"
 
 def get_match_trace(order_id: uuid.UUID) -> dict[str, Any]:
     """How the last search for a requisite went; empty while there was none."""
-    return look(_TRACE, {"id": order_id})[0]["match_trace"] or {}
+    return read_rows(_TRACE, {"id": order_id})[0]["match_trace"] or {}
 
 
 _NUMBER = "SELECT number_encrypted FROM requisite WHERE id = %(id)s"

@@ -14,7 +14,7 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.db import after_commit, db, hot
 from portal.core.egress import EgressPolicy, EgressRefused, parse_target
 from portal.core.errors import ValidationFailed
-from portal.core.jobs import hint
+from portal.core.jobs import enqueue_job
 from portal.core.money import BPS, format_rate
 from portal.reference.errors import RateDeviates, UnknownRatePair
 from portal.reference.models import RateHistory, RatePair, RateSourceKind
@@ -233,7 +233,7 @@ def use_feed(base: str, quote: str, url: str, json_pointer: str, actor: Actor = 
     # The rest of the address may hold a key.
     _audit(pair, "source_changed", before, {"source": pair.source_kind, "host": source_name(url)}, actor)
     snapshot.changed()
-    after_commit(lambda: hint("refresh_rates"))
+    after_commit(lambda: enqueue_job("refresh_rates"))
     return pair
 
 

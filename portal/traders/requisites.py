@@ -17,7 +17,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit, db
 from portal.core.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from portal.core.jobs import hint
+from portal.core.jobs import enqueue_job
 from portal.core.text_rules import reason_of
 from portal.reference.queries import list_banks
 from portal.traders.models import Requisite, RequisiteStatus
@@ -220,4 +220,4 @@ def _check_bank(method: str, currency: str, bank: str | None) -> None:
 
 
 def _look_again() -> None:
-    hint("match_waiting")
+    enqueue_job("match_waiting")

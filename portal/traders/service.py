@@ -16,7 +16,7 @@ from portal.core.crypto import blind_index, encrypt
 from portal.core.db import after_commit, constraint_of, db
 from portal.core.errors import Conflict, FieldProblem, Forbidden, ValidationFailed
 from portal.core.ids import new_id
-from portal.core.jobs import hint
+from portal.core.jobs import enqueue_job
 from portal.core.modes import Mode
 from portal.ledger.accounts import account_id, trader_account
 from portal.ledger.models import AccountKind
@@ -91,7 +91,7 @@ def set_working(trader_id: uuid.UUID, is_working: bool, *, actor: Actor = SYSTEM
 
 def _look_again() -> None:
     """Payins that wait may fit now; without Redis they are found a moment later."""
-    hint("match_waiting")
+    enqueue_job("match_waiting")
 
 
 def block_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:

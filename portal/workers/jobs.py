@@ -29,6 +29,6 @@ def refresh_rates() -> int:
 
 
 def _is_stopped(queue: QueueName) -> bool:
-    """A hint of a paused queue is dropped: its rows stay due."""
+    """A job of a paused queue is dropped: its rows stay due."""
     with transaction():
         return is_paused(queue)

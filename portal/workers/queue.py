@@ -1,4 +1,4 @@
-"""`flask worker`: executes hints from the queue. Wiping Redis, or having none, costs latency and nothing else."""
+"""`flask worker`: executes jobs from the queues. Wiping Redis, or having none, costs latency and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from portal.core.observability import metrics
 from portal.core.observability.trace import traced
 from portal.core.processes.presence import at_work, present
 from portal.core.processes.stopping import stop_on_signals
-from portal.core.queues import HINTED, QueueName
+from portal.core.queues import WITH_JOBS, QueueName
 from portal.core.redis import worker_client
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def _known_jobs() -> frozenset[str]:
     return frozenset(f"{JOBS}.{name}" for name, value in vars(module).items() if isfunction(value))
 
 
-def run_worker(app: Flask, queues: Sequence[QueueName] = HINTED) -> None:
+def run_worker(app: Flask, queues: Sequence[QueueName] = WITH_JOBS) -> None:
     """Do the jobs of these queues, the first one's first, until SIGTERM or SIGINT; while Redis is away, wait for it."""
     with present(app, "worker", "worker"):
         _work_until_stopped(queues)

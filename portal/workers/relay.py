@@ -45,10 +45,10 @@ def handle_events(events: Sequence[RelayedEvent]) -> None:
     after_commit(partial(nudge, *sorted(channels)))
 
 
-def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None]) -> None:
-    """Drain the outbox until `stop`; wakes when `hint` is set, and every POLL_S in any case."""
+def relay_until(app: Flask, stop: Event, wake: Event, relayed: Callable[[], None]) -> None:
+    """Drain the outbox until `stop`; goes on when `wake` is set, and every POLL_S in any case."""
     while not stop.is_set():
-        hint.clear()
+        wake.clear()
         try:
             with app.app_context(), traced("relay"):
                 count = _relay()
@@ -58,7 +58,7 @@ def relay_until(app: Flask, stop: Event, hint: Event, relayed: Callable[[], None
         if count:
             relayed()
         if count < BATCH:
-            hint.wait(POLL_S)
+            wake.wait(POLL_S)
 
 
 def _relay() -> int:
@@ -70,15 +70,15 @@ def _relay() -> int:
         return relay_events(handle_events)
 
 
-def hint_until(stop: Event, hint: Event, redis_url: str) -> None:
-    """Set `hint` whenever something happened to an order. Without Redis there are no hints, only polls."""
+def wake_until(stop: Event, wake: Event, redis_url: str) -> None:
+    """Set `wake` whenever something happened to an order. Without Redis it is polled alone."""
     while not stop.is_set():
         try:
             with listening_client(redis_url) as client, client.pubsub() as listening:
                 listening.psubscribe(f"{PREFIX}order:*")
                 while not stop.is_set():
                     if listening.get_message(ignore_subscribe_messages=True, timeout=POLL_S):
-                        hint.set()
+                        wake.set()
         except redis.RedisError:
             stop.wait(POLL_S)
 
@@ -91,21 +91,21 @@ def run_relay(app: Flask) -> None:
 
 async def _run(app: Flask) -> None:
     loop = asyncio.get_running_loop()
-    stop, stop_threads, hint = asyncio.Event(), Event(), Event()
+    stop, stop_threads, wake = asyncio.Event(), Event(), Event()
     sender = Sender(app)
 
     def stop_all() -> None:
         stop.set()
         stop_threads.set()
-        hint.set()
+        wake.set()
         sender.wake()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_all)
     redis_url = get_settings().redis_url.get_secret_value()
     threads = [
-        Thread(target=relay_until, args=(app, stop_threads, hint, sender.wake), name="relay"),
-        Thread(target=hint_until, args=(stop_threads, hint, redis_url), name="relay-hints", daemon=True),
+        Thread(target=relay_until, args=(app, stop_threads, wake, sender.wake), name="relay"),
+        Thread(target=wake_until, args=(stop_threads, wake, redis_url), name="relay-wake", daemon=True),
         # Not waited for: a mail server may take its time, and what was claimed is claimed again.
         Thread(target=post_until, args=(app, stop_threads), name="postman", daemon=True),
     ]

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from portal.audit.chain_states import list_chain_states
 from portal.core.jobs import queue_on
-from portal.core.queues import HINTED
+from portal.core.queues import WITH_JOBS
 from portal.core.redis import own_client
 from portal.error_reports.queries import latest_proof
 from portal.events.queries import count_waiting_events, outbox_overdue_s
@@ -114,13 +114,13 @@ def _chains() -> Iterator[Metric]:
 
 def _queue() -> Iterator[Metric]:
     with own_client(get_settings()) as connection:
-        yield from _hints_on(connection)
+        yield from _jobs_on(connection)
 
 
-def _hints_on(connection: redis.Redis) -> Iterator[Metric]:
-    depth = GaugeMetricFamily("nostro_queue_jobs", "Hints that wait for a worker.", labels=["queue"])
+def _jobs_on(connection: redis.Redis) -> Iterator[Metric]:
+    depth = GaugeMetricFamily("nostro_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
     age = GaugeMetricFamily("nostro_queue_oldest_age_seconds", "Age of the oldest of them.", labels=["queue"])
-    for name in HINTED:
+    for name in WITH_JOBS:
         queue = queue_on(connection, name)
         oldest = next(iter(queue.get_jobs(0, 1)), None)
         age_s = 0.0

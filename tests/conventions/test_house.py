@@ -149,12 +149,12 @@ def test_the_streams_process_loads_neither_the_web_nor_the_database() -> None:
 
 
 def test_the_queues_have_a_worker_that_knows_every_job() -> None:
-    """A queue made elsewhere, or a hint at a job that nobody wrote, would wait for ever."""
+    """A queue made elsewhere, or a job that nobody wrote, would wait for ever."""
     texts = {name_of(path): path.read_text(encoding="utf-8") for path in MODULES}
     assert [file for file, text in texts.items() if re.search(r"(?<!Simple)\bQueue\(", text)] == [
         "portal/core/jobs.py"
     ]
-    asked = {job for text in texts.values() for job in re.findall(r"\bhint\(\"(\w+)\"\)", text)}
+    asked = {job for text in texts.values() for job in re.findall(r"\benqueue_job\(\"(\w+)\"\)", text)}
     known = {
         node.name
         for node in ast.parse(texts["portal/workers/jobs.py"]).body

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.core.db import db, hot, is_out_of_service, look, release, transaction
+from portal.core.db import db, hot, is_out_of_service, read_rows, release, transaction
 
 pytestmark = pytest.mark.races
 _END_OTHERS = """
@@ -56,7 +56,7 @@ def test_no_request_pays_for_a_restart_that_is_over(committed_db: Flask) -> None
         connection.exec_driver_sql("SELECT 1")
         connection.close()
     end_all_connections()
-    assert look("SELECT 1 AS n") == [{"n": 1}]
+    assert read_rows("SELECT 1 AS n") == [{"n": 1}]
     end_all_connections()
     with transaction():
         assert hot("SELECT 2 AS n") == [{"n": 2}]

@@ -18,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from portal.core.db import db, statement_comments, transaction
-from portal.core.jobs import JOBS, hint, queue_on
+from portal.core.jobs import JOBS, enqueue_job, queue_on
 from portal.core.observability.log_writer import LineWriter
 from portal.core.observability.logging import _formatter as formatter_of
 from portal.core.observability.redaction import REMOVED, redact, redact_text
@@ -304,7 +304,7 @@ def test_a_job_has_the_id_of_the_request_that_asked_for_it(
 
     monkeypatch.setattr(jobs, "match_waiting", look)
     with traced("/api/v1/orders", "a-request-of-mine"):
-        hint("match_waiting")
+        enqueue_job("match_waiting")
     worker = TracedWorker([queue_on(redis)], connection=redis, serializer=queue_on(redis).serializer)
     worker.death_penalty_class = TimerDeathPenalty
     # Its signal handlers would stay with the test run.

@@ -1,4 +1,4 @@
-"""The worker executes hints; without Redis nothing but a little time is lost."""
+"""The worker executes jobs; without Redis nothing but a little time is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from portal.core import redis as clients
 from portal.core.db import hot, transaction
-from portal.core.jobs import hint, queue_on
+from portal.core.jobs import enqueue_job, queue_on
 from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.settings import get_settings
@@ -52,8 +52,8 @@ def test_a_trader_who_begins_to_work_gets_the_payin_that_waits(
 def test_a_hint_that_waits_already_is_not_put_there_twice(
     committed_db: Flask, redis: redis_client.Redis
 ) -> None:
-    hint("match_waiting")
-    hint("match_waiting")
+    enqueue_job("match_waiting")
+    enqueue_job("match_waiting")
     assert queue_on(redis).job_ids == ["match_waiting"]
 
 
@@ -62,7 +62,7 @@ def test_what_is_put_into_redis_is_json_without_a_pickle(
 ) -> None:
     import zlib
 
-    hint("match_waiting")
+    enqueue_job("match_waiting")
     data = zlib.decompress(redis.hget("rq:job:match_waiting", "data"))
     assert json.loads(data)[0] == "portal.workers.jobs.match_waiting"
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.core.db import hot, look_aside
+from portal.core.db import hot, read_rows_aside
 from portal.core.errors import Unavailable
 
 ASK_EVERY_S = 60.0
@@ -43,7 +43,7 @@ def database_now() -> datetime:
         return known.now()
     try:
         before = time.monotonic()
-        moment = look_aside("SELECT clock_timestamp() AS now")[0]["now"]
+        moment = read_rows_aside("SELECT clock_timestamp() AS now")[0]["now"]
     except (SQLAlchemyError, psycopg.Error, Unavailable):
         return known.now() if known is not None else datetime.now(UTC)
     _asked = _Asked(moment, (before + time.monotonic()) / 2)

@@ -220,7 +220,7 @@ def hot(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any
     return run_statement(_driver_connection(), sql, params)
 
 
-def look(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def read_rows(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """hot() for one reading statement: outside a transaction it is one of its own, without the round trips
     of BEGIN and ROLLBACK, and keeps no connection afterwards.
     """
@@ -229,11 +229,11 @@ def look(sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, An
     return _run_alone(session, lambda: hot(sql, params)) if is_alone else hot(sql, params)
 
 
-def look_aside(sql: str) -> list[dict[str, Any]]:
-    """look(), also from within run_in_one_statement(), of whose one statement it is no part."""
+def read_rows_aside(sql: str) -> list[dict[str, Any]]:
+    """read_rows(), also from within run_in_one_statement(), of whose one statement it is no part."""
     token = _single.set(None)
     try:
-        return look(sql)
+        return read_rows(sql)
     finally:
         _single.reset(token)
 

@@ -23,8 +23,8 @@ class QueueName(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-# Those of which Redis holds hints. Rows that are due need no hint; it only makes them sooner.
-HINTED = (QueueName.MATCHING, QueueName.MAINTENANCE)
+# Those of which Redis holds jobs. Rows that are due need none; one only makes them sooner.
+WITH_JOBS = (QueueName.MATCHING, QueueName.MAINTENANCE)
 
 
 class StopState(StrEnum):
