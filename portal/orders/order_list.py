@@ -6,9 +6,10 @@ Which orders somebody may see is said by `Whose`; the caller takes it from what 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_type_hints
 
 from portal.core.db import hot
 from portal.core.ids import least_id_at
@@ -72,7 +73,18 @@ class OrderFilter:
     created_to: datetime | None = None
 
 
-LINE = ", ".join(f"o.{name}" for name in OrderLine.__dataclass_fields__)
+_TYPES = get_type_hints(OrderLine)
+LINE = ", ".join(f"o.{name}" for name in _TYPES)
+# What JSON has as text.
+_READ_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    name: read
+    for name, kind in _TYPES.items()
+    for read, kinds in (
+        (datetime.fromisoformat, {datetime, datetime | None}),
+        (uuid.UUID, {uuid.UUID, uuid.UUID | None}),
+    )
+    if kind in kinds
+}
 _CONDITIONS = {
     "order_id": "o.id = %(order_id)s",
     "external_id": "o.external_id = %(external_id)s",
@@ -113,6 +125,14 @@ def statement_of(whose: Whose, line: str = LINE, narrowed: str = "", end: str = 
     of_traders = _OF_ALL if whose.traders is None else _OF_TRADERS
     text = of_traders if whose.stores is None else _OF_STORES
     return text.format(line=line, narrowed=narrowed, end=end)
+
+
+def line_from_json(values: Mapping[str, Any]) -> OrderLine:
+    """The line of a row of LINE that came as an object of JSON."""
+    read = {
+        name: reader(values[name]) for name, reader in _READ_FROM_TEXT.items() if values[name] is not None
+    }
+    return OrderLine(**{**values, **read})
 
 
 def list_orders(

@@ -6,7 +6,6 @@ at most; where there are more, `whole_from` says from when on the figures are wh
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from portal.core.ids import least_id_at
 from portal.core.modes import Mode
 from portal.orders.figures.open_orders import COUNTED_TO
 from portal.orders.models import ENDED, Direction, Status
-from portal.orders.order_list import OrderLine, Whose, statement_of
+from portal.orders.order_list import OrderLine, Whose, line_from_json, statement_of
 
 LOOKED_AT = 10_000
 
@@ -177,20 +176,9 @@ def read_day(whose: Whose, mode: Mode, zone: ZoneInfo, latest: int = 8) -> DayFi
         now, today, since if is_whole else row["oldest"], is_whole,
         tuple(_group(group, zone) for group in row["groups"]),
         None if row["median_confirm_s"] is None else float(row["median_confirm_s"]),
-        row["unmatched"], tuple(_line(line) for line in row["latest"]), int(row["disputed"]),
+        row["unmatched"], tuple(line_from_json(line) for line in row["latest"]), int(row["disputed"]),
     )  # fmt: skip
 
 
 def _group(values: dict[str, Any], zone: ZoneInfo) -> Group:
     return Group(**values | {"hour": datetime.fromisoformat(values["hour"]).astimezone(zone)})
-
-
-def _line(values: dict[str, Any]) -> OrderLine:
-    moments = {
-        name: datetime.fromisoformat(values[name]) if values[name] else None
-        for name in ("created_at", "ended_at", "due_at")
-    }
-    ids = {
-        name: uuid.UUID(values[name]) if values[name] else None for name in ("id", "store_id", "trader_id")
-    }
-    return OrderLine(**values | moments | ids)
