@@ -89,7 +89,7 @@ def reason_of(text: str | None, *, least: int = 1) -> str:
 
     Raises ValidationFailed (reason): `required` for fewer than `least` characters, `too_long`, `hidden_text`.
     """
-    words = " ".join((text or "").replace("\0", "").split())
+    words = one_line(text)
     if len(words) < least:
         raise ValidationFailed.of("reason", "required", "Say why.")
     if len(words) > LONGEST_REASON:
@@ -97,6 +97,19 @@ def reason_of(text: str | None, *, least: int = 1) -> str:
     if not is_clean(words):
         raise ValidationFailed.of("reason", "hidden_text", "It holds characters that can't be seen.")
     return words
+
+
+def name_of(text: str, *, most: int, code: str = "malformed") -> str:
+    """What somebody calls a person or a thing, on one line. Raises ValidationFailed (name) with this code."""
+    words = one_line(text)
+    if not words or len(words) > most or not is_clean(words):
+        raise ValidationFailed.of("name", code, f"Give a name of at most {most} letters.")
+    return words
+
+
+def one_line(text: str | None) -> str:
+    """With one space between its words, and without NUL, which the database does not take."""
+    return " ".join((text or "").replace("\0", "").split())
 
 
 def is_blank(text: str) -> bool:

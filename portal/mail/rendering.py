@@ -16,6 +16,7 @@ from babel.support import Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.core.money import read_in
+from portal.core.text_rules import one_line
 from portal.mail.outbox import ClaimedMail
 from portal.settings import get_settings
 
@@ -59,11 +60,12 @@ def _moment(iso: str, locale: str) -> str:
 def render_mail(mail: ClaimedMail) -> Letter:
     """The mail in its receiver's language. Its links lead to PUBLIC_URL and nowhere else. Raises DecryptionFailed."""
     environment = _environment(mail.locale)
-    params = {name: _one_line(value) for name, value in mail.all_params().items()}
+    # Names come from people: none of them starts a header or a paragraph of its own.
+    params = {name: one_line(value) for name, value in mail.all_params().items()}
     address = get_settings().public_url
     words = environment.get_template(f"{mail.kind.value}.txt").make_module({"params": params})
     parts = {
-        "subject": _one_line(str(vars(words)["subject"])),
+        "subject": one_line(str(vars(words)["subject"])),
         "paragraphs": vars(words)["paragraphs"],
         "action": vars(words)["action"],
         "link": address + params["link"],
@@ -78,8 +80,3 @@ def render_mail(mail: ClaimedMail) -> Letter:
         text=environment.get_template("_mail.txt").render(parts),
         html=environment.get_template("_mail.html").render(parts),
     )
-
-
-def _one_line(text: str) -> str:
-    """Names come from people: none of them starts a header or a paragraph of its own."""
-    return " ".join(text.split())

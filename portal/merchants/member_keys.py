@@ -11,6 +11,7 @@ from portal.core.actors import Actor
 from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.modes import Mode
 from portal.core.permissions import Permission
+from portal.core.text_rules import name_of
 from portal.identity.models import ApiKey, Scope
 from portal.identity.roles import scopes_of
 from portal.identity.tokens import api_keys
@@ -67,11 +68,10 @@ def issue_as_member(
     `beyond_your_own` for a scope that they do not have themselves.
     """
     membership = _membership(user_id, store_id, Permission.API_KEY_ISSUE)
-    wanted, words = frozenset(scopes), " ".join(name.split())
+    wanted = frozenset(scopes)
     if not wanted:
         raise ValidationFailed.of("scopes", "required", "Choose what the key may do.")
-    if not words or len(words) > 80 or not words.isprintable():
-        raise ValidationFailed.of("name", "malformed", "Give a name of at most 80 letters.")
+    words = name_of(name, most=80)
     _refuse_beyond(wanted, membership)
     return api_keys.issue_api_key(
         store_id, mode, words, wanted, allowed_networks=allowed_networks, expires_at=expires_at, actor=actor

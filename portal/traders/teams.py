@@ -10,6 +10,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db, hot
 from portal.core.errors import NotFound, ValidationFailed
+from portal.core.text_rules import name_of
 from portal.identity.models import Role, User
 from portal.traders.models import Team
 from portal.traders.queries import get_team, get_trader, traders
@@ -111,10 +112,7 @@ def leave_team(trader_id: uuid.UUID, team_id: uuid.UUID, *, actor: Actor) -> Non
 
 
 def _name(name: str) -> str:
-    words = " ".join(name.replace("\0", "").split())
-    if not words or len(words) > MAX_NAME:
-        raise ValidationFailed.of("name", "malformed_name", "Give a name of at most 80 letters.")
-    return words
+    return name_of(name, most=MAX_NAME, code="malformed_name")
 
 
 def _refuse_who_is_no_lead(user_id: uuid.UUID) -> None:

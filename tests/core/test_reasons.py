@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portal.core.errors import ValidationFailed
-from portal.core.text_rules import LONGEST_REASON, reason_of
+from portal.core.text_rules import LONGEST_REASON, name_of, reason_of
 
 
 def test_a_reason_is_kept_on_one_line() -> None:
@@ -31,3 +31,12 @@ def test_where_a_few_letters_say_nothing_more_are_asked_for() -> None:
     with pytest.raises(ValidationFailed):
         reason_of("why", least=5)
     assert reason_of("whole", least=5) == "whole"
+
+
+def test_a_name_is_one_line_that_can_be_seen() -> None:
+    assert name_of(" Lena's \u00a0 team\0\n", most=80) == "Lena's team"
+    assert name_of("x" * 80, most=80) == "x" * 80
+    for text in ("", " \u00a0", "\0", "x" * 81, "a\u202eb", "a\u200bb"):
+        with pytest.raises(ValidationFailed) as refused:
+            name_of(text, most=80, code="malformed_name")
+        assert [(error.field, error.code) for error in refused.value.errors] == [("name", "malformed_name")]
