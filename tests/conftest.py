@@ -7,6 +7,7 @@ real, in a database that the tests of one worker share: its users bring stores a
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -22,9 +23,11 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
+from jinja2 import FileSystemBytecodeCache
 from pydantic import SecretStr
 from sqlalchemy.orm import scoped_session
 
+from portal.core.processes.garbage_collection import look_seldom
 from tests import servers as running
 from tests.servers import Servers
 
@@ -57,7 +60,16 @@ class Worker:
         from portal import create_app
         from portal.settings import get_settings
 
-        return create_app(get_settings().model_copy(update={"database_url": SecretStr(database_url)}))
+        return self.with_kept_templates(
+            create_app(get_settings().model_copy(update={"database_url": SecretStr(database_url)}))
+        )
+
+    def with_kept_templates(self, app: Flask) -> Flask:
+        """Each app compiles its templates anew, unless another one of this run has."""
+        kept = self.folder.parent / "templates"
+        kept.mkdir(mode=0o700, exist_ok=True)
+        app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(kept))
+        return app
 
     def app(self, purpose: str) -> Flask:
         """The app on the database for this purpose, made at first use."""
@@ -80,6 +92,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if getattr(config.option, "numprocesses", None):
             return
         given = _seat(config.stash[SERVERS]) | {"workerid": "main"}
+    # Nothing that is loaded to collect the tests is garbage: looking for some took a quarter of it.
+    gc.disable()
     config.stash[WORKER] = _take_seat(given)
 
 
@@ -132,6 +146,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         worker = session.config.stash[WORKER]
         running.wait_for_template(worker.folder.parent)
         worker.new_database("shared")
+        look_seldom()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -178,15 +194,15 @@ def _shared_app(worker: Worker) -> Flask:
     """On the database that the environment names, for child processes too."""
     from portal import create_app
 
-    return create_app()
+    return worker.with_kept_templates(create_app())
 
 
 @pytest.fixture
-def committing_app(_shared_app: Flask) -> Iterator[Flask]:
+def committing_app(_shared_app: Flask, worker: Worker) -> Iterator[Flask]:
     """Commits for real. Bring a store and people of your own: others' rows stay in this database."""
-    forget_what_is_held()
+    begin_anew(worker)
     yield _shared_app
-    forget_what_is_held()
+    begin_anew(worker)
 
 
 @pytest.fixture
@@ -198,7 +214,7 @@ def app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     from portal.core.db import db
 
     isolated = worker.app("isolated")
-    forget_what_is_held()
+    begin_anew(worker)
     with isolated.app_context(), db.engine.connect() as connection, connection.begin() as outer:
         monkeypatch.setattr(Session, "get_bind", lambda *_args, **_options: connection)
         db.session.session_factory.configure(join_transaction_mode="create_savepoint")
@@ -207,7 +223,7 @@ def app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
         db.session.remove()
         outer.rollback()
     db.session.session_factory.configure(join_transaction_mode="conditional_savepoint")
-    forget_what_is_held()
+    begin_anew(worker)
 
 
 @pytest.fixture
@@ -231,7 +247,7 @@ def _module_app(worker: Worker) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def committed_db(_module_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def committed_db(_module_app: Flask, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """For threads, races and child processes: an app context on a database that only this module's tests use.
 
     While it lasts, the environment and the settings name this database.
@@ -241,13 +257,13 @@ def committed_db(_module_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
     monkeypatch.setenv("DATABASE_URL", _module_app.config["SQLALCHEMY_DATABASE_URI"])
     get_settings.cache_clear()
-    forget_what_is_held()
+    begin_anew(worker)
     with _module_app.app_context():
         yield _module_app
         db.session.rollback()
     monkeypatch.undo()
     get_settings.cache_clear()
-    forget_what_is_held()
+    begin_anew(worker)
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +287,12 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
     with redis_client.Redis.from_url(worker.redis_url) as connection:
         yield connection
     running.empty_redis(worker.redis_url, keep_claim=True)
+
+
+def begin_anew(worker: Worker) -> None:
+    """Nothing is remembered, here or in Redis. Emptied first: the rest looks for its keys among all that are there."""
+    running.empty_redis(worker.redis_url, keep_claim=True)
+    forget_what_is_held()
 
 
 def forget_what_is_held() -> None:
