@@ -14,7 +14,7 @@ JOBS ?= 3
 # Compiled code is kept: else each of the processes that a demo or the tests start compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-reset simulate test lint format lock
+.PHONY: help setup demo demo-reset simulate test stages lint format lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,15 @@ demo-reset: setup ## forget the demo's data, logins and keys
 simulate: setup ## play customers and traders on the running demo; ARGS= goes to flask simulate
 	@$(BIN)/flask --app wsgi:app simulate $(ARGS)
 
-test: setup ## the whole suite on real servers; ARGS= goes to pytest
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+# What takes minutes because it starts whole processes is apart, so that what a change broke is known soon.
+APART := stages or browser
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+test: setup ## the suite on real servers, in its own processes; ARGS= goes to pytest
+	@$(PYTEST) -m "not faults and not ($(APART))" $(ARGS)
+
+stages: setup ## the tests that start the house as it ships, the demo, nginx or a browser; ARGS= goes to pytest
+	@$(PYTEST) -m "not faults and ($(APART))" $(ARGS)
 
 # Small disks are mounted where nobody else sees them, which takes root.
 PRIVATE = $(shell unshare -m true 2>/dev/null && echo env MOUNTS_ARE_PRIVATE=1 unshare -m)

@@ -27,7 +27,7 @@ from tests import servers
 from tests.conftest import Worker
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.stages, pytest.mark.timeout(400)]
 
 
 def two_free_ports() -> int:

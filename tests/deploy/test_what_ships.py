@@ -21,7 +21,7 @@ from tests.conftest import Worker
 from tests.core.certificates import make_certificate
 from tests.deploy.shipping import COMPOSE, HANGS_S, ROOT, Shipped, free_port, services, until
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.stages, pytest.mark.timeout(1200)]
 PASSWORD = "correct horse battery"
 _MAKE_SAM = f"""
 from wsgi import app

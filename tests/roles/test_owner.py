@@ -57,6 +57,7 @@ def make_roles(url: str, prefix: str) -> None:
 
 
 @pytest.mark.proves("tried S21")
+@pytest.mark.stages
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("is_new", [False, True], ids=["ran as one role", "new"])
 def test_the_owner_migrates_and_the_writer_serves(worker: Any, prefix: str, is_new: bool) -> None:

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HANGS_S = 240.0
 # Read once: reading all authorities of this machine for each request took more than the request.
 _TLS = ssl.create_default_context()
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.stages, pytest.mark.timeout(900)]
 
 
 def status_of(url: str, timeout: float = HANGS_S) -> int:

@@ -16,7 +16,7 @@ from tests.webhooks.conftest import LEASE_S, Stage
 from tests.webhooks.receiver import receiver, status, wait_until
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.races
+pytestmark = [pytest.mark.races, pytest.mark.stages]
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 
