@@ -228,6 +228,7 @@ NOT_OF_THE_API = {
     "duplicate_requisite",
     "endpoint_disabled",
     "has_totp",
+    "invitation_over",
     "last_admin",
     "name_taken",
     "needs_two_people",
