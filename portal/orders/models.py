@@ -57,6 +57,8 @@ ASSIGNED = frozenset(
 )
 # A trader has it, and nobody disputes it.
 UNDER_WAY = ASSIGNED - {Status.DISPUTED}
+# A payin whose customer is shown the number they pay to: a hold is there, and no dispute is open.
+BEING_PAID = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
 # Nothing happens to it any more but by a new dispute.
 ENDED = FINAL | {Status.EXPIRED}
 OPEN = frozenset(Status) - ENDED
@@ -114,9 +116,7 @@ class Order(Model):
             "requisite_id",
             "amount_minor",
             unique=True,
-            postgresql_where=text(
-                "direction = 'payin' AND status IN ('awaiting_payment', 'awaiting_confirmation')"
-            ),
+            postgresql_where=text(f"direction = 'payin' AND status IN {sql_list(BEING_PAID)}"),
         ),
         Index(
             "ix_orders_disputed_amount",

@@ -11,6 +11,7 @@ from typing import Any
 from portal.core.crypto import decrypt, is_derived_token, token_hash
 from portal.core.db import hot, read_rows, transaction
 from portal.core.errors import NotFound
+from portal.orders.models import BEING_PAID, sql_list
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 
 _TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)
@@ -56,7 +57,7 @@ SELECT {COLUMNS}, now() AS now, r.number_encrypted,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.id, c.content_type, c.picture_key IS NOT NULL) ORDER BY c.id), '[]')
           FROM receipt c WHERE c.order_id = o.id AND c.kind = 'payment') AS receipts
   FROM orders o
-  LEFT JOIN requisite r ON r.id = o.requisite_id AND o.status IN ('awaiting_payment', 'awaiting_confirmation')
+  LEFT JOIN requisite r ON r.id = o.requisite_id AND o.status IN {sql_list(BEING_PAID)}
  WHERE o.token_hash = %(hash)s AND o.direction = 'payin'
 """  # noqa: S608 - built once from constants
 _STATUS = """

@@ -8,12 +8,10 @@ from typing import Any
 from portal.core.crypto import derived_token
 from portal.core.ids import public_id
 from portal.core.money import format_amount, format_rate
-from portal.orders.models import Status
+from portal.orders.models import BEING_PAID
 from portal.orders.record import OrderRecord
 from portal.reference.queries import get_currency
 from portal.settings import get_settings
-
-SHOWS_NUMBER = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
 
 
 def moment(value: datetime | None) -> str | None:
@@ -91,7 +89,7 @@ def _settlement(order: OrderRecord) -> dict[str, Any]:
 def _requisite(order: OrderRecord, number: str | None) -> dict[str, Any] | None:
     if order.requisite_id is None or not order.is_payin:
         return None
-    shown = number if number is not None and order.status in SHOWS_NUMBER else order.requisite_masked
+    shown = number if number is not None and order.status in BEING_PAID else order.requisite_masked
     return requisite_object(order.method, order.requisite_bank, shown, order.requisite_holder)
 
 

@@ -11,7 +11,7 @@ from portal.core.db import run_in_one_statement, run_in_transaction
 from portal.core.errors import Conflict, InvalidTransition, ValidationFailed
 from portal.core.money import MAX_MINOR
 from portal.orders.accounts import meet_accounts
-from portal.orders.models import Status
+from portal.orders.models import BEING_PAID, Status
 from portal.orders.pricing import price
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import (
@@ -26,9 +26,6 @@ from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
 from portal.reference.setting import Setting
-
-# Confirming needs nothing but its own entry: the hold is there, and no dispute is open.
-_HELD = frozenset({Status.AWAITING_PAYMENT, Status.AWAITING_CONFIRMATION})
 
 
 class TooLate(Conflict):
@@ -108,7 +105,7 @@ def confirm_payin_at_once(
     """
     order = read()
     is_plain = received_minor is None or received_minor == order.amount_minor
-    if is_plain and order.status in _HELD and order.is_payin and actor.kind is ActorKind.TRADER:
+    if is_plain and order.status in BEING_PAID and order.is_payin and actor.kind is ActorKind.TRADER:
         meet_accounts(order)
         try:
             return run_in_one_statement(lambda: confirm_payin(copy(order), received_minor, actor=actor))
