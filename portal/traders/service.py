@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.audit.service import record_audit
@@ -165,21 +165,22 @@ def _apply(trader: Trader, **values: object) -> None:
 
 
 def refresh_readiness(trader_id: uuid.UUID) -> None:
-    """Repeat on the trader's requisites whether the trader may get orders at all.
+    """Repeat on the trader's requisites whether the trader may get orders at all. Locks them, by id.
 
-    Everything that changes the answer ends here, in its own transaction, so that matching reads one row.
+    Everything that changes the answer ends here, in its own transaction, so that matching reads one row. Trader and team
+    are read once nobody else is at the rows, and rows that say so already are not written.
     """
+    its = Requisite.trader_id == trader_id
+    locked = select(Requisite.id).where(its).order_by(Requisite.id).with_for_update(key_share=True)
+    db.session.execute(locked).all()
     trader = get_trader(trader_id)
     team = db.session.get(Team, trader.team_id, populate_existing=True) if trader.team_id else None
     ready = trader.status == TraderStatus.VERIFIED and trader.is_working and not trader.is_blocked
-    db.session.execute(
-        update(Requisite)
-        .where(Requisite.trader_id == trader_id)
-        .values(
-            trader_payin_on=ready and trader.lead_payin_on and (team is None or team.payin_on),
-            trader_payout_on=ready and trader.lead_payout_on and (team is None or team.payout_on),
-        )
-    )
+    payin_on = ready and trader.lead_payin_on and (team is None or team.payin_on)
+    payout_on = ready and trader.lead_payout_on and (team is None or team.payout_on)
+    differs = or_(Requisite.trader_payin_on != payin_on, Requisite.trader_payout_on != payout_on)
+    values = {"trader_payin_on": payin_on, "trader_payout_on": payout_on}
+    db.session.execute(update(Requisite).where(its, differs).values(values))
 
 
 def add_requisite(
