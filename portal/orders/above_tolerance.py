@@ -23,7 +23,7 @@ from portal.ledger.queries import balance_minor
 from portal.orders.pricing import price
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
-from portal.orders.service.amounts import is_within_tolerance, most_alone_minor
+from portal.orders.service.amounts import most_alone_minor, takes_two
 from portal.orders.service.confirm import confirm_payin, find_completion
 from portal.reference.queries import get_currency
 
@@ -45,10 +45,7 @@ def version_of(payload: CompletionPayload, lock: bool) -> str:
 
 def is_above(payload: CompletionPayload) -> bool:
     """Whether it is more than one of the staff completes alone."""
-    order = get_order(payload.order_id)
-    return payload.received_minor > order.amount_minor and not is_within_tolerance(
-        order, payload.received_minor
-    )
+    return takes_two(get_order(payload.order_id), payload.received_minor)
 
 
 def preview_of(payload: CompletionPayload) -> Preview:

@@ -84,14 +84,14 @@ def _worth(order: OrderRecord, difference_minor: int) -> int:
     )  # fmt: skip
 
 
-def refuse_above_tolerance(order: OrderRecord, received_minor: int | None) -> None:
-    """What staff alone may not decide: more than the order's amount and the store's tolerance.
+def takes_two(order: OrderRecord, received_minor: int) -> bool:
+    """Whether one of the staff may not complete a payin with this alone: above its amount and its store's tolerance."""
+    return received_minor > order.amount_minor and not is_within_tolerance(order, received_minor)
 
-    Raises NeedsSecondPerson.
-    """
-    if received_minor is None or received_minor <= order.amount_minor:
-        return
-    if not is_within_tolerance(order, received_minor):
+
+def refuse_above_tolerance(order: OrderRecord, received_minor: int | None) -> None:
+    """Raises NeedsSecondPerson for what takes two; None is the order's own amount."""
+    if received_minor is not None and takes_two(order, received_minor):
         raise NeedsSecondPerson(
             "This is more than the order's amount and the shop's tolerance: nobody completes it alone."
         )

@@ -18,7 +18,7 @@ from portal.core.permissions import Permission
 from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
-from portal.orders.service.amounts import NeedsSecondPerson, most_alone_minor
+from portal.orders.service.amounts import NeedsSecondPerson, takes_two
 from portal.web.shared.orders.forms import OrderForm
 from portal.web.shared.orders.staff_actions import STAFF_ACTIONS, OrderAction
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
@@ -100,7 +100,7 @@ def _doing(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
 def _takes_two(action: OrderAction, form: OrderForm) -> bool:
     """Whether more came than one person completes alone: no need to ask whether they mean it."""
     received = form.to_be_agreed_minor if action.proposal and form.order.is_payin else None
-    return received is not None and received > most_alone_minor(form.order)
+    return received is not None and takes_two(form.order, received)
 
 
 def _refused(action: OrderAction, form: OrderForm, status: int, error: DomainError | None) -> Response:

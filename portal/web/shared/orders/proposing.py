@@ -25,7 +25,7 @@ from portal.core.permissions import Permission, requires
 from portal.disputes.above_tolerance import DISPUTE_COMPLETION
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
 from portal.orders.record import OrderRecord
-from portal.orders.service.amounts import most_alone_minor
+from portal.orders.service.amounts import most_alone_minor, takes_two
 from portal.web.shared.approvals.asking import approval_life, asked
 from portal.web.shared.approvals.words import words_of_kind
 from portal.web.shared.orders.forms import OrderForm
@@ -76,8 +76,8 @@ class ProposalForm(OrderForm):
     def validate_amount(self, field: MoneyField) -> None:
         if field.minor is None:
             raise ValidationError(_("Give the amount that was received."))
-        if field.minor <= (alone := most_alone_minor(self.order)):
-            most = f"{amount_text(alone, self.currency)} {self.currency}"
+        if not takes_two(self.order, field.minor):
+            most = f"{amount_text(most_alone_minor(self.order), self.currency)} {self.currency}"
             raise ValidationError(_("Up to %(amount)s one person completes it alone.", amount=most))
 
     @property
