@@ -28,6 +28,7 @@ from portal.orders.queries import get_match_trace, get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service import cancel_order, confirm_payin, confirm_payout
+from portal.orders.service.assign import wanted_of
 from portal.reference.queries import current_rate, get_currency
 
 orders = AppGroup("orders", help="Look at an order, learn why it was matched or not, and help it along.")
@@ -100,12 +101,7 @@ def explain(order_id: uuid.UUID, as_json: bool) -> None:
         raise click.ClickException("A payout is offered to traders; the first to accept gets it.")
     now: dict[str, int] | None = None
     if order.method is not None:
-        traffic = get_store(order.store_id).traffic_for(order.mode)
-        wanted = Wanted(
-            order.id, order.round, order.mode, order.method, order.bank, order.currency,
-            order.amount_minor, order.settlement_minor, traffic,
-        )  # fmt: skip
-        now = _count(wanted)
+        now = _count(wanted_of(order, get_store(order.store_id)))
     trace = get_match_trace(order.id)
     if as_json:
         echo_json({"status": order.status, "search": trace or None, "now": now})

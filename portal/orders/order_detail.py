@@ -19,7 +19,7 @@ from portal.risk.queries import DECISIONS_OF_ORDER, DecisionLine, decisions_from
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PartsOfPage:
     """What is read beside the order, its timeline and its receipts."""
 
     entries: bool = False
@@ -58,7 +58,7 @@ class PastRequisite:
 class OrderDetail:
     """One order with what belongs to it, each part oldest first but the audit log, which is newest first.
 
-    What was not wanted is empty.
+    What was not asked for is empty.
     """
 
     order: OrderRecord
@@ -91,13 +91,13 @@ SELECT {COLUMNS},
 """  # noqa: S608 - built once from constants
 
 
-def read_order_detail(order_id: uuid.UUID, whose: Whose, wanted: Wanted) -> OrderDetail:
+def read_order_detail(order_id: uuid.UUID, whose: Whose, parts: PartsOfPage) -> OrderDetail:
     """The order, if it is one of these people's; NotFound if not. Secrets in it stay encrypted."""
     params = {
         "subject_id": order_id, "subject_kind": "order",
         "stores": None if whose.stores is None else list(whose.stores),
         "traders": None if whose.traders is None else list(whose.traders),
-        "entries": wanted.entries, "audit": wanted.audit, "risk": wanted.risk, "past": wanted.past,
+        "entries": parts.entries, "audit": parts.audit, "risk": parts.risk, "past": parts.past,
     }  # fmt: skip
     rows = hot(_ORDER_DETAIL, params)
     if not rows:

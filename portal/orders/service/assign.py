@@ -38,14 +38,18 @@ class NothingFree(Conflict):
     code, title = "no_requisite", "None of your requisites can serve this order now"
 
 
-def search(order: OrderRecord, store: StoreTerms) -> MatchResult:
-    """Look for a requisite and reserve its limits. Locks it and the trader's deposit."""
+def wanted_of(order: OrderRecord, store: StoreTerms) -> Wanted:
+    """What is looked for to serve a payin whose method is chosen."""
     assert order.method is not None
-    wanted = Wanted(
+    return Wanted(
         order.id, order.round, order.mode, order.method, order.bank, order.currency, order.amount_minor,
         order.settlement_minor, store.traffic_for(order.mode),
     )  # fmt: skip
-    return match(wanted)
+
+
+def search(order: OrderRecord, store: StoreTerms) -> MatchResult:
+    """Look for a requisite and reserve its limits. Locks it and the trader's deposit."""
+    return match(wanted_of(order, store))
 
 
 def give_requisite(order: OrderRecord, taken: Taken, now: datetime) -> str:

@@ -11,7 +11,7 @@ from flask_login import current_user
 
 from portal.core.permissions import Permission, requires
 from portal.merchants.queries import list_store_names
-from portal.orders.order_detail import Wanted, read_order_detail
+from portal.orders.order_detail import PartsOfPage, read_order_detail
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
 from portal.traders.queries import list_trader_ids_of_lead, trader_name
@@ -63,5 +63,5 @@ def order(order_id: uuid.UUID) -> ResponseReturnValue:
 @blueprint.get("/orders/<order_id:order_id>/receipts/<receipt_id:receipt_id>")
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
-    found = read_order_detail(order_id, _whose(), Wanted())
+    found = read_order_detail(order_id, _whose(), PartsOfPage())
     return upload_response(get_receipt(found.order.id, receipt_id), "receipt")

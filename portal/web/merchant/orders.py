@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 
 from portal.core.permissions import Permission, requires
-from portal.orders.order_detail import Wanted, read_order_detail
+from portal.orders.order_detail import PartsOfPage, read_order_detail
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
 from portal.web.merchant import blueprint
@@ -72,11 +72,11 @@ add_actions(blueprint, DESK)
 @requires(Permission.WEBHOOK_RESEND)
 def order_resend(order_id: uuid.UUID, delivery_id: uuid.UUID) -> ResponseReturnValue:
     mine = Whose(stores=tuple(current_seat().stores_for(Permission.WEBHOOK_RESEND)))
-    return resend(lambda: read_order_detail(order_id, mine, Wanted()).order, delivery_id)
+    return resend(lambda: read_order_detail(order_id, mine, PartsOfPage()).order, delivery_id)
 
 
 @blueprint.get("/orders/<order_id:order_id>/receipts/<receipt_id:receipt_id>")
 @requires(Permission.ORDER_VIEW)
 def order_receipt(order_id: uuid.UUID, receipt_id: uuid.UUID) -> ResponseReturnValue:
-    found = read_order_detail(order_id, _whose(), Wanted())
+    found = read_order_detail(order_id, _whose(), PartsOfPage())
     return upload_response(get_receipt(found.order.id, receipt_id), "receipt")

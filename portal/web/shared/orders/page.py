@@ -19,7 +19,7 @@ from portal.core.modes import Mode
 from portal.disputes.queries import DisputeLine, list_disputes_of
 from portal.identity.people.audience import names_of
 from portal.merchants.queries import find_store
-from portal.orders.order_detail import OrderDetail, Wanted, read_order_detail
+from portal.orders.order_detail import OrderDetail, PartsOfPage, read_order_detail
 from portal.orders.order_list import Whose
 from portal.orders.queries import TimelineStep
 from portal.orders.record import OrderRecord
@@ -56,8 +56,8 @@ class Eyes:
     sees_audit: bool = False
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(
+    def parts(self) -> PartsOfPage:
+        return PartsOfPage(
             entries=self.sees_entries, audit=self.sees_audit, risk=self.sees_search, past=self.sees_search
         )
 
@@ -150,7 +150,7 @@ class OrderPage:
 
 def read_page(order_id: uuid.UUID, eyes: Eyes) -> OrderPage:
     """Raises NotFound for an order that is not among those the visitor may see."""
-    detail = read_order_detail(order_id, eyes.whose, eyes.wanted)
+    detail = read_order_detail(order_id, eyes.whose, eyes.parts)
     order, steps = detail.order, detail.steps
     had_dispute = any(step.event == Step.DISPUTED for step in steps)
     deliveries: Sequence[DeliveryOfOrder] = ()

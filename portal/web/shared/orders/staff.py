@@ -15,11 +15,11 @@ from portal.core.errors import NotFound
 from portal.core.ids import public_id
 from portal.core.permissions import Permission, requires
 from portal.matching.queries import count_reasons
-from portal.matching.service import Wanted
 from portal.merchants.queries import get_store, list_store_names
 from portal.orders.order_list import OrderLine
 from portal.orders.receipts import get_receipt
 from portal.orders.record import OrderRecord
+from portal.orders.service.assign import wanted_of
 from portal.traders.queries import trader_name
 from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
@@ -112,16 +112,8 @@ def order_matching(order_id: uuid.UUID) -> ResponseReturnValue:
     found = staff_order(order_id)
     if not found.is_payin or found.method is None:
         raise NotFound("This order is not matched.")
-    counts = count_reasons(_wanted(found, found.method))
+    counts = count_reasons(wanted_of(found, get_store(found.store_id)))
     return render_template("orders/matching.html", order=found, portal=_portal(), counts=counts)
-
-
-def _wanted(order: OrderRecord, method: str) -> Wanted:
-    traffic = get_store(order.store_id).traffic_for(order.mode)
-    return Wanted(
-        order.id, order.round, order.mode, method, order.bank, order.currency, order.amount_minor,
-        order.settlement_minor, traffic,
-    )  # fmt: skip
 
 
 def add_order_routes(blueprint: Blueprint) -> None:
