@@ -15,7 +15,7 @@ import unicodedata
 from portal.core.errors import ValidationFailed
 
 LINE_BREAKS = "\n\r\t"
-LONGEST_REASON = 500
+LONGEST_REASON, LONGEST_NAME = 500, 100
 _NON_JOINER, _JOINER, _EMOJI_MARK, _KEYCAP = "\u200c", "\u200d", "\ufe0f", "\u20e3"
 _HIDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Letters, marks and places for such by category, blank or without width by what they look like: Unicode's
@@ -99,7 +99,7 @@ def reason_of(text: str | None, *, least: int = 1) -> str:
     return words
 
 
-def name_of(text: str, *, most: int, code: str = "malformed") -> str:
+def name_of(text: str, *, most: int = LONGEST_NAME, code: str = "malformed") -> str:
     """What somebody calls a person or a thing, on one line. Raises ValidationFailed (name) with this code."""
     words = one_line(text)
     if not words or len(words) > most or not is_clean(words):

@@ -10,10 +10,8 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db
 from portal.core.errors import NotFound, ValidationFailed
-from portal.core.text_rules import is_clean
+from portal.core.text_rules import name_of
 from portal.identity.models import User
-
-LONGEST_NAME = 80
 
 
 @lru_cache(maxsize=1)
@@ -47,10 +45,7 @@ def change_profile(
         raise NotFound("There is no such login.")
     before = _said(user)
     if name is not None:
-        clean = " ".join(name.split())
-        if not 0 < len(clean) <= LONGEST_NAME or not is_clean(clean):
-            raise ValidationFailed.of("name", "length", "A name has 1 to 80 characters.")
-        user.name = clean
+        user.name = name_of(name)
     if timezone is not None:
         if timezone not in zones():
             raise ValidationFailed.of("timezone", "unknown", "There is no such time zone.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from portal.core.db import hot
 from portal.core.errors import Conflict, NotFound, ValidationFailed
 from portal.core.ids import new_id
+from portal.core.text_rules import name_of
 
 MOST_VIEWS = 20
 MOST_NAME, MOST_QUERY = 40, 2000
@@ -48,13 +49,11 @@ def list_views(user_id: uuid.UUID, list_name: str) -> list[ViewLine]:
 def save_view(user_id: uuid.UUID, list_name: str, name: str, query: str) -> None:
     """Keep the view; one of the same name is replaced. Locks the person's row. Needs transaction().
 
-    Raises ValidationFailed for a name that is none, TooManyViews at MOST_VIEWS of the list.
+    Raises ValidationFailed (name, query), TooManyViews at MOST_VIEWS of the list.
     """
-    name = " ".join(name.replace("\0", "").split())
-    if not 0 < len(name) <= MOST_NAME or len(query) > MOST_QUERY:
-        raise ValidationFailed.of(
-            "name", "length", f"Give the view a name of at most {MOST_NAME} characters."
-        )
+    name = name_of(name, most=MOST_NAME)
+    if len(query) > MOST_QUERY:
+        raise ValidationFailed.of("query", "too_long", f"A query has at most {MOST_QUERY} characters.")
     values = {"id": new_id(), "user": user_id, "list": list_name, "name": name, "query": query}
     hot(_LOCK, {"user": user_id})
     if hot(_OTHERS, values)[0]["n"] >= MOST_VIEWS:

@@ -10,13 +10,11 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.core.db import constraint_of, db, hot
 from portal.core.errors import Conflict, ValidationFailed
-from portal.core.text_rules import is_clean
+from portal.core.text_rules import name_of
 from portal.identity.models import Role, User, UserRole
 from portal.identity.proofs.password_rules import MIN_LENGTH, check_password
 from portal.identity.proofs.passwords import hash_password
 from portal.identity.tokens.sessions import revoke_sessions_of
-
-MAX_NAME = 100
 
 
 def create_user(
@@ -34,9 +32,7 @@ def create_user(
     Raises ValidationFailed (email, name, password) and Conflict `duplicate_email`.
     """
     email = normal_email(email)
-    name = " ".join(name.split())
-    if not name or len(name) > MAX_NAME or not is_clean(name):
-        raise ValidationFailed.of("name", "malformed", "Give a name of at most 100 letters.")
+    name = name_of(name)
     if password is not None:
         check_password(password, min_length)
     user = User(email=email, name=name, locale=locale, timezone=timezone)

@@ -32,11 +32,11 @@ from webauthn.helpers.structs import (
 
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, NotFound, ValidationFailed
+from portal.core.text_rules import name_of, one_line
 from portal.identity.proofs.models import ChallengePurpose, Passkey
 from portal.settings import get_settings
 
 _LIFETIME_S = 300
-_MAX_NAME = 60
 _MAX_KEYS = 20
 _MAX_ANSWER = 20_000
 
@@ -96,9 +96,10 @@ def begin_enrolment(session_id: uuid.UUID, user_id: uuid.UUID, email: str, name:
 def finish_enrolment(session_id: uuid.UUID, user_id: uuid.UUID, answer: str, name: str) -> Passkey:
     """Add the key that the browser made. Needs transaction().
 
-    Raises ValidationFailed for an answer to another challenge, origin or host, or without its holder checked;
+    Raises ValidationFailed for a name, and for an answer to another challenge, origin or host, or without its holder checked;
     Conflict `duplicate_passkey`, `too_many_passkeys`.
     """
+    words = name_of(one_line(name) or "Passkey")
     challenge = _take_challenge(session_id, ChallengePurpose.ENROL)
     if challenge is None or len(answer) > _MAX_ANSWER:
         raise _not_accepted()
@@ -115,7 +116,7 @@ def finish_enrolment(session_id: uuid.UUID, user_id: uuid.UUID, answer: str, nam
     except (WebAuthnException, ValueError, KeyError, TypeError):
         raise _not_accepted() from None
     return _add_key(
-        user_id, name, verified.credential_id, verified.credential_public_key, verified.sign_count
+        user_id, words, verified.credential_id, verified.credential_public_key, verified.sign_count
     )
 
 
@@ -124,7 +125,7 @@ def _add_key(
 ) -> Passkey:
     key = Passkey(
         user_id=user_id,
-        name=" ".join(name.replace("\0", "").split())[:_MAX_NAME] or "Passkey",
+        name=name,
         credential_id=credential_id,
         public_key=public_key,
         sign_count=sign_count,

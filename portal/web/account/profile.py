@@ -14,7 +14,8 @@ from wtforms.validators import InputRequired, Length
 
 from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
-from portal.identity.profile import LONGEST_NAME, change_profile, zones
+from portal.core.text_rules import LONGEST_NAME
+from portal.identity.profile import change_profile, zones
 from portal.web.labels.languages import language_choices
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash

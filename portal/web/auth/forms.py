@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
+from portal.core.text_rules import LONGEST_NAME
 from portal.web.shared.sign_in.forms import NewPasswordForm
 from portal.web.ui.forms import PageForm
 
@@ -50,5 +51,8 @@ class JoinForm(NewPasswordForm):
 
     name = StringField(
         _l("Your name"),
-        validators=[InputRequired(_l("Type your name.")), Length(max=100, message=_l("This is too long."))],
+        validators=[
+            InputRequired(_l("Type your name.")),
+            Length(max=LONGEST_NAME, message=_l("This is too long.")),
+        ],
     )

@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
+from portal.core.text_rules import LONGEST_NAME
 from portal.web.ui.forms import PageForm
 
 
@@ -23,7 +24,7 @@ class PasskeyForm(PageForm):
     """What the browser's passkey said; filled by the script."""
 
     answer = HiddenField()
-    name = StringField(_l("Name"), validators=[Length(max=60, message=_l("This is too long."))])
+    name = StringField(_l("Name"), validators=[Length(max=LONGEST_NAME, message=_l("This is too long."))])
     next = HiddenField()
 
 
