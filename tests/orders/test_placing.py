@@ -7,14 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from portal.core.db import hot
+from portal.core.db import hot, transaction
 from portal.orders.models import Direction, Status
-from portal.orders.queries import list_steps
-from portal.orders.service import place
-from portal.orders.service.assign import RETRY_EVERY_S
+from portal.orders.queries import get_order, list_steps
+from portal.orders.record import OrderRecord
+from portal.orders.service import cancel_order, place
+from portal.orders.service.assign import RETRY_EVERY_S, assign_payin
 from portal.orders.transitions import Limits, Money, Step, find_transition
-from tests.scene import Scene
+from tests.scene import Customer, Scene, build_scene
 
 _FIELDS = "SELECT attname AS name FROM pg_attribute WHERE attrelid = 'new_order'::regclass ORDER BY attnum"
 _TOLD = "SELECT type FROM event WHERE subject_id = %(id)s"
@@ -24,6 +26,15 @@ _FORMER = (
     "is_searched", "day_timezone", "starts", "split_to", "only", "never", "entry_kind", "hold_minor", "from_account",
     "to_account", "actor_kind", "actor_id", "event_id", "event_type", "answer", "requisite_shown",
 )  # fmt: skip
+
+
+_ROW = "SELECT o.* FROM orders o WHERE id = %(id)s"
+# What is an order's own, what is sealed with its id, and how often it was written.
+_OWN = {"id", "external_id", "token_hash", "customer_encrypted", "version"}
+_SINCE = {
+    "created_at": ("created_at", "match_by"),
+    "assigned_at": ("assigned_at", "updated_at", "pay_by", "due_at", "window_leaves_at"),
+}
 
 
 def call_as_before(_sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -65,3 +76,44 @@ def test_the_version_before_places_orders_while_this_one_is_put_in(
     assert (payin.status, payin.requisite_id) == (Status.AWAITING_PAYMENT, requisite.id)
     assert [step.to_status for step in list_steps(payin.id)] == [Status.MATCHING, Status.AWAITING_PAYMENT]
     assert (payout.status, payout.hold_minor) == (Status.MATCHING, payout.settlement_minor + payout.fee_minor)
+
+
+def row_of(order: OrderRecord) -> dict[str, Any]:
+    """All of its columns; a time as the time since it was created or assigned, whichever it is counted from."""
+    with transaction():
+        row = hot(_ROW, {"id": order.id})[0]
+    del row["match_trace"][
+        "found_by"
+    ]  # on which side of where the search began on the ring, which is another one each time
+    spans = {name: row[name] - row[since] for since, names in _SINCE.items() for name in names}
+    return {name: value for name, value in (row | spans).items() if name not in _OWN}
+
+
+def test_a_payin_matched_later_gets_the_columns_of_one_placed_at_once(committed_db: Flask) -> None:
+    del committed_db
+    with transaction():
+        scene = build_scene()
+    requisite = scene.requisite(scene.trader(), window_s=3600, window_amount_limit=1_000_000_00)
+    told = {
+        "customer": Customer(id="c-1", name="Ivan", email="ivan@example.test", ip="192.0.2.7"),
+        "bank": "sber", "return_url": "https://shop.example/back", "description": "A chair", "locale": "ru",
+        "metadata": {"cart": "7"},
+    }  # fmt: skip
+    with transaction():
+        hot("UPDATE requisite SET payin_on = false WHERE id = %(id)s", {"id": requisite.id})
+    waiting = scene.payin(external_id="later", **told)
+    assert waiting.status == Status.MATCHING
+    with transaction():
+        hot("UPDATE requisite SET payin_on = true WHERE id = %(id)s", {"id": requisite.id})
+    with transaction():
+        later = assign_payin(get_order(waiting.id, lock=True), actor=scene.merchant)
+    matched_later = row_of(later)
+    with transaction():
+        cancel_order(get_order(later.id, lock=True), None, actor=scene.merchant)
+    at_once = scene.payin(external_id="at once", **told)
+    assert (at_once.status, at_once.requisite_id) == (Status.AWAITING_PAYMENT, requisite.id)
+    assert row_of(at_once) == matched_later
+    assert later.assigned_at is not None
+    assert later.assigned_at > later.created_at
+    assert at_once.assigned_at == at_once.created_at
+    assert (at_once.version, later.version) == (1, 2)
