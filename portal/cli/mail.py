@@ -11,12 +11,13 @@ from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import transaction
+from portal.core.errors import DomainError
 from portal.core.queues import QueueName
 from portal.mail.outbox import count_outbox
 from portal.mail.rendering import Letter
 from portal.mail.service import check_address
 from portal.mail.transport import NotCarried, transport_for
-from portal.queues.service import NothingToReplay, replay_dead
+from portal.queues.service import replay_dead
 from portal.settings import get_settings
 
 mail = AppGroup(
@@ -47,8 +48,8 @@ def replay(*, reason: str, as_json: bool) -> None:
     try:
         with transaction():
             count = replay_dead(QueueName.MAIL, reason, actor=Actor(ActorKind.OPS))
-    except NothingToReplay as nothing:
-        raise click.ClickException(nothing.title) from None
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
     if as_json:
         echo_json({"replayed": count})
     else:

@@ -86,8 +86,11 @@ def resume(queue: str, reason: str, as_json: bool) -> None:
 
 
 def _change(queue: str, verb: Callable[..., bool], reason: str, *, as_json: bool) -> None:
-    with transaction():
-        changed = verb(QueueName(queue), reason, actor=_OPS)
+    try:
+        with transaction():
+            changed = verb(QueueName(queue), reason, actor=_OPS)
+    except DomainError as error:
+        raise click.ClickException(error.detail) from None
     with transaction():
         state = next(one.state for one in list_queues() if one.name == queue)
     if as_json:
@@ -154,4 +157,4 @@ def _of_dead(
         with transaction():
             return verb(QueueName(queue), reason, actor=_OPS, **chosen)
     except DomainError as error:
-        raise click.ClickException(error.title) from None
+        raise click.ClickException(error.detail) from None

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import db
 from portal.core.errors import NotFound
+from portal.core.text_rules import reason_of
 from portal.disputes.models import Dispute, DisputeOutcome, DisputeReason
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
@@ -72,9 +73,10 @@ def resolve_dispute(
 ) -> OrderRecord:
     """Decide the open case of a locked order: complete it (with what was received) or cancel it.
 
-    Raises NotFound without an open case, Forbidden for anybody but staff, InsufficientFunds, NeedsSecondPerson unless
-    two have agreed (`by_two`).
+    Raises NotFound without an open case, Forbidden for anybody but staff, InsufficientFunds, ValidationFailed (reason),
+    NeedsSecondPerson unless two have agreed (`by_two`).
     """
+    words = reason_of(reason)
     case = find_open_dispute(order.id, lock=True)
     if case is None:
         raise NotFound("There is no open dispute over this order.")
@@ -82,11 +84,11 @@ def resolve_dispute(
         order,
         completed=outcome is DisputeOutcome.COMPLETED,
         received_minor=received_minor,
-        reason=reason,
+        reason=words,
         actor=actor,
         by_two=by_two,
     )
-    case.outcome, case.decision_reason = outcome.value, reason
+    case.outcome, case.decision_reason = outcome.value, words
     case.decided_by_kind, case.decided_by_id = actor.kind.value, actor.id
     case.decided_at = db.func.clock_timestamp()
     db.session.flush()

@@ -14,6 +14,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, NotFound
+from portal.core.text_rules import reason_of
 from portal.merchants.models import Merchant
 from portal.merchants.queries import stores
 
@@ -42,17 +43,18 @@ def concerned_by_block(merchant_id: uuid.UUID) -> Concerned:
 def block_merchant(merchant_id: uuid.UUID, reason: str, *, actor: Actor) -> None:
     """Refuse the merchant's programs and new orders. Locks the merchant. Needs transaction().
 
-    Raises NotFound, Conflict `already_blocked`.
+    Raises NotFound, Conflict `already_blocked`, ValidationFailed (reason).
     """
     _switch(merchant_id, False, reason, actor)
 
 
 def unblock_merchant(merchant_id: uuid.UUID, reason: str, *, actor: Actor) -> None:
-    """Let the merchant's stores work again. Raises NotFound, Conflict `not_blocked`. Needs transaction()."""
+    """Let the merchant's stores work again. Raises as block_merchant(), Conflict `not_blocked`. Needs transaction()."""
     _switch(merchant_id, True, reason, actor)
 
 
 def _switch(merchant_id: uuid.UUID, is_active: bool, reason: str, actor: Actor) -> None:
+    words = reason_of(reason)
     query = select(Merchant).where(Merchant.id == merchant_id).with_for_update(key_share=True)
     merchant = db.session.scalar(query.execution_options(populate_existing=True))
     if merchant is None:
@@ -69,6 +71,6 @@ def _switch(merchant_id: uuid.UUID, is_active: bool, reason: str, actor: Actor) 
         subject=("merchant", merchant_id),
         before={"is_active": not is_active},
         after={"is_active": is_active},
-        reason=reason,
+        reason=words,
     )
     stores.changed()

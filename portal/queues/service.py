@@ -1,4 +1,7 @@
-"""Stopping queues, letting them go on, and trying again or dismissing what was given up."""
+"""Stopping queues, letting them go on, and trying again or dismissing what was given up.
+
+Each verb of a person raises ValidationFailed for a reason that is none.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from portal.core.actors import Actor
 from portal.core.db import hot
 from portal.core.errors import Conflict
 from portal.core.queues import QueueName, StopState
+from portal.core.text_rules import reason_of
 from portal.events.backlog import EVENTS
 from portal.mail.backlog import MAIL
 from portal.orders.figures import backlog as matching
@@ -80,18 +84,20 @@ def drain_queue(queue: QueueName, reason: str, *, actor: Actor) -> bool:
 
 
 def _stop(queue: QueueName, state: StopState, reason: str, actor: Actor) -> bool:
-    changed = hot(_STOP, {"queue": queue.value, "state": state.value, "reason": reason})
+    words = reason_of(reason)
+    changed = hot(_STOP, {"queue": queue.value, "state": state.value, "reason": words})
     if changed:
         verb = "paused" if state is StopState.PAUSED else "drained"
-        record_audit(f"queue.{verb}", actor=actor, subject=("queue", queue.value), reason=reason)
+        record_audit(f"queue.{verb}", actor=actor, subject=("queue", queue.value), reason=words)
     return bool(changed)
 
 
 def resume_queue(queue: QueueName, reason: str, *, actor: Actor) -> bool:
     """Work of this queue is taken again. False when it was not stopped. Needs transaction()."""
+    words = reason_of(reason)
     former = hot(_GO_ON, {"queue": queue.value})
     if former:
-        record_audit("queue.resumed", actor=actor, subject=("queue", queue.value), reason=reason)
+        record_audit("queue.resumed", actor=actor, subject=("queue", queue.value), reason=words)
     return bool(former)
 
 
@@ -133,7 +139,7 @@ def _record(
         actor=actor,
         subject=("queue", queue.value),
         after={"count": count, "ids": [str(one) for one in ids or ()]},
-        reason=reason,
+        reason=reason_of(reason),
     )
 
 

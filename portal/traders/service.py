@@ -18,6 +18,7 @@ from portal.core.errors import Conflict, FieldProblem, Forbidden, ValidationFail
 from portal.core.ids import new_id
 from portal.core.jobs import enqueue_job
 from portal.core.modes import Mode
+from portal.core.text_rules import reason_of
 from portal.ledger.accounts import account_id, trader_account
 from portal.ledger.models import AccountKind
 from portal.reference import configuration as config
@@ -97,21 +98,23 @@ def _look_again() -> None:
 def block_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:
     """No new orders come, whatever is switched on; those that run go on. Locks the trader. Needs transaction().
 
-    Raises NotFound, Conflict `already_blocked`, Forbidden for oneself.
+    Raises NotFound, Conflict `already_blocked`, Forbidden for oneself, ValidationFailed (reason).
     """
+    words = reason_of(reason)
     trader = get_trader(trader_id, lock=True)
     if actor.id is not None and actor.id == trader.user_id:
         raise Forbidden("Nobody blocks themselves.", code="not_for_oneself")
     if trader.is_blocked:
         raise Conflict("This trader is blocked already.", code="already_blocked")
-    after = {"is_blocked": True, "blocked_reason": reason}
+    after = {"is_blocked": True, "blocked_reason": words}
     subject = ("trader", trader_id)
-    record_audit("trader.blocked", actor=actor, subject=subject, after=after, reason=reason)
+    record_audit("trader.blocked", actor=actor, subject=subject, after=after, reason=words)
     _apply(trader, **after)
 
 
 def unblock_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) -> None:
-    """Orders come again as far as the switches let them. Raises NotFound, Conflict `not_blocked`, Forbidden."""
+    """Orders come again as far as the switches let them. Raises as block_trader(), Conflict `not_blocked`."""
+    words = reason_of(reason)
     trader = get_trader(trader_id, lock=True)
     if actor.id is not None and actor.id == trader.user_id:
         raise Forbidden("Nobody unblocks themselves.", code="not_for_oneself")
@@ -119,7 +122,7 @@ def unblock_trader(trader_id: uuid.UUID, reason: str, *, actor: Actor = SYSTEM) 
         raise Conflict("This trader is not blocked.", code="not_blocked")
     before = {"is_blocked": True, "blocked_reason": trader.blocked_reason}
     subject = ("trader", trader_id)
-    record_audit("trader.unblocked", actor=actor, subject=subject, before=before, reason=reason)
+    record_audit("trader.unblocked", actor=actor, subject=subject, before=before, reason=words)
     _apply(trader, is_blocked=False, blocked_reason=None)
     if trader.is_working:
         after_commit(_look_again)

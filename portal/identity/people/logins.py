@@ -1,6 +1,7 @@
 """What those who run the house do to others' logins: switch off and on, take factors away, end sessions.
 
-Each verb is audited with its reason; who may call it is the caller's to ask.
+Each verb is audited with its reason, and raises ValidationFailed for one that is none; who may call it is the caller's
+to ask.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from portal.audit.service import record_audit
 from portal.core.actors import Actor, Origin
 from portal.core.db import db, hot
 from portal.core.errors import Conflict, Forbidden, NotFound
+from portal.core.text_rules import reason_of
 from portal.identity.letters import Change, mail_change, mail_invitation
 from portal.identity.models import MemberRole, Role, User
 from portal.identity.people.invitations import create_invitation, revoke_invitation
@@ -187,5 +189,6 @@ def _note(
     after: Mapping[str, object] | None = None,
 ) -> None:
     record_audit(
-        action, actor=actor, subject=("user", user.id), before=before, after=after, reason=reason, origin=origin
+        action, actor=actor, subject=("user", user.id), before=before, after=after, reason=reason_of(reason),
+        origin=origin,
     )  # fmt: skip

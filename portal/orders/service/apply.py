@@ -18,6 +18,7 @@ from portal.core.errors import InvalidTransition
 from portal.core.ids import new_id
 from portal.core.live import nudge
 from portal.core.modes import Mode
+from portal.core.text_rules import reason_of
 from portal.ledger import entries
 from portal.ledger.entries import Posting, Split
 from portal.ledger.models import SubjectKind
@@ -83,8 +84,10 @@ def apply(
     """Write `order` (already changed in memory) as the result of `row`, compared with `before`.
 
     `order` must have its new deadlines; status, version, hold and end are set here. The caller holds the
-    order's row lock. Raises InsufficientFunds, and InvalidTransition when the row is not as `before` says.
+    order's row lock. Raises InsufficientFunds, ValidationFailed (reason), and InvalidTransition when the row is not as
+    `before` says.
     """
+    reason = None if reason is None else reason_of(reason)
     order.status = row.target.value
     order.status_reason = reason
     order.version, order.updated_at = before.version + 1, order.read_at

@@ -8,6 +8,7 @@ from datetime import timedelta
 from portal.core.actors import SYSTEM, Actor
 from portal.core.db import hot
 from portal.core.errors import Conflict
+from portal.core.text_rules import reason_of
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.service.assign import assign_payin, take_requisite_away
@@ -49,11 +50,12 @@ def decline_payout(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRec
 
 def back_to_matching(order: OrderRecord, row: Transition, reason: str, *, actor: Actor) -> OrderRecord:
     """The order has no requisite any more and waits for the next one, for a whole matching window."""
+    words = reason_of(reason)
     hot(
         _REMEMBER,
         {
             "order_id": order.id, "requisite_id": order.requisite_id, "trader_id": order.trader_id,
-            "assigned_at": order.assigned_at, "reason": reason,
+            "assigned_at": order.assigned_at, "reason": words,
         },
     )  # fmt: skip
     before = copy(order)
@@ -61,7 +63,7 @@ def back_to_matching(order: OrderRecord, row: Transition, reason: str, *, actor:
     take_requisite_away(order)
     order.match_by = order.due_at = now + timedelta(seconds=config.get(config.MATCH_WINDOW_S))
     order.retry_at = now if order.is_payin else None
-    return apply(order, row, actor=actor, reason=reason, before=before)
+    return apply(order, row, actor=actor, reason=words, before=before)
 
 
 def _matcher(actor: Actor) -> Actor:

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, StringField
 from wtforms.validators import InputRequired, Length
 
-from portal.core.text_rules import LONGEST_REASON
+from portal.core.text_rules import LONGEST_REASON, one_line
 from portal.web.ui.forms import PageForm
 
 
@@ -22,7 +22,7 @@ class ReasonForm(PageForm):
             Length(min=3, message=_l("Say why in a few words.")),
             Length(max=LONGEST_REASON, message=_l("This is too long.")),
         ],
-        filters=[lambda words: " ".join((words or "").split())],
+        filters=[one_line],
     )
 
     @property

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from flask_babel import gettext as _
 from flask_babel.speaklater import LazyString
 
+from portal.core.text_rules import LONGEST_REASON, is_clean, one_line
 from portal.disputes.models import DisputeReason
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.web.labels.reasons import AFTER_CLAIM, BEFORE_CLAIM, OF_PAYOUT
-
-MAX_WORDS = 500
 
 DISPUTE_REASONS = {
     "not_received": DisputeReason.NOT_RECEIVED,
@@ -35,7 +34,7 @@ class DeclineForm:
 
     def __init__(self, order: OrderRecord, sent: Mapping[str, str]) -> None:
         self.reason = sent.get("reason", "")
-        self.words = " ".join(sent.get("words", "").split())
+        self.words = one_line(sent.get("words"))
         self.problem = self._problem(order)
 
     def _problem(self, order: OrderRecord) -> str:
@@ -43,8 +42,11 @@ class DeclineForm:
             return _("Choose a reason.")
         if self.reason == "other" and not self.words:
             return _("Say in a few words what is wrong.")
-        if len(self.words) > MAX_WORDS:
-            return _("Use at most %(count)s characters.", count=MAX_WORDS)
+        if len(self.reason_and_words) > LONGEST_REASON:
+            most = LONGEST_REASON - len(f"{self.reason}: ")
+            return _("Use at most %(count)s characters.", count=most)
+        if not is_clean(self.words):
+            return _("This holds a line break, or a character that can't be seen.")
         return ""
 
     @property
