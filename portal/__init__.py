@@ -17,6 +17,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from portal.core.db import db, engine_options
     from portal.core.db.bounded_connection import answer_within_s, bound_answers
+    from portal.reference.upload_sizes import LARGEST_REQUEST_BYTES
     from portal.settings import get_settings
     from portal.web.shell.application import Application
 
@@ -26,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
-        MAX_CONTENT_LENGTH=12 * 1024 * 1024,
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST_BYTES,
         MAX_FORM_MEMORY_SIZE=256 * 1024,
         MAX_FORM_PARTS=40,
         PROVIDE_AUTOMATIC_OPTIONS=False,  # nobody asks from another origin, and no route answers for another's

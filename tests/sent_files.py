@@ -7,6 +7,8 @@ import zlib
 
 from PIL import Image, ImageDraw
 
+LARGEST = 10 * 1024 * 1024
+
 
 def screenshot(
     kind: str = "PNG", text: str = "1500.00", *, size: tuple[int, int] = (360, 640), **options: object

@@ -137,7 +137,8 @@ TOLERANCE_TRADER_DAY = _setting(
 RECEIPTS_MAX_PER_ORDER = _setting(
     "receipts_max_per_order", 5, "Receipts that can be attached to one order by each side.", 1, 20
 )
-RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.", 1, 25)
+# The largest that web and nginx let through with the form around it (upload_sizes.py).
+RECEIPT_MAX_MIB = _setting("receipt_max_mib", 10, "Largest receipt file, in MiB.", 1, 11)
 
 # Limits of exposure: what one store, customer or network may hold of traders' deposits and be shown of requisites.
 # Volumes are whole units of the settlement currency; test keys have EXPOSURE_TEST_FACTOR times as much of everything.

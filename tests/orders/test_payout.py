@@ -36,7 +36,7 @@ from portal.orders.service.decline import ProofAttached
 from portal.traders.requisites import switch_own
 from tests.orders.test_payin import FEE, A, events, locked, make_due
 from tests.scene import USDT, Scene, as_trader, counters
-from tests.sent_files import receipt_pdf, screenshot
+from tests.sent_files import LARGEST, receipt_pdf, screenshot
 
 FUNDS = 1000 * USDT
 
@@ -355,7 +355,7 @@ def test_a_proof_of_another_order_with_bytes_behind_its_end_is_none(funded: Scen
         trader = funded.trader()
         requisite = funded.requisite(trader)
         order = funded.payout(1500_00)
-        upload = check_upload(sent, uploader="test")
+        upload = check_upload(sent, LARGEST, uploader="test")
         with transaction():
             accept_payout(trader.id, order.id, actor=as_trader(trader))
             add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
@@ -388,7 +388,7 @@ def test_a_proof_that_shows_nothing_is_refused_at_once(
         image = drawn.resize(size) if colour is None else Image.new("RGB", size, colour)
     raw = io.BytesIO()
     image.save(raw, "PNG")
-    upload = check_upload(raw.getvalue(), uploader="test")
+    upload = check_upload(raw.getvalue(), LARGEST, uploader="test")
     with pytest.raises(ValidationFailed) as refused, transaction():
         add_receipt(locked(order), upload, ReceiptKind.PAYOUT_PROOF, actor=as_trader(trader))
     assert refused.value.errors[0].code == code

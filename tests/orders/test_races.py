@@ -40,7 +40,7 @@ from portal.orders.service import (
 from portal.orders.service.create import NewOrder, create_order
 from tests.orders.racing import at_once
 from tests.scene import Scene, as_trader, build_scene, counters
-from tests.sent_files import screenshot
+from tests.sent_files import LARGEST, screenshot
 
 pytestmark = pytest.mark.races
 ROUNDS = 6
@@ -148,7 +148,7 @@ def test_a_proof_and_the_end_of_the_time_at_once_never_leave_a_proven_payout_on_
     trader = arena.trader()
     arena.requisite(trader)
     arena.fund_store()
-    picture = check_upload(screenshot(), uploader="test")
+    picture = check_upload(screenshot(), LARGEST, uploader="test")
     for _ in range(ROUNDS):
         order = arena.payout()
         with transaction():

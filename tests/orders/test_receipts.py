@@ -30,7 +30,7 @@ from portal.orders.receipts import (
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, claim_payin
 from tests.scene import Scene
-from tests.sent_files import receipt_pdf, screenshot
+from tests.sent_files import LARGEST, receipt_pdf, screenshot
 
 # --- the verb -----------------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ def payin(scene: Scene) -> OrderRecord:
 def attach(
     order: OrderRecord, raw: bytes | None = None, kind: ReceiptKind = ReceiptKind.PAYMENT
 ) -> ReceiptRecord:
-    upload = check_upload(screenshot() if raw is None else raw, uploader="test")
+    upload = check_upload(screenshot() if raw is None else raw, LARGEST, uploader="test")
     with transaction():
         return add_receipt(get_order(order.id, lock=True), upload, kind, actor=CUSTOMER)
 
@@ -108,7 +108,7 @@ def test_a_receipt_that_is_refused_leaves_no_file_behind(
         put.append(keep(content))
         return put[-1]
 
-    upload = check_upload(receipt_pdf(), uploader="test")
+    upload = check_upload(receipt_pdf(), LARGEST, uploader="test")
     monkeypatch.setattr(type(files), "put", noted)
     monkeypatch.setattr(receipts, "_INSERT", "SELECT 1 / 0 AS n")
     with pytest.raises(psycopg.DataError), transaction():
@@ -120,7 +120,7 @@ def test_a_receipt_that_is_refused_leaves_no_file_behind(
 
 
 def test_receipt_and_claim_fit_into_one_transaction(payin: OrderRecord) -> None:
-    upload = check_upload(screenshot(), uploader="test")
+    upload = check_upload(screenshot(), LARGEST, uploader="test")
     with transaction():
         order = get_order(payin.id, lock=True)
         add_receipt(order, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
@@ -212,7 +212,7 @@ def test_another_picture_and_a_blank_one_are_no_look_alikes(scene: Scene, payin:
     assert list_look_alikes(attach(other, output.getvalue())) == []
     blank = io.BytesIO()
     Image.new("RGB", (50, 50), "white").save(blank, "PNG")
-    assert check_upload(blank.getvalue(), uploader="test").look is None
+    assert check_upload(blank.getvalue(), LARGEST, uploader="test").look is None
 
 
 @pytest.mark.proves("tried S15")

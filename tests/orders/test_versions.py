@@ -25,6 +25,7 @@ from portal.orders.service import confirm as confirming
 from portal.orders.service.silences import beat
 from tests.rows import change
 from tests.scene import Scene, as_trader
+from tests.sent_files import LARGEST
 from tests.web.desk import picture
 
 pytestmark = pytest.mark.proves("tried N5")
@@ -106,7 +107,7 @@ def test_every_verb_raises_it_by_one_and_its_event_carries_it(scene: Scene) -> N
     change("UPDATE heartbeat SET beat_at = clock_timestamp() - interval '10 minutes' WHERE role = 'clock'")
     beat(30)
     note()
-    upload = check_upload(picture(), uploader="test")
+    upload = check_upload(picture(), LARGEST, uploader="test")
     with transaction():
         locked = get_order(order.id, lock=True)
         add_receipt(locked, upload, ReceiptKind.PAYMENT, actor=CUSTOMER)

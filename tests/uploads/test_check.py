@@ -14,6 +14,7 @@ from pypdfium2 import PdfDocument
 from portal.core.errors import PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.uploads.check import CleanFile, check_upload
 from tests.sent_files import (
+    LARGEST,
     PROTECTED,
     WITHOUT_PAGES,
     costly,
@@ -26,7 +27,7 @@ from tests.sent_files import (
 
 
 def checked(raw: bytes) -> CleanFile:
-    return check_upload(raw, uploader=f"test:{uuid.uuid4()}")
+    return check_upload(raw, LARGEST, uploader=f"test:{uuid.uuid4()}")
 
 
 def png_header(width: int, height: int) -> bytes:

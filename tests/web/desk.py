@@ -38,6 +38,7 @@ from portal.orders.service.deadlines import act_on_deadline
 from portal.traders.models import Requisite, Trader
 from portal.web.shell.security import session_cookie
 from tests.scene import Scene, as_trader, build_scene
+from tests.sent_files import LARGEST
 
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
@@ -59,7 +60,7 @@ def picture(seed: int = 0) -> bytes:
 
 
 def upload(seed: int = 0) -> CleanFile:
-    return check_upload(picture(seed), uploader="test")
+    return check_upload(picture(seed), LARGEST, uploader="test")
 
 
 @dataclass

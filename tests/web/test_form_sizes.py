@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from werkzeug.wrappers import Request
 
 from portal.identity.models import Role
+from portal.reference import configuration as config
+from portal.reference.upload_sizes import LARGEST_REQUEST_BYTES
 from portal.web.shell.security import FORM_MOST_BYTES, FORM_MOST_FIELDS
 from tests.web.desk import Browser, new_user
 
 pytestmark = pytest.mark.proves("tried S1")
 
+ROOT = Path(__file__).parents[2]
+MIB = 1024 * 1024
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -50,3 +57,10 @@ def test_a_form_within_the_bounds_is_read_whole(in_context: Flask) -> None:
     browser.begin_session(new_user(Role.TRADER))
     data = {f"extra-{n}": "" for n in range(FORM_MOST_FIELDS - 10)} | {"csrf_token": browser.token}
     assert browser.open("POST", "/sign-out", data=data).status_code == 303
+
+
+def test_the_largest_receipt_that_can_be_allowed_comes_through_nginx_and_the_web(app: Flask) -> None:
+    told = re.findall(r"client_max_body_size (\d+)m;", (ROOT / "deploy/nginx.conf").read_text())
+    assert [int(mib) * MIB for mib in told] == [LARGEST_REQUEST_BYTES] == [app.config["MAX_CONTENT_LENGTH"]]
+    assert config.RECEIPT_MAX_MIB.maximum is not None
+    assert config.RECEIPT_MAX_MIB.maximum * MIB + FORM_MOST_BYTES < LARGEST_REQUEST_BYTES

@@ -23,7 +23,7 @@ from portal.identity.models import Scope
 from portal.orders.models import ReceiptKind
 from portal.orders.receipts import add_receipt
 from portal.orders.representation import moment
-from portal.reference import configuration as config
+from portal.reference.upload_sizes import receipt_max_bytes
 
 _SCHEMA = {
     "type": "object",
@@ -58,9 +58,7 @@ def attach(order_id: str) -> Response:
     order_of(caller, order_id)  # a stranger's upload is not even looked at
     raw = _uploaded()
     release()
-    clean = check_upload(
-        raw, config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024, uploader=f"store:{caller.store.id}"
-    )
+    clean = check_upload(raw, receipt_max_bytes(), uploader=f"store:{caller.store.id}")
     call = None if key is None else call_of(caller, key, {"file": hashlib.sha256(raw).hexdigest()})
 
     def work() -> StoredAnswer:
@@ -83,7 +81,7 @@ def _uploaded() -> bytes:
     """The bytes of the one file. Raises UnsupportedMedia, PayloadTooLarge, ValidationFailed."""
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMedia("Send the receipt as multipart/form-data.")
-    largest = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
+    largest = receipt_max_bytes()
     request.max_content_length = largest + 64 * 1024
     try:
         files = request.files

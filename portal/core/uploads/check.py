@@ -17,7 +17,6 @@ from portal.core.observability.metrics import uploads
 from portal.core.uploads.sandbox import Facts, Killed, Kind, read_file
 from portal.core.uploads.turns import UploadsBusy, turn_of
 
-MAX_BYTES = 10 * 1024 * 1024
 _JPEG, _PDF = "image/jpeg", "application/pdf"
 _KINDS = {_JPEG: Kind.IMAGE, "image/png": Kind.IMAGE, "image/webp": Kind.IMAGE, _PDF: Kind.PDF}
 _MAGIC_BYTES = 8192
@@ -62,7 +61,7 @@ class CleanFile:
         )
 
 
-def check_upload(raw: bytes, max_bytes: int = MAX_BYTES, *, uploader: str) -> CleanFile:
+def check_upload(raw: bytes, max_bytes: int, *, uploader: str) -> CleanFile:
     """The file as it may be kept. `uploader` is whose turn it takes: a network, a store, a person.
 
     Raises PayloadTooLarge (413), UnsupportedMedia (415) for anything but JPEG, PNG, WebP and PDF, whatever

@@ -27,9 +27,9 @@ from portal.orders.receipts import add_receipt, is_attached
 from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
 from portal.orders.service.claim import PayerDetails, ProofMissing
-from portal.reference import configuration as config
 from portal.reference.amounts import AmountOutOfBounds
 from portal.reference.queries import list_banks
+from portal.reference.upload_sizes import receipt_max_bytes
 from portal.web.labels.refusals import WORDS
 from portal.web.labels.refused_files import customers_file_words
 from portal.web.pay import bp
@@ -133,7 +133,7 @@ def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
     if part is None:
         return None
     order = get_payment_session(token).order
-    limit = config.get(config.RECEIPT_MAX_MIB) * 1024 * 1024
+    limit = receipt_max_bytes()
     raw = part.stream.read(limit + 1)
     if is_attached(order.id, ReceiptKind.PAYMENT, raw):
         return None

@@ -21,14 +21,12 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import accept_payout, claim_payout, decline_payout
 from portal.orders.service.claim import ProofMissing, has_proof
 from portal.orders.trader_view import was_given_back
-from portal.reference import configuration as config
+from portal.reference.upload_sizes import receipt_max_bytes
 from portal.web.labels.refusals import words_of_error
 from portal.web.shared.orders.reasons import DeclineForm
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
 from portal.web.trader.seat import current_seat
-
-_MIB = 1024 * 1024
 
 
 def payout_of_mine(order_id: uuid.UUID, *, lock: bool = False) -> OrderRecord:
@@ -111,7 +109,7 @@ def _checked_upload() -> CleanFile | None:
     file = request.files.get("proof")
     if file is None or not file.filename:
         return None
-    largest = config.get(config.RECEIPT_MAX_MIB) * _MIB
+    largest = receipt_max_bytes()
     raw = file.stream.read(largest + 1)
     release()
     return check_upload(raw, largest, uploader=f"trader:{current_seat().trader_id}")

@@ -18,7 +18,7 @@ from portal.orders.models import ReceiptKind
 from portal.orders.queries import get_order
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
-from tests.sent_files import hidden_script
+from tests.sent_files import LARGEST, hidden_script
 from tests.web.desk import Desk
 from tests.web.orders.test_order_page import everybody, page_of
 
@@ -27,7 +27,7 @@ _ATTRIBUTE = re.compile(r'<(\w+)\b[^>]*?\b(?:src|data|href)="([^"]*/receipts/[^"
 
 def paid_with_a_pdf(desk: Desk, raw: bytes) -> OrderRecord:
     order = desk.payin(1500_00, claimed=True)
-    upload = check_upload(raw, uploader="test")
+    upload = check_upload(raw, LARGEST, uploader="test")
     with transaction():
         add_receipt(get_order(order.id, lock=True), upload, ReceiptKind.PAYMENT, actor=CUSTOMER)
     return order

@@ -21,7 +21,7 @@ from portal.core.errors import DomainError, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.core.uploads.check import check_upload
 from portal.identity.people.audience import names_of
-from portal.reference import configuration as config
+from portal.reference.upload_sizes import receipt_max_bytes
 from portal.traders.kyc import (
     add_document,
     decide_verification,
@@ -45,8 +45,6 @@ from portal.web.shell.languages import current_timezone
 from portal.web.ui.actions import NOTHING_SENT, REFUSALS, ActionPage, Reply, carry_out
 from portal.web.ui.forms import PageForm
 from portal.web.ui.reason_form import ReasonForm
-
-_MIB = 1024 * 1024
 
 
 class DocumentForm(PageForm):
@@ -78,7 +76,7 @@ def trader_add_document(trader_id: uuid.UUID) -> ResponseReturnValue:
     form, file = _document_form(), request.files.get("file")
     if not form.validate() or file is None or not file.filename:
         return _page(trader_id, Reply(422, problem=_("Choose a file, and say what it is.")))
-    largest, actor = config.get(config.RECEIPT_MAX_MIB) * _MIB, admin_actor()
+    largest, actor = receipt_max_bytes(), admin_actor()
     raw = file.stream.read(largest + 1)
     person_id = current_user.id
     release()
