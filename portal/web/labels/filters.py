@@ -13,6 +13,7 @@ from portal.web.labels import (
     modes,
     notifications,
     order_status,
+    person_states,
     queue_names,
     reaches,
     reasons,
@@ -47,5 +48,6 @@ def register(app: Flask) -> None:
         shown_status=order_status.shown_status,
         status_pill=order_status.status_pill,
         trader_pill=kyc.trader_pill,
+        trader_state_pill=person_states.trader_state_pill,
         traders_account_words=ledger.traders_account_words,
     )

@@ -20,8 +20,8 @@ from portal.ledger.queries import OwnedBalance, list_balances_of
 from portal.orders.figures.day import LOOKED_AT, read_day
 from portal.orders.figures.turnover import NOTHING, Turnover, turnover_by_trader
 from portal.orders.order_list import Whose
-from portal.traders.models import TraderStatus
 from portal.traders.queries import TeamTrader, list_traders_of_lead
+from portal.web.labels.person_states import obstacle_pill
 from portal.web.lead import blueprint
 from portal.web.lead.orders import listing_of
 from portal.web.shared.orders.lines import STAFF_AT_A_GLANCE
@@ -87,10 +87,8 @@ def _team(
 
 def _state(line: TeamLine) -> tuple[str, str]:
     trader = line.trader
-    if trader.is_blocked:
-        return "red", _("Blocked")
-    if trader.status != TraderStatus.VERIFIED:
-        return "yellow", _("Not verified")
+    if obstacle := obstacle_pill(trader):
+        return obstacle
     if not trader.is_working:
         return "gray", _("Switched off")
     if not trader.payin_on:

@@ -10,10 +10,10 @@ import uuid
 
 import pytest
 
-from portal.core.db import hot, keyset, transaction
+from portal.core.db import db, hot, keyset, transaction
 from portal.core.db.keyset import COUNTED_TO, Page
 from portal.core.observability.trace import traced
-from portal.identity.models import Role
+from portal.identity.models import Role, User
 from portal.identity.proofs.second_factor import forget_factors
 from portal.traders.staff_list import page_of_traders
 from tests.web.admin.office import Office, column
@@ -193,3 +193,18 @@ def test_a_list_never_sorts_everybody(office: Office, desk: Desk, monkeypatch: p
         plans.clear()
         assert office.browser.get(f"/admin/{path}").status_code == 200
         assert index in plans[0], plans[0]
+
+
+def test_a_trader_whose_verification_was_taken_back_reads_alike_on_every_list(
+    office: Office, desk: Desk
+) -> None:
+    with transaction():
+        hot("UPDATE trader SET status = 'suspended' WHERE id = %(id)s", {"id": desk.trader.id})
+    lead = office.sign_in(db.session.get_one(User, desk.scene.lead_id))
+    pages = (
+        office.browser.get(f"/admin/traders?q={desk.trader.name}"),
+        office.browser.get(f"/admin/teams/{desk.scene.team_id}"),
+        lead.get("/lead"),
+    )
+    for page in pages:
+        assert "Verification taken back" in page.get_data(as_text=True), page.request.path

@@ -21,7 +21,7 @@ from portal.identity.people.people_list import (
     count_people,
     list_people_rows,
 )
-from portal.web.labels.person_states import person_state_choices
+from portal.web.labels.person_states import person_pill, person_state_choices
 from portal.web.labels.roles import role_names
 from portal.web.ui.lists.declaration import Asked, Cell, Column, Filter, Kind, Listing
 
@@ -67,10 +67,8 @@ def role_choices() -> Sequence[tuple[str, str]]:
     return tuple((role.value, role_names([role])) for role in Role)
 
 
-def state_pill(row: PersonRow) -> tuple[str, str]:
-    if not row.is_active:
-        return "red", _("Blocked")
-    return ("green", _("Online")) if row.is_online else ("gray", _("Offline"))
+def _state_pill(row: PersonRow) -> tuple[str, str]:
+    return person_pill(is_active=row.is_active, is_online=row.is_online)
 
 
 def _factor_pill(row: PersonRow) -> tuple[str, str]:
@@ -85,7 +83,7 @@ def _columns() -> tuple[Column[PersonRow], ...]:
         ),
         Column("email", _l("Email"), lambda row: row.email, sort=PersonSort.EMAIL.value),
         Column("roles", _l("Roles"), lambda row: role_names(row.roles)),
-        Column("state", _l("State"), state_pill, Cell.PILL),
+        Column("state", _l("State"), _state_pill, Cell.PILL),
         Column("factor", _l("Second factor"), _factor_pill, Cell.PILL),
         Column("seen", _l("Last seen"), lambda row: row.last_seen_at, Cell.MOMENT, sort=PersonSort.SEEN.value),
         Column("created", _l("Joined"), lambda row: row.created_at, Cell.MOMENT, sort=PersonSort.CREATED.value, is_shown=False),

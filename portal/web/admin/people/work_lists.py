@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import request, url_for
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
@@ -27,7 +26,6 @@ from portal.orders.figures.turnover import (
     turnover_of_all_stores,
     turnover_of_all_traders,
 )
-from portal.traders.models import TraderStatus
 from portal.traders.queries import leads_of
 from portal.traders.staff_list import (
     LeadLine,
@@ -37,7 +35,14 @@ from portal.traders.staff_list import (
 )
 from portal.web.admin.people.lists import Count
 from portal.web.admin.people.periods import period_choices, since_of
-from portal.web.labels.person_states import lead_state_choices, merchant_state_choices, trader_state_choices
+from portal.web.labels.person_states import (
+    lead_pill,
+    lead_state_choices,
+    merchant_state_choices,
+    person_pill,
+    trader_state_choices,
+    trader_state_pill,
+)
 from portal.web.ui.lists.declaration import PAGE, Asked, Cell, Column, Filter, Kind, Listing
 
 _BY_TURNOVER = {"turnover", "orders"}
@@ -160,11 +165,7 @@ _SINCE: tuple[Column[Worked], ...] = (
 
 def _trader_state(row: Worked) -> tuple[str, str]:
     line: TraderLine = row.line
-    if line.is_blocked:
-        return "red", _("Blocked")
-    if line.status != TraderStatus.VERIFIED:
-        return "yellow", _("Not verified")
-    return ("green", _("Online")) if line.is_online else ("gray", _("Offline"))
+    return trader_state_pill(line)
 
 
 def traders_list() -> WorkList:
@@ -191,9 +192,7 @@ def traders_list() -> WorkList:
 
 def _lead_state(row: Worked) -> tuple[str, str]:
     line: LeadLine = row.line
-    if not line.is_active:
-        return "red", _("Blocked")
-    return ("green", _("Team online")) if line.traders_online else ("gray", _("Team offline"))
+    return lead_pill(is_active=line.is_active, is_online=line.traders_online > 0)
 
 
 def _turnover_of_all_leads(mode: Mode, since: datetime) -> Mapping[UUID, Turnover]:
@@ -236,9 +235,7 @@ def leads_list() -> WorkList:
 
 def _merchant_state(row: Worked) -> tuple[str, str]:
     line: MerchantLine = row.line
-    if not line.is_active:
-        return "red", _("Blocked")
-    return ("green", _("Online")) if line.is_online else ("gray", _("Offline"))
+    return person_pill(is_active=line.is_active, is_online=line.is_online)
 
 
 def merchants_list() -> WorkList:
