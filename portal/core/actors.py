@@ -18,6 +18,10 @@ class ActorKind(StrEnum):
     OPS = "ops"
 
 
+# People of the operator's, and their console; not the system by itself.
+STAFF = frozenset({ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS})
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """From where somebody acted: address, program, request and session, as far as they are known."""
@@ -41,8 +45,7 @@ class Actor:
 
     @property
     def is_staff(self) -> bool:
-        """A person of the operator's, or their console; not the system by itself."""
-        return self.kind in {ActorKind.SUPPORT, ActorKind.ADMIN, ActorKind.OPS}
+        return self.kind in STAFF
 
 
 SYSTEM = Actor(ActorKind.SYSTEM)

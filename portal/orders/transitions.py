@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from portal.core.actors import Actor, ActorKind
+from portal.core.actors import STAFF, Actor, ActorKind
 from portal.core.errors import Forbidden, InvalidTransition
 from portal.orders.models import Direction, Status
 
@@ -68,14 +68,13 @@ class Transition:
 
 
 _S, _A = Status, ActorKind
-_STAFF = {_A.SUPPORT, _A.ADMIN, _A.OPS}
 
 
 def _row(
     step: Step,
     sources: set[Status],
     target: Status,
-    actors: set[ActorKind],
+    actors: Collection[ActorKind],
     money: Money = Money.NOTHING,
     limits: Limits = Limits.KEEP,
     event: str | None = None,
@@ -86,39 +85,39 @@ def _row(
 # fmt: off
 PAYIN = (
     # step                  from                                          to                        who                                                             money                  limits            told as
-    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              _STAFF),
-    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                _STAFF,                                                         Money.NOTHING,         Limits.KEEP,      "order.failed"),
-    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYMENT,      {_A.SYSTEM, _A.CUSTOMER, _A.MERCHANT, *_STAFF},                 Money.HOLD,            Limits.TAKE,      "order.matched"),
+    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              STAFF),
+    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                STAFF,                                                          Money.NOTHING,         Limits.KEEP,      "order.failed"),
+    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYMENT,      {_A.SYSTEM, _A.CUSTOMER, _A.MERCHANT, *STAFF},                  Money.HOLD,            Limits.TAKE,      "order.matched"),
     _row(Step.MATCH_RAN_OUT, {_S.MATCHING, _S.REVIEW},                    _S.FAILED,                {_A.SYSTEM},                                                    Money.NOTHING,         Limits.KEEP,      "order.failed"),
-    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *_STAFF},                            Money.NOTHING,         Limits.KEEP,      "order.cancelled"),
-    _row(Step.CANCELLED,    {_S.AWAITING_PAYMENT},                        _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *_STAFF},                            Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
+    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *STAFF},                             Money.NOTHING,         Limits.KEEP,      "order.cancelled"),
+    _row(Step.CANCELLED,    {_S.AWAITING_PAYMENT},                        _S.CANCELLED,             {_A.CUSTOMER, _A.MERCHANT, *STAFF},                             Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
     _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYMENT},                        _S.EXPIRED,               {_A.SYSTEM},                                                    Money.RELEASE,         Limits.GIVE_BACK, "order.expired"),
-    _row(Step.DECLINED,     {_S.AWAITING_PAYMENT},                        _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.RELEASE,         Limits.GIVE_BACK),
+    _row(Step.DECLINED,     {_S.AWAITING_PAYMENT},                        _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *STAFF},                                 Money.RELEASE,         Limits.GIVE_BACK),
     _row(Step.CLAIMED,      {_S.AWAITING_PAYMENT},                        _S.AWAITING_CONFIRMATION, {_A.CUSTOMER, _A.MERCHANT},                                     Money.NOTHING,         Limits.KEEP,      "order.claimed"),
-    _row(Step.CONFIRMED,    {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.COMPLETED,          {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.SETTLE,          Limits.CLOSE,     "order.completed"),
+    _row(Step.CONFIRMED,    {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.COMPLETED,          {_A.TRADER, _A.SYSTEM, *STAFF},                                 Money.SETTLE,          Limits.CLOSE,     "order.completed"),
     _row(Step.AMOUNT_REPORTED, {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.AWAITING_CONFIRMATION, {_A.TRADER, _A.SYSTEM},                              Money.NOTHING,         Limits.KEEP,      "order.amount_reported"),
     _row(Step.AMOUNT_AGREED, {_S.AWAITING_CONFIRMATION},                  _S.COMPLETED,             {_A.CUSTOMER},                                                  Money.SETTLE,          Limits.CLOSE,     "order.completed"),
-    _row(Step.CONFIRMED_LATE, {_S.EXPIRED},                               _S.COMPLETED,             {_A.TRADER, *_STAFF},                                           Money.HOLD_AND_SETTLE, Limits.COUNT,     "order.completed"),
-    _row(Step.DISPUTED,     {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,           {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},      Money.NOTHING,         Limits.KEEP,      "order.disputed"),
-    _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *_STAFF},                 Money.NOTHING,         Limits.KEEP,      "order.disputed"),
-    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "order.completed"),
-    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
+    _row(Step.CONFIRMED_LATE, {_S.EXPIRED},                               _S.COMPLETED,             {_A.TRADER, *STAFF},                                            Money.HOLD_AND_SETTLE, Limits.COUNT,     "order.completed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_PAYMENT, _S.AWAITING_CONFIRMATION}, _S.DISPUTED,           {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, _A.SYSTEM, *STAFF},       Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.EXPIRED},                                 _S.DISPUTED,              {_A.CUSTOMER, _A.MERCHANT, _A.TRADER, *STAFF},                  Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             STAFF,                                                          Money.SETTLE,          Limits.CLOSE,     "order.completed"),
+    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             STAFF,                                                          Money.RELEASE,         Limits.GIVE_BACK, "order.cancelled"),
 )
 
 PAYOUT = (
-    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              _STAFF),
-    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                _STAFF,                                                         Money.RELEASE,         Limits.KEEP,      "payout.failed"),
-    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYOUT,       {_A.TRADER, *_STAFF},                                           Money.NOTHING,         Limits.TAKE,      "order.matched"),
+    _row(Step.RELEASED,     {_S.REVIEW},                                  _S.MATCHING,              STAFF),
+    _row(Step.REFUSED,      {_S.REVIEW},                                  _S.FAILED,                STAFF,                                                          Money.RELEASE,         Limits.KEEP,      "payout.failed"),
+    _row(Step.MATCHED,      {_S.MATCHING},                                _S.AWAITING_PAYOUT,       {_A.TRADER, *STAFF},                                            Money.NOTHING,         Limits.TAKE,      "order.matched"),
     _row(Step.MATCH_RAN_OUT, {_S.MATCHING, _S.REVIEW},                    _S.FAILED,                {_A.SYSTEM},                                                    Money.RELEASE,         Limits.KEEP,      "payout.failed"),
-    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.MERCHANT, *_STAFF},                                         Money.RELEASE,         Limits.KEEP,      "payout.cancelled"),
-    _row(Step.DECLINED,     {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *_STAFF},                                Money.NOTHING,         Limits.GIVE_BACK),
+    _row(Step.CANCELLED,    {_S.REVIEW, _S.MATCHING},                     _S.CANCELLED,             {_A.MERCHANT, *STAFF},                                          Money.RELEASE,         Limits.KEEP,      "payout.cancelled"),
+    _row(Step.DECLINED,     {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.TRADER, _A.SYSTEM, *STAFF},                                 Money.NOTHING,         Limits.GIVE_BACK),
     _row(Step.PAY_RAN_OUT,  {_S.AWAITING_PAYOUT},                         _S.MATCHING,              {_A.SYSTEM},                                                    Money.NOTHING,         Limits.GIVE_BACK),
     _row(Step.CLAIMED,      {_S.AWAITING_PAYOUT},                         _S.AWAITING_CONFIRMATION, {_A.TRADER, _A.SYSTEM},                                         Money.NOTHING,         Limits.KEEP,      "order.claimed"),
-    _row(Step.CONFIRMED,    {_S.AWAITING_CONFIRMATION},                   _S.COMPLETED,             {_A.MERCHANT, _A.SYSTEM, *_STAFF},                              Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
-    _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT},                         _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
-    _row(Step.DISPUTED,     {_S.AWAITING_CONFIRMATION},                   _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, _A.SYSTEM, *_STAFF},                              Money.NOTHING,         Limits.KEEP,      "order.disputed"),
-    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             _STAFF,                                                         Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
-    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             _STAFF,                                                         Money.RELEASE,         Limits.GIVE_BACK, "payout.cancelled"),
+    _row(Step.CONFIRMED,    {_S.AWAITING_CONFIRMATION},                   _S.COMPLETED,             {_A.MERCHANT, _A.SYSTEM, *STAFF},                               Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_PAYOUT},                         _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, *STAFF},                               Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DISPUTED,     {_S.AWAITING_CONFIRMATION},                   _S.DISPUTED,              {_A.MERCHANT, _A.TRADER, _A.SYSTEM, *STAFF},                               Money.NOTHING,         Limits.KEEP,      "order.disputed"),
+    _row(Step.DECIDED_COMPLETED, {_S.DISPUTED},                           _S.COMPLETED,             STAFF,                                                          Money.SETTLE,          Limits.CLOSE,     "payout.completed"),
+    _row(Step.DECIDED_CANCELLED, {_S.DISPUTED},                           _S.CANCELLED,             STAFF,                                                          Money.RELEASE,         Limits.GIVE_BACK, "payout.cancelled"),
 )
 # fmt: on
 

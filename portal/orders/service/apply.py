@@ -12,7 +12,7 @@ import orjson
 import psycopg
 
 from portal.audit.service import record_audit
-from portal.core.actors import Actor, ActorKind
+from portal.core.actors import Actor
 from portal.core.db import after_commit, hot
 from portal.core.errors import InvalidTransition
 from portal.core.ids import new_id
@@ -30,7 +30,6 @@ from portal.orders.record import OrderRecord
 from portal.orders.representation import event_data
 from portal.orders.transitions import Limits, Money, Transition
 
-_PRIVILEGED = frozenset({ActorKind.OPS, ActorKind.ADMIN, ActorKind.SUPPORT, ActorKind.LEAD})
 # What a transition may change; everything else in the row is frozen.
 _CHANGEABLE = (
     "status", "status_reason", "amount_received_minor", "amount_reported_minor", "settlement_minor", "fee_minor", "method", "bank",
@@ -118,7 +117,7 @@ def apply(
         raise refusal_of(error) from error
     if not rows:
         raise InvalidTransition()
-    if actor.kind in _PRIVILEGED:
+    if actor.is_staff:
         _audit(order, row, actor, reason, before)
     _nudge(order, before)
     return order
