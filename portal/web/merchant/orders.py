@@ -13,7 +13,7 @@ from portal.orders.order_detail import PartsOfPage, read_order_detail
 from portal.orders.order_list import OrderLine, Whose
 from portal.orders.receipts import get_receipt
 from portal.web.merchant import blueprint
-from portal.web.merchant.order_actions import DESK
+from portal.web.merchant.merchant_actions import DESK
 from portal.web.merchant.seat import Seat, current_seat
 from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing

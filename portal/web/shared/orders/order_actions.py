@@ -20,7 +20,8 @@ from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import NeedsSecondPerson, takes_two
 from portal.web.shared.orders.forms import OrderForm
-from portal.web.shared.orders.staff_actions import STAFF_ACTIONS, OrderAction
+from portal.web.shared.orders.order_action import OrderAction
+from portal.web.shared.orders.staff_actions import STAFF_ACTIONS
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order
 from portal.web.shell.acting import acting_person
 from portal.web.shell.guards import needs_proof

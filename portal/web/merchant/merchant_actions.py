@@ -18,8 +18,8 @@ from portal.orders.service import cancel_order, confirm_payout
 from portal.orders.transitions import Step
 from portal.web.merchant.seat import current_seat
 from portal.web.shared.orders.forms import DisputeForm, OrderForm
+from portal.web.shared.orders.order_action import OrderAction
 from portal.web.shared.orders.order_actions import Desk
-from portal.web.shared.orders.staff_actions import OrderAction
 from portal.web.shell.acting import acting_person
 
 _READERS = _l("Whoever works on this order can read it. Kept in the audit log as well.")
