@@ -8,6 +8,7 @@ from portal.approvals.kinds import Kind, Payload
 from portal.approvals.models import ApprovalRequest
 from portal.identity.access.standing import list_holders_for_all
 from portal.identity.people.audience import names_of
+from portal.mail.links import approval_page
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify, settle
 
@@ -18,7 +19,7 @@ def tell_deciders(request: ApprovalRequest, kind: Kind[Any], payload: Payload) -
     deciders = [person for person in list_holders_for_all(kind.may_decide) if str(person) not in apart]
     names = names_of([request.proposed_by])
     params = {"what": kind.name, "asked_by": names[request.proposed_by], **kind.told(payload)}
-    link = f"/admin/approvals/{request.id}"
+    link = approval_page(request.id)
     notify(deciders, NotificationKind.APPROVAL_WANTED, params, link, about=str(request.id))
 
 

@@ -13,11 +13,11 @@ from portal.cli.origin import OPS
 from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.identity.letters import invitation_path
 from portal.identity.models import Role, User
 from portal.identity.people import logins
 from portal.identity.queries import find_user_by_email
 from portal.identity.tokens.sessions import list_sessions
+from portal.mail.links import invitation_page
 from portal.reference import configuration as config
 from portal.settings import get_settings
 from portal.traders.switching_off import switch_off_and_stop
@@ -58,7 +58,7 @@ def create_admin(email: str, as_json: bool) -> None:
             )
     except DomainError as error:
         raise click.ClickException(error.detail) from None
-    link = get_settings().public_url + invitation_path(token)
+    link = get_settings().public_url + invitation_page(token)
     if as_json:
         echo_json({"email": email, "link": link, "expires_in_s": ttl_s})
         return

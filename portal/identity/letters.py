@@ -7,10 +7,9 @@ from enum import StrEnum
 
 from portal.core.actors import Origin
 from portal.identity.models import User
+from portal.mail.links import SECURITY, invitation_page, password_reset_page
 from portal.mail.models import MailKind
 from portal.mail.service import queue_mail
-
-SECURITY_PAGE = "/account/security"
 
 
 class Change(StrEnum):
@@ -31,25 +30,21 @@ class Change(StrEnum):
 def mail_invitation(email: str, token: str, invited_by: str, locale: str, ttl_s: int) -> None:
     """Send the link of an invitation to the one it is for."""
     queue_mail(email, MailKind.INVITATION, locale, {
-        "invited_by": invited_by, "expires_at": _in(ttl_s), "link": invitation_path(token),
+        "invited_by": invited_by, "expires_at": _in(ttl_s), "link": invitation_page(token),
     })  # fmt: skip
 
 
 def mail_reset(user: User, token: str, ttl_s: int) -> None:
     """Send the link to a new password."""
-    link = f"/password-reset/{token}"
+    link = password_reset_page(token)
     queue_mail(user.email, MailKind.PASSWORD_RESET, user.locale, {"expires_at": _in(ttl_s), "link": link})
 
 
 def mail_change(email: str, locale: str, change: Change, origin: Origin) -> None:
     """Tell somebody what happened to their way of signing in, and from where."""
     queue_mail(email, MailKind.SECURITY_CHANGED, locale, {
-        "what": change.value, "at": _in(0), "ip": origin.ip or "-", "link": SECURITY_PAGE,
+        "what": change.value, "at": _in(0), "ip": origin.ip or "-", "link": SECURITY,
     })  # fmt: skip
-
-
-def invitation_path(token: str) -> str:
-    return f"/invitation/{token}"
 
 
 def _in(seconds: int) -> str:

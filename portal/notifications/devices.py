@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 
 from portal.identity.tokens.devices import device_words, get_opened_session
+from portal.mail.links import SECURITY
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
-
-SECURITY_PAGE = "/account/security"
 
 
 def tell_of_new_device(session_id: uuid.UUID) -> None:
@@ -19,4 +18,4 @@ def tell_of_new_device(session_id: uuid.UUID) -> None:
         "ip": opened.ip or "-",
         "device": device_words(opened.user_agent),
     }
-    notify([opened.user_id], NotificationKind.NEW_DEVICE, params, SECURITY_PAGE, about=str(session_id))
+    notify([opened.user_id], NotificationKind.NEW_DEVICE, params, SECURITY, about=str(session_id))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.identity.people.audience import list_holders
+from portal.mail.links import ADMIN_HOME
 from portal.notifications.models import NotificationKind
 from portal.notifications.queries import list_unread_abouts
 from portal.notifications.service import notify, settle
@@ -109,4 +110,4 @@ def tell_of_ageing_rates() -> int:
 def _tell(admins: Iterable[uuid.UUID], about: str, one: RateAge) -> int:
     assert one.stale_at is not None
     params = {"pair": one.pair, "at": one.stale_at.isoformat()}
-    return notify(admins, NotificationKind.RATE_AGEING, params, "/admin", about=about)
+    return notify(admins, NotificationKind.RATE_AGEING, params, ADMIN_HOME, about=about)

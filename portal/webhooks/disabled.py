@@ -6,6 +6,7 @@ import uuid
 
 from portal.identity.models import MemberRole
 from portal.identity.people.audience import list_members_of_store
+from portal.mail.links import HOME
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
@@ -23,6 +24,6 @@ def tell_of_disabled_endpoint(endpoint_id: uuid.UUID, store_id: uuid.UUID, url: 
         list_members_of_store(store.merchant_id, store.id, _CONCERNED),
         NotificationKind.ENDPOINT_DISABLED,
         {"store": store.name, "url": url},
-        "/",
+        HOME,
         about=f"{endpoint_id} {disabled_at}",
     )

@@ -16,6 +16,7 @@ from portal.events.queries import OrderEvent, list_order_events
 from portal.events.relay import RelayedEvent
 from portal.identity.models import MemberRole, Role
 from portal.identity.people.audience import list_holders, list_members_of_store
+from portal.mail.links import order_page, trader_page
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import Notice, settle, tell
@@ -72,7 +73,7 @@ def _notices(events: Sequence[OrderEvent]) -> Iterator[Notice]:
             yield from _of_dispute(event, of_trader)
         # A payout is the trader's own choice: there is nothing to tell them.
         elif event.direction == "payin" and of_trader and of_trader.user_id:
-            link = _page("trader", event)
+            link = order_page("trader", event.order_id)
             yield Notice(
                 of_trader.user_id, NotificationKind.NEW_ORDER, str(event.order_id), _params(event), link
             )
@@ -81,14 +82,14 @@ def _notices(events: Sequence[OrderEvent]) -> Iterator[Notice]:
 def _of_dispute(event: OrderEvent, of_trader: TraderPeople | None) -> Iterator[Notice]:
     """The trader and their lead, support, and the store's owners."""
     store = find_store(event.store_id)
-    pages = dict.fromkeys(list_holders(Role.SUPPORT), _page("support", event))
+    pages = dict.fromkeys(list_holders(Role.SUPPORT), order_page("support", event.order_id))
     if store is not None:
         owners = list_members_of_store(store.merchant_id, store.id, [MemberRole.OWNER])
-        pages |= dict.fromkeys(owners, _page("merchant", event))
+        pages |= dict.fromkeys(owners, order_page("merchant", event.order_id))
     if of_trader is not None and of_trader.lead_id:
-        pages[of_trader.lead_id] = _page("lead", event)
+        pages[of_trader.lead_id] = order_page("lead", event.order_id)
     if of_trader is not None and of_trader.user_id:
-        pages[of_trader.user_id] = _page("trader", event)
+        pages[of_trader.user_id] = order_page("trader", event.order_id)
     for user_id, link in pages.items():
         yield Notice(user_id, NotificationKind.DISPUTE_OPENED, str(event.order_id), _params(event), link)
 
@@ -97,14 +98,9 @@ def _of_shortfalls(trader_ids: Collection[uuid.UUID]) -> Iterator[Notice]:
     """The administrators, of each trader once a day."""
     for one in list_used_up(trader_ids):
         params = {"trader": one.name, "most": str(one.most)}
-        about, link = f"{one.trader_id} {one.day}", f"/admin/traders/{one.trader_id}"
+        about, link = f"{one.trader_id} {one.day}", trader_page(one.trader_id)
         for admin in list_holders(Role.ADMIN):
             yield Notice(admin, NotificationKind.SHORTFALLS_USED_UP, about, params, link)
-
-
-def _page(portal: str, event: OrderEvent) -> str:
-    """The order's page in the portal of whoever is told."""
-    return f"/{portal}/orders/{public_id('ord', event.order_id)}"
 
 
 def _params(event: OrderEvent) -> dict[str, str]:

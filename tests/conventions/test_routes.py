@@ -6,7 +6,9 @@ import ast
 import inspect
 import re
 import textwrap
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -16,7 +18,9 @@ from portal.api.operations import operation_of
 from portal.api.problems import PATHS as API_PATHS
 from portal.core.permissions import Permission, permission_of, why_public
 from portal.identity.roles import MEMBER_PRESETS, PRESETS
+from portal.mail import links
 
+PORTAL = Path(__file__).parents[2] / "portal"
 GUARDED = {"admin", "lead", "merchant", "support", "trader"}
 HOMES_OF = {
     "": "auth", "account": "account", "dev": "dev", "healthz": "shell", "invitation": "auth", "password-reset": "auth",
@@ -137,3 +141,34 @@ def test_marked_assets_are_kept_and_others_are_asked_for(app: Flask) -> None:
     assert marked is not None
     assert "immutable" in app.test_client().get(marked[0]).headers["Cache-Control"]
     assert app.test_client().get("/static/portal/portal.css").headers["Cache-Control"] == "no-cache"
+
+
+def links_of_the_domain() -> Iterator[str]:
+    """Every page that people are sent to by mail and notifications, an order's in each portal that shows it."""
+    given = {"token": ["some-token"], "portal": ["lead", "merchant", "support", "trader"]}
+    for name, value in vars(links).items():
+        if name.isupper():
+            yield value
+        elif inspect.isfunction(value) and value.__module__ == links.__name__:
+            first, *rest = inspect.signature(value).parameters
+            for argument in given.get(first, [uuid.uuid4()]):
+                yield value(argument, *(uuid.uuid4() for _ in rest))
+
+
+def test_whatever_the_domain_sends_people_to_is_a_page(app: Flask) -> None:
+    addresses = app.url_map.bind("nostro.example")
+    for link in links_of_the_domain():
+        assert addresses.test(link, "GET"), link
+
+
+def test_the_domain_writes_no_address_of_a_page_but_in_one_place() -> None:
+    first = "|".join([*sorted(GUARDED), "account", "invitation", "password-reset", "sign-in"])
+    written = re.compile(rf"""["']/(?:{first})["'/?]""")
+    # The simulator and the demo stand in for a browser: they ask by address.
+    asking = {"api", "web", "demo", "simulator"}
+    found = {
+        str(path.relative_to(PORTAL))
+        for path in PORTAL.rglob("*.py")
+        if path.relative_to(PORTAL).parts[0] not in asking and written.search(path.read_text())
+    }
+    assert found == {"mail/links.py"}

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portal.core.db import hot, transaction
-from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.core.money import format_amount
 from portal.identity.models import Role
 from portal.identity.people.audience import list_holders
+from portal.mail.links import merchant_page
 from portal.merchants.queries import find_store
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import Notice, tell
@@ -97,6 +97,6 @@ def _notices(one: Nearness, hour: str, admins: list[uuid.UUID]) -> Iterator[Noti
         "store": store.name, "limit": f"exposure_{one.limit}" + "_percent" * (one.limit is LimitName.STORE_SHARE),
         "used": one.words(one.used), "allowed": one.words(one.allowed),
     }  # fmt: skip
-    link = f"/admin/merchants/{public_id('mrc', store.merchant_id)}"
+    link = merchant_page(store.merchant_id)
     for admin in admins:
         yield Notice(admin, NotificationKind.EXPOSURE_HIGH, f"{one.store_id} {hour}", params, link)

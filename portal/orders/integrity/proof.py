@@ -24,6 +24,7 @@ from portal.identity.models import Role
 from portal.identity.people.audience import list_holders
 from portal.ledger import integrity as ledger_verification
 from portal.ledger.integrity import Check, run_checks
+from portal.mail.links import ERRORS
 from portal.notifications.models import NotificationKind
 from portal.notifications.service import notify
 from portal.orders.integrity import checks as order_verification
@@ -137,6 +138,6 @@ def _tell(findings: list[Finding]) -> None:
         list_holders(Role.ADMIN),
         NotificationKind.LEDGER_BROKEN,
         {"checks": names, "at": now.isoformat()},
-        "/admin/errors",
+        ERRORS,
         about=f"{now:%Y-%m-%d} {names}",
     )

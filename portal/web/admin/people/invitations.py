@@ -19,11 +19,11 @@ from wtforms.validators import InputRequired, Length
 from portal.core.actors import Actor
 from portal.core.errors import DomainError
 from portal.core.permissions import Permission, requires
-from portal.identity.letters import invitation_path
 from portal.identity.models import MemberRole, Role
 from portal.identity.people.invitations import list_invitations
 from portal.identity.people.logins import invite, withdraw_invitation
 from portal.identity.roles import takes_two_people
+from portal.mail.links import invitation_page
 from portal.mail.transport import MailGoes, mail_goes
 from portal.merchants.queries import list_merchant_names, stores
 from portal.reference import configuration as config
@@ -129,7 +129,7 @@ def _sent(form: InvitationForm, token: str) -> Response:
 
 def _link_to_hand_over(email: str, token: str) -> Response:
     """Shown this once: no mail server is set, so nobody else will tell them."""
-    link = get_settings().public_url + invitation_path(token)
+    link = get_settings().public_url + invitation_page(token)
     if is_htmx():
         return fragment("admin/invitations/_link.html", 200, email=email, link=link)
     return make_response(render_template("admin/invitations/link.html", email=email, link=link))
