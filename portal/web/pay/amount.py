@@ -23,10 +23,10 @@ from portal.orders.service import agree_to_amount
 from portal.orders.service.amounts import AmountCorrected, check_agreed
 from portal.web.pay import bp
 from portal.web.pay.forms import DisagreementForm
+from portal.web.pay.guard import OWN_FORM
 from portal.web.pay.rendering import back_to_page, render_now
 from portal.web.pay.steps import checked_form, with_locked_order
 
-_PUBLIC = "the token in the address is the authority, the form's own token is checked for every change"
 _CORRECTED = _l("The receiver has corrected the amount meanwhile. Look at it again: nothing was changed.")
 # For support, in the words of the case, which are not the page's.
 _NOTHING_SENT = "The customer says that they sent nothing."
@@ -34,7 +34,7 @@ _MOVED_ON = _l("The payment has moved on meanwhile. This is where it stands.")
 
 
 @bp.post("/<token>/agreement")
-@public(_PUBLIC)
+@public(OWN_FORM)
 def agree(token: str) -> Response:
     """Completes the order with the amount that the form names, if the receiver still reports just that."""
     seen = _seen()
@@ -51,7 +51,7 @@ def agree(token: str) -> Response:
 
 
 @bp.post("/<token>/disagreement")
-@public(_PUBLIC)
+@public(OWN_FORM)
 def disagree(token: str) -> Response:
     """Another amount, with what helps to find it, or nothing at all: that takes one press and no words."""
     if request.form.get("sent") == "nothing":

@@ -19,6 +19,8 @@ from portal.reference import configuration as config
 from portal.settings import get_settings
 
 CSRF_FIELD = "csrf_token"
+# Why a page with a form is public: check_post() below.
+OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"
 
 _posts = RequestCounter("pay:post")
 _misses = RequestCounter("pay:miss")

@@ -23,6 +23,7 @@ from portal.orders.service.claim import PayerDetails, ProofMissing
 from portal.reference.queries import get_currency
 from portal.web.pay import bp
 from portal.web.pay.forms import AmountForm, AppealForm, ClaimForm, WordsForm
+from portal.web.pay.guard import OWN_FORM
 from portal.web.pay.rendering import back_to_page, link_of, render_session
 from portal.web.pay.steps import checked_form, claim_order, receipt_missing, with_locked_order
 
@@ -49,7 +50,6 @@ _DISPUTE_REASONS = {
     Trouble.WRONG_REQUISITE: DisputeReason.WRONG_REQUISITE,
     Trouble.PAID_LATE: DisputeReason.PAID_LATE,
 }
-_PUBLIC = "the token in the address is the authority, the form's own token is checked for every change"
 
 
 def possible_troubles(order: OrderRecord) -> tuple[Trouble, ...]:
@@ -57,7 +57,7 @@ def possible_troubles(order: OrderRecord) -> tuple[Trouble, ...]:
 
 
 @bp.get("/<token>/problem")
-@public(_PUBLIC)
+@public(OWN_FORM)
 def choose_problem(token: str) -> Response:
     session = get_payment_session(token)
     troubles = possible_troubles(session.order)
@@ -69,7 +69,7 @@ def choose_problem(token: str) -> Response:
 
 
 @bp.get("/<token>/problem/<trouble>")
-@public(_PUBLIC)
+@public(OWN_FORM)
 def show_problem(token: str, trouble: str) -> Response:
     session = get_payment_session(token)
     kind = _trouble(trouble)
@@ -80,7 +80,7 @@ def show_problem(token: str, trouble: str) -> Response:
 
 
 @bp.post("/<token>/problem/<trouble>")
-@public(_PUBLIC)
+@public(OWN_FORM)
 def report_problem(token: str, trouble: str) -> Response:
     kind = _trouble(trouble)
     session = get_payment_session(token)

@@ -34,11 +34,11 @@ from portal.web.labels.refusals import WORDS
 from portal.web.labels.refused_files import customers_file_words
 from portal.web.pay import bp
 from portal.web.pay.forms import ClaimForm, uploaded
+from portal.web.pay.guard import OWN_FORM
 from portal.web.pay.languages import pick_language
 from portal.web.pay.rendering import back_to_page, render_now
 
 _RECEIPT_MISSING = _l("The shop asks for a receipt. Attach it first.")
-_OWN_FORM = "the token in the address is the authority, the form's own token is checked for every change"
 # The customer has said that they paid, or it has gone further: a claim again says nothing new.
 CLAIMED = {Status.AWAITING_CONFIRMATION, Status.DISPUTED, Status.COMPLETED}
 
@@ -49,7 +49,7 @@ def with_locked_order(token: str, work: Callable[[OrderRecord], object]) -> None
 
 
 @bp.post("/<token>/method")
-@public(_OWN_FORM)
+@public(OWN_FORM)
 def choose(token: str) -> Response:
     method, bank = request.form.get("method", "")[:64], request.form.get("bank", "")[:64] or None
 
@@ -76,7 +76,7 @@ def choose(token: str) -> Response:
 
 
 @bp.post("/<token>/claim")
-@public(_OWN_FORM)
+@public(OWN_FORM)
 def claim(token: str) -> Response:
     form = ClaimForm(request.form)
     upload = checked_form(token, form, get_payment_session(token))
@@ -152,7 +152,7 @@ def checked_upload(token: str, form: ClaimForm) -> CleanFile | None:
 
 
 @bp.post("/<token>/receipts")
-@public(_OWN_FORM)
+@public(OWN_FORM)
 def attach(token: str) -> Response:
     form = ClaimForm()
     upload = checked_upload(token, form)
@@ -168,7 +168,7 @@ def attach(token: str) -> Response:
 
 
 @bp.post("/<token>/cancellation")
-@public(_OWN_FORM)
+@public(OWN_FORM)
 def cancel(token: str) -> Response:
     def work(order: OrderRecord) -> None:
         if order.status not in {Status.CANCELLED, Status.EXPIRED, Status.FAILED}:
