@@ -89,7 +89,7 @@ def send(browser: Browser, path: str, **fields: Any) -> Any:
 
 
 def seen(page: str) -> dict[str, str]:
-    return dict(re.findall(r'<input type="hidden" name="(version|agreed)" value="([^"]*)"', page))
+    return dict(re.findall(r'<input type="hidden" name="(version|agreed_minor)" value="([^"]*)"', page))
 
 
 def audited(order: OrderRecord) -> list[tuple[str, str | None]]:

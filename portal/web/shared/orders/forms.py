@@ -38,7 +38,7 @@ class AmountForm(OrderForm):
     """With what was received, where that is not the order's amount; another amount is asked for twice."""
 
     amount = MoneyField(_l("Amount that was received"))
-    agreed = HiddenField()
+    agreed_minor = HiddenField()
 
     @property
     def received_minor(self) -> int | None:
@@ -48,7 +48,7 @@ class AmountForm(OrderForm):
     @property
     def to_be_agreed_minor(self) -> int | None:
         received = self.received_minor
-        if received in {None, self.order.amount_minor} or self.agreed.data == str(received):
+        if received in {None, self.order.amount_minor} or self.agreed_minor.data == str(received):
             return None
         return received
 

@@ -128,7 +128,7 @@ def _page(action: OrderAction, form: OrderForm, status: int = 200, **variables: 
     agreed, split = form.to_be_agreed_minor if status == 200 and form.errors == {} else None, None
     if agreed is not None:
         split = price(form.order, agreed)
-        form["agreed"].data = str(agreed)
+        form["agreed_minor"].data = str(agreed)
     page = render_template(
         "orders/action.html", action=action, form=form, order=form.order, portal=request.blueprint, agreed_minor=agreed,
         split=split, **variables,
