@@ -13,6 +13,7 @@ from portal.matching.deposit import lacking_minor
 from portal.matching.verdicts import Verdict
 from portal.reference.errors import RateUnavailable
 from portal.reference.queries import current_rate, get_currency
+from portal.traders.models import TraderStatus
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def why_no_orders(trader_id: uuid.UUID, day_timezone: str) -> list[Reason]:
     trader = hot(_TRADER, {"id": trader_id})[0]
     requisites = hot(_REQUISITES, {"id": trader_id, "day_timezone": day_timezone})
     reasons = []
-    if trader["status"] != "verified":
+    if trader["status"] != TraderStatus.VERIFIED:
         reasons.append(Reason(ReasonCode.NOT_VERIFIED))
     if trader["is_blocked"]:
         reasons.append(Reason(ReasonCode.BLOCKED, words=trader["blocked_reason"] or ""))

@@ -118,8 +118,10 @@ def test_a_route_is_short() -> None:
 
 def test_a_status_is_written_as_its_enum() -> None:
     """In Python; in SQL it is text, and held to the enum by a CHECK."""
-    loose = re.compile(r"\.status\s*(==|!=)\s*[\"']")
-    assert [name_of(path) for path in MODULES if loose.search(path.read_text(encoding="utf-8"))] == []
+    loose = re.compile(r"(?:\.status|\[[\"']status[\"']\])\s*(==|!=)\s*[\"']")
+    # The simulator is a shop: it knows what the API says, and none of our enums.
+    ours = [path for path in MODULES if "simulator" not in path.parts]
+    assert [name_of(path) for path in ours if loose.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_clients_of_redis_are_made_in_one_place() -> None:
