@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.core.db import db, hot, is_out_of_service, read_rows, release, transaction
+from portal.core.db import db, hot, is_connection_lost, is_out_of_service, read_rows, release, transaction
 
 pytestmark = pytest.mark.races
 _END_OTHERS = """
@@ -43,6 +43,43 @@ def test_a_transaction_that_loses_its_connection_says_so_and_can_be_begun_again(
     with pytest.raises(psycopg.OperationalError) as lost:
         lose_it()
     assert is_out_of_service(lost.value)
+    db.session.rollback()
+    with transaction():
+        assert hot("SELECT 3 AS n") == [{"n": 3}]
+
+
+def stand_still_until_ended() -> None:
+    """Begin a transaction, and do nothing in it until the server has ended its session."""
+    hot("SET idle_in_transaction_session_timeout = '20ms'")
+    (mine,) = hot("SELECT pg_backend_pid() AS pid")
+    url = db.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as other:
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [mine["pid"]]).fetchone():
+            time.sleep(0.02)
+
+
+@pytest.mark.proves("F29")
+def test_what_was_read_is_put_down_without_an_error_when_its_session_was_ended_for_standing_still(
+    committed_db: Flask,
+) -> None:
+    stand_still_until_ended()
+    release()
+    assert hot("SELECT 2 AS n") == [{"n": 2}]
+
+
+@pytest.mark.proves("F29")
+def test_a_transaction_that_was_ended_for_standing_still_is_out_of_service_and_no_fault_of_the_program(
+    committed_db: Flask,
+) -> None:
+    def lose_it() -> None:
+        with transaction():
+            stand_still_until_ended()
+            hot("SELECT 2")
+
+    with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout) as ended:
+        lose_it()
+    assert is_out_of_service(ended.value)
+    assert is_connection_lost(ended.value)
     db.session.rollback()
     with transaction():
         assert hot("SELECT 3 AS n") == [{"n": 3}]

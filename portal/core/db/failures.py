@@ -11,6 +11,9 @@ RETRIED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 # Unique indexes whose violation only says that a race was lost to a neighbour.
 RETRIED_CONSTRAINTS = frozenset({"uq_orders_requisite_open_amount", "pk_idempotency_key"})
 _QUERY_CANCELED = "57014"
+# The server has ended the session because its transaction stood still, or took, for too long: as when this process
+# got no processor meanwhile. The driver counts them among errors of the program.
+_ENDED_FOR_ITS_TIME = frozenset({"25P03", "25P04"})
 # Connection lost, no room (disk, memory, connections), shutting down or starting, errors of the system around it.
 _OUT_OF_SERVICE = ("08", "53", "57P", "58")
 
@@ -38,6 +41,8 @@ def is_worth_retrying(error: BaseException) -> bool:
 def is_connection_lost(error: BaseException) -> bool:
     """The server is gone or going, which no other statement would survive either."""
     origin = _driver_error(error)
+    if origin is not None and origin.sqlstate in _ENDED_FOR_ITS_TIME:
+        return True
     return isinstance(origin, psycopg.OperationalError) and (origin.sqlstate or "08").startswith(
         ("08", "57P")
     )
@@ -53,4 +58,5 @@ def is_out_of_service(error: BaseException) -> bool:
     state = origin.sqlstate
     if state is None:
         return isinstance(origin, psycopg.OperationalError)
-    return state in RETRIED_SQLSTATES or state == _QUERY_CANCELED or state.startswith(_OUT_OF_SERVICE)
+    is_known = state in RETRIED_SQLSTATES or state in _ENDED_FOR_ITS_TIME or state == _QUERY_CANCELED
+    return is_known or state.startswith(_OUT_OF_SERVICE)

@@ -9,6 +9,8 @@ import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+from portal.core.db.failures import is_connection_lost
+
 
 def install(engine: Engine) -> None:
     """Make rollbacks on dead connections harmless, and renew the whole pool when one has died.
@@ -23,9 +25,9 @@ def install(engine: Engine) -> None:
     def undo_if_alive(connection: Any) -> None:
         try:
             undo(connection)
-        except psycopg.OperationalError:
-            # The server has rolled back when it lost us.
-            if not connection.closed:
+        except psycopg.Error as error:
+            # The server has rolled back when it lost us, or when it ended what stood still for too long.
+            if not connection.closed and not is_connection_lost(error):
                 raise
 
     engine.dialect.do_rollback = undo_if_alive  # type: ignore[method-assign,assignment]
