@@ -11,6 +11,7 @@ import random
 import re
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from flask import Flask
@@ -19,13 +20,14 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from portal.core.actors import CUSTOMER, SYSTEM
+from portal.core.crypto import derived_token
 from portal.core.db import db, hot, transaction
 from portal.core.ids import public_id
 from portal.core.uploads.check import CleanFile, check_upload
 from portal.identity.models import Role, User
 from portal.identity.queries import find_session
 from portal.identity.service import create_user
-from portal.identity.tokens.sessions import SessionTimes, raise_session, start_session
+from portal.identity.tokens.sessions import NewSession, SessionTimes, raise_session, start_session
 from portal.ledger.models import AccountKind
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import ReceiptKind, Status
@@ -59,7 +61,9 @@ def picture(seed: int = 0) -> bytes:
     return stream.getvalue()
 
 
+@cache
 def upload(seed: int = 0) -> CleanFile:
+    """The picture as it may be kept; read once, since that takes a process."""
     return check_upload(picture(seed), LARGEST, uploader="test")
 
 
@@ -100,8 +104,7 @@ class Browser:
         """As the sign-in page does it at its end; that page has tests of its own."""
         with transaction():
             session = start_session(user.id, "127.0.0.1", None, SessionTimes(absolute_s=3600))
-        self.client.set_cookie(session_cookie(), session.token)
-        self.read_token("/account")
+        self._is_in(session)
 
     def prove(self) -> None:
         """As `/sudo` does it at its end; that page has tests of its own."""
@@ -113,8 +116,12 @@ class Browser:
             raised = raise_session(
                 seen.session_id, seen.user_id, SessionTimes(3600), with_factor=False, is_proof=True
             )
-        self.client.set_cookie(session_cookie(), raised.token)
-        self.read_token("/account")
+        self._is_in(raised)
+
+    def _is_in(self, session: NewSession) -> None:
+        """With the token that every form of this session's pages holds: `read_token` is for tests of that."""
+        self.client.set_cookie(session_cookie(), session.token)
+        self.token = derived_token("form", session.id)
 
     def post(self, path: str, data: dict[str, Any] | None = None, *, htmx: bool = True) -> TestResponse:
         return self.open(
