@@ -10,6 +10,8 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,7 @@ WRITES: Mapping[str, tuple[str, str]] = {
     ),
 }
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?(\w+)", re.IGNORECASE)
+_ASKS = {"select", "get", "add", "delete"}
 _WRITE = re.compile(r"\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+(\w+)", re.IGNORECASE)
 
 
@@ -122,18 +125,53 @@ def _package(path: Path) -> str:
     return path.relative_to(PORTAL).parts[0]
 
 
-def _trees() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PORTAL.rglob("*.py"))}
+@dataclass(frozen=True)
+class Facts:
+    """What one module declares and says: models with their tables, models that it asks, strings but docstrings."""
+
+    models: Mapping[str, str]
+    asked: frozenset[str]
+    texts: tuple[str, ...]
 
 
-def _owners(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
-    """Table -> package whose models declare it."""
+def facts_of(tree: ast.Module) -> Facts:
+    models, asked, texts, docs = dict[str, str](), set[str](), list[str](), set[int]()
+    # A module is walked from above: what a docstring is, is known before its constant comes.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            if node.body and isinstance(node.body[0], ast.Expr):
+                docs.add(id(node.body[0].value))
+            if isinstance(node, ast.ClassDef):
+                models.update((node.name, table) for part in node.body if (table := _table_named(part)))
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and id(node) not in docs:
+                texts.append(node.value)
+        elif isinstance(node, ast.Call) and _last_name(node.func) in _ASKS:
+            asked |= {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return Facts(models, frozenset(asked), tuple(texts))
+
+
+def _table_named(node: ast.stmt) -> str | None:
+    is_name = isinstance(node, ast.Assign) and _last_name(node.targets[0]) == "__tablename__"
+    return str(ast.literal_eval(node.value)) if is_name else None
+
+
+def _last_name(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
+
+
+@cache
+def _house() -> Mapping[Path, Facts]:
     return {
-        str(ast.literal_eval(node.value)): _package(path)
-        for path, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__tablename__"
+        path: facts_of(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(PORTAL.rglob("*.py"))
     }
+
+
+def _owners(house: Mapping[Path, Facts]) -> dict[str, str]:
+    """Table -> package whose models declare it."""
+    return {table: _package(path) for path, facts in house.items() for table in facts.models.values()}
 
 
 def _functions() -> Iterator[tuple[Path, str]]:
@@ -143,56 +181,20 @@ def _functions() -> Iterator[tuple[Path, str]]:
         yield path, re.sub(r"\bupdate (?:of [\w, \n]+? )?on\b|\bcreate[^;$]*?execute function", "", text)
 
 
-def _models_asked(tree: ast.Module, tables: Mapping[str, str]) -> Iterator[str]:
-    """Tables whose models a select(), get() or add() names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {
-            "select",
-            "get",
-            "add",
-            "delete",
-        }:
-            for name in ast.walk(node):
-                if isinstance(name, ast.Name) and name.id in tables:
-                    yield tables[name.id]
-
-
-def _tables_of_models(trees: Mapping[Path, ast.Module]) -> dict[str, str]:
-    """Model -> its table."""
-    return {
-        node.name: str(ast.literal_eval(part.value))
-        for tree in trees.values()
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        for part in node.body
-        if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "__tablename__"
-    }
-
-
-def texts_of(tree: ast.Module) -> Iterator[str]:
-    """Every string but docstrings."""
-    described = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docs = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, described) and node.body and isinstance(node.body[0], ast.Expr)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value
-
-
 def _named(pattern: re.Pattern[str], text: str) -> set[str]:
     return set(pattern.findall(text if pattern is _WRITE else re.sub(r"(?i)DELETE\s+FROM", "", text)))
 
 
-def foreign(pattern: re.Pattern[str], trees: Mapping[Path, ast.Module]) -> dict[str, str]:
+def foreign(pattern: re.Pattern[str], house: Mapping[Path, Facts]) -> dict[str, str]:
     """Module or file of functions -> tables of other packages that its statements name after the pattern's words."""
-    owners, models, found = _owners(trees), _tables_of_models(trees), defaultdict[Path, set[str]](set)
-    for path, tree in trees.items():
+    owners, found = _owners(house), defaultdict[Path, set[str]](set)
+    models = {name: table for facts in house.values() for name, table in facts.models.items()}
+    for path, facts in house.items():
         if _package(path) not in NOT_ASKED:
-            found[path] |= set(_models_asked(tree, models)) if pattern is _READ else set()
-            found[path] |= {table for text in texts_of(tree) for table in _named(pattern, text)}
+            found[path] |= (
+                {models[name] for name in facts.asked & models.keys()} if pattern is _READ else set()
+            )
+            found[path] |= {table for text in facts.texts for table in _named(pattern, text)}
     for path, text in _functions():
         found[path] |= _named(pattern, text)
     others = {
@@ -206,33 +208,35 @@ def foreign(pattern: re.Pattern[str], trees: Mapping[Path, ast.Module]) -> dict[
 
 @pytest.mark.proves("tried A11")
 def test_who_reads_the_tables_of_others_is_listed_with_a_reason() -> None:
-    assert foreign(_READ, _trees()) == {name: tables for name, (tables, _) in READS.items()}
+    assert foreign(_READ, _house()) == {name: tables for name, (tables, _) in READS.items()}
 
 
 @pytest.mark.proves("tried A11")
 def test_who_writes_the_tables_of_others_is_listed_with_a_reason() -> None:
-    assert foreign(_WRITE, _trees()) == {name: tables for name, (tables, _) in WRITES.items()}
+    assert foreign(_WRITE, _house()) == {name: tables for name, (tables, _) in WRITES.items()}
 
 
 def test_only_the_ledger_writes_its_rows() -> None:
     """Its functions do it for the statements of orders; no other text names them."""
-    trees = _trees()
-    ledger = {table for table, owner in _owners(trees).items() if owner == "ledger"}
-    assert not {table for tables in foreign(_WRITE, trees).values() for table in tables.split()} & ledger
+    house = _house()
+    ledger = {table for table, owner in _owners(house).items() if owner == "ledger"}
+    assert ledger
+    assert not {table for tables in foreign(_WRITE, house).values() for table in tables.split()} & ledger
 
 
 def test_pages_and_programs_have_no_statements_of_their_own() -> None:
-    for path, tree in _trees().items():
+    for path, facts in _house().items():
         if _package(path) in {"web", "api"}:
             named = [
-                text for text in texts_of(tree) if re.search(r"\bSELECT\b.+\bFROM\b|\bUPDATE \w+ SET\b", text)
+                text for text in facts.texts if re.search(r"\bSELECT\b.+\bFROM\b|\bUPDATE \w+ SET\b", text)
             ]
             assert named == [], path
 
 
 def test_a_statement_elsewhere_is_found() -> None:
     tree = ast.parse(
-        '"""FROM orders"""\nA = "SELECT 1 FROM orders JOIN payin x"\nB = "UPDATE orders SET a = 1"'
+        '"""FROM orders"""\nA = "SELECT 1 FROM orders JOIN payin x"\nB = "UPDATE orders SET a = 1"\nC = db.session.get(Requisite, 1)'
     )
-    trees = _trees() | {PORTAL / "mail" / "new.py": tree}
-    assert foreign(_READ, trees)["mail/new.py"] == foreign(_WRITE, trees)["mail/new.py"] == "orders"
+    house = {**_house(), PORTAL / "mail" / "new.py": facts_of(tree)}
+    assert foreign(_READ, house)["mail/new.py"] == "orders requisite"
+    assert foreign(_WRITE, house)["mail/new.py"] == "orders"
