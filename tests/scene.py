@@ -7,7 +7,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import insert, select
+
 from portal.core.actors import SYSTEM, Actor, ActorKind
+from portal.core.crypto import blind_index, encrypt
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
@@ -93,6 +96,28 @@ class Scene:
         with transaction():
             return add_approved_requisite(trader.id, new, is_on=on)
 
+    def copies_of(self, requisite: Requisite, count: int) -> None:
+        """As many more of its trader in the same state, each with a number and a place in the ring of its own.
+
+        Written in one statement: to hand each in and to approve it looks at all others of the trader.
+        """
+        if not count:
+            return
+        table = Requisite.__table__
+        own = {
+            "id",
+            "number_encrypted",
+            "number_index",
+            "number_masked",
+            "number_last4",
+            "ring",
+            "created_at",
+        }
+        with transaction():
+            row = db.session.execute(select(table).where(table.c.id == requisite.id)).mappings().one()
+            same = {c.name: row[c.name] for c in table.columns if c.computed is None and c.name not in own}
+            db.session.execute(insert(table), [same | _new_card() for _ in range(count)])
+
     def payin(self, amount_minor: int = 1500_00, **values: Any) -> OrderRecord:
         new = NewOrder(Direction.PAYIN, amount_minor, "RUB", **({"method": "card"} | values))
         return self.create(new)
@@ -145,6 +170,18 @@ def build_scene(**plan: Any) -> Scene:
         merchant.id, NewStore("Acme shop", ["https://shop.example"], plans=plans), actor=SYSTEM
     )
     return Scene(store.id, lead.id, team.id)
+
+
+def _new_card() -> dict[str, Any]:
+    """An id with the columns of a number that nobody else has."""
+    number, requisite_id = normalise("card", card_number(), "RUB"), new_id()
+    return {
+        "id": requisite_id,
+        "number_encrypted": encrypt("requisite", "number", requisite_id, number.number),
+        "number_index": blind_index("requisite", number.number),
+        "number_masked": number.masked,
+        "number_last4": number.last4,
+    }
 
 
 def as_trader(trader: Trader) -> Actor:

@@ -128,8 +128,7 @@ def test_the_bank_asked_for_is_the_bank_given(scene: Scene) -> None:
 
 def test_whoever_sits_far_round_the_ring_is_still_found(scene: Scene) -> None:
     trader = scene.trader()
-    for _ in range(140):
-        scene.requisite(trader, max_amount=200_00)
+    scene.copies_of(scene.requisite(trader, max_amount=200_00), 139)
     only = scene.requisite(trader)
     order = scene.payin()
     assert order.requisite_id == only.id

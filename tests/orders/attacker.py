@@ -49,9 +49,10 @@ class Attacker:
 
 def house(scene: Scene, traders: int, deposit: int, requisites: int) -> int:
     """Traders with deposits (units) and as many requisites in all; what they have is free. What all can hold, in units."""
-    people = [scene.trader(deposit_minor=deposit * USDT) for _ in range(traders)]
-    for n in range(requisites):
-        scene.requisite(people[n % traders])
+    for n in range(traders):
+        trader = scene.trader(deposit_minor=deposit * USDT)
+        if its := len(range(n, requisites, traders)):
+            scene.copies_of(scene.requisite(trader), its - 1)
     config.snapshot.forget()
     return traders * deposit
 

@@ -203,8 +203,7 @@ def test_a_cancellation_that_comes_between_the_look_and_the_confirmation_wins(ar
 def test_thirty_payins_do_not_pass_a_limit_of_three(arena: Scene, committed_db: Flask) -> None:
     """Those without a deposit are looked at first: what was free when the look began is taken when it ends."""
     poor = arena.trader(deposit_minor=0)
-    for _ in range(40):
-        arena.requisite(poor)
+    arena.copies_of(arena.requisite(poor), 39)
     trader = arena.trader()
     for round_ in range(1, ROUNDS + 1):
         requisite = arena.requisite(trader, max_open_orders=3)

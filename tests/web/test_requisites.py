@@ -213,8 +213,7 @@ def test_the_list_is_narrowed_sorted_and_paged(office: Office, desk: Desk, stran
             "UPDATE requisite SET total_amount_limit = 100000, total_amount = 90000 WHERE id = %(id)s",
             {"id": desk.requisite.id},
         )
-        for _ in range(60):
-            desk.scene.requisite(desk.trader, on=False)
+        desk.scene.copies_of(desk.scene.requisite(desk.trader, on=False), 59)
     mine = f"q=Zed+{desk.trader.id}"
     first = office.browser.get(f"/admin/requisites?{mine}&sort=-used").get_data(as_text=True)
     assert first.index(desk.requisite.number_masked) > 0
