@@ -42,7 +42,8 @@ class _Publisher(threading.Thread):
                 for channel in channels:
                     pipeline.publish(PREFIX + channel, b"1")
                 pipeline.execute()
-            except redis.RedisError:
+            # The client raises the latter two where its connection is closed while it reads.
+            except (redis.RedisError, OSError, ValueError):
                 log.debug("nudges were lost", exc_info=True)
 
 

@@ -6,6 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -97,3 +98,26 @@ def test_money_goes_on_beside_a_redis_that_is_no_use(site: Site, redis_behind: P
     assert max(times) < 2 * A_REQUEST_S, times
     assert statistics.median(times) < 0.35, times
     redis_behind.mend()
+
+
+@pytest.mark.proves("F7")
+def test_hints_go_on_after_their_connection_was_closed_under_them(redis_behind: Proxy) -> None:
+    live.nudge("before")
+    publisher = live._publisher
+    assert publisher is not None
+    redis_behind.swallow()
+    for _ in range(5):
+        live.nudge("lost")
+        for connection in being_read():
+            connection.disconnect()
+    redis_behind.mend()
+    assert publisher.is_alive()
+
+
+def being_read(within_s: float = 2.0) -> list[Any]:
+    """The connections that somebody waits for, as soon as there are some."""
+    pool = clients.request_client().connection_pool
+    ends_at = time.monotonic() + within_s
+    while not pool._in_use_connections and time.monotonic() < ends_at:
+        time.sleep(0.001)
+    return list(pool._in_use_connections)
