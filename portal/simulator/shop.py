@@ -13,7 +13,7 @@ from portal.simulator.browser import Refused
 from portal.simulator.plans import Fate, Plan, as_text
 from portal.simulator.tally import Tally
 
-# So many that nobody comes back often enough within an hour to meet the limits of one customer.
+# A run has its own, so many that none comes back often enough within an hour to meet the limits of one customer.
 CUSTOMERS = 99_991
 RETRIED = frozenset({429, 503})
 
@@ -29,25 +29,7 @@ class Shop:
 
     def create(self, plan: Plan) -> dict[str, Any]:
         """Create the plan's order. Raises Refused."""
-        body: dict[str, Any] = {
-            "direction": "payout" if plan.fate is Fate.PAYOUT else "payin",
-            "amount": as_text(plan.amount_minor),
-            "currency": plan.currency,
-            "external_id": f"{self._run}-{plan.number}",
-            "customer": {"id": f"customer-{plan.number % CUSTOMERS}"},
-        }
-        if plan.fate is Fate.PAYOUT:
-            assert plan.method is not None
-            number = example_number(plan.method, plan.currency, 500_000 + plan.number % 100_000)
-            body["recipient"] = {
-                "method": plan.method,
-                "bank": plan.bank,
-                "number": number,
-                "holder": "IVAN P.",
-            }
-        elif plan.method is not None:
-            body |= {"method": plan.method, "bank": plan.bank}
-        return self._post("/orders", body, f"{self._run}-{plan.number}", "create")
+        return self._post("/orders", order_body(plan, self._run), f"{self._run}-{plan.number}", "create")
 
     def confirm_payout(self, order_id: str) -> dict[str, Any]:
         return self._post(f"/orders/{order_id}/confirm", {}, f"{self._run}-{order_id}", "payout confirmed")
@@ -94,3 +76,26 @@ class Shop:
 
     def close(self) -> None:
         self._client.close()
+
+
+def order_body(plan: Plan, run: str) -> dict[str, Any]:
+    """What the shop asks for: an order of this plan, of a customer of this run."""
+    body: dict[str, Any] = {
+        "direction": "payout" if plan.fate is Fate.PAYOUT else "payin",
+        "amount": as_text(plan.amount_minor),
+        "currency": plan.currency,
+        "external_id": f"{run}-{plan.number}",
+        "customer": {"id": f"{run}-customer-{plan.number % CUSTOMERS}"},
+    }
+    if plan.fate is Fate.PAYOUT:
+        assert plan.method is not None
+        number = example_number(plan.method, plan.currency, 500_000 + plan.number % 100_000)
+        body["recipient"] = {
+            "method": plan.method,
+            "bank": plan.bank,
+            "number": number,
+            "holder": "IVAN P.",
+        }
+    elif plan.method is not None:
+        body |= {"method": plan.method, "bank": plan.bank}
+    return body
