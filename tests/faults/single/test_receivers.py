@@ -174,7 +174,11 @@ def test_an_endpoint_that_is_down_for_three_days_gets_everything_in_the_end(hook
         with transaction():
             found = queries.get_endpoint(endpoint.store_id, Mode.TEST, lock=True)
             service.enable_endpoint(found)
-            assert service.replay_since(found, began, actor=SYSTEM) == len(happened)
+            # The relay may have handed one over in the moment in which the sender switched the endpoint off.
+            sql = "SELECT id FROM webhook_delivery WHERE endpoint_id = %(id)s AND state = 'pending'"
+            waits = len(hot(sql, {"id": found.id}))
+            assert waits <= 1
+            assert service.replay_since(found, began, actor=SYSTEM) == len(happened) - waits
         sender.wake()
         wait_until(lambda: {line.state for line in hooks.deliveries(endpoint)} == {"delivered"})
         after = shop.received[calls:]
