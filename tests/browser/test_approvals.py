@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -42,7 +44,8 @@ def test_two_people_complete_a_payin_above_its_amount(chromium: Browser, site: s
     expect(page.locator("#effect-words")).to_contain_text("instead of 1,500.00")
     assert problems(page, *BOTH) == []
     page.get_by_role("button", name="Propose it", exact=True).dblclick()
-    page.wait_for_url(f"{site}/admin/approvals/*")
+    # The second press ends what the first one loads, so no single load can be waited for.
+    expect(page).to_have_url(re.compile("/admin/approvals/[^/]+$"))
     expect(page.get_by_role("button", name="Withdraw it")).to_be_visible()
     assert problems(page, *BOTH) == []
     with transaction():
@@ -58,7 +61,7 @@ def test_two_people_complete_a_payin_above_its_amount(chromium: Browser, site: s
     other.wait_for_timeout(300)
     assert tara.now(order).status == Status.AWAITING_CONFIRMATION, "Enter decides nothing"
     other.get_by_role("button", name="Одобрить").dblclick()
-    other.wait_for_url(f"{site}/admin/approvals*")
+    expect(other).to_have_url(re.compile(r"/admin/approvals(\?|$)"))
     expect(other.locator("main")).to_be_visible()
     assert tara.now(order).amount_received_minor == 9000_00
     assert tara.ledger_sum(order) == {"RUB": 0, "USDT": 0}
