@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, request
 
 from portal.core.permissions import Permission, demand, permission_of
-from portal.web.shared.orders.reasons import reasons_for
+from portal.web.shared.orders.reasons import LONGEST_WORDS, reasons_for
 from portal.web.shell.guards import let_in
 from portal.web.trader.board import fingerprint
 from portal.web.trader.seat import take_seat
@@ -13,6 +13,7 @@ from portal.web.trader.seat import take_seat
 blueprint = Blueprint("trader", __name__, url_prefix="/trader")
 blueprint.add_app_template_filter(fingerprint)
 blueprint.add_app_template_global(reasons_for)
+blueprint.record(lambda setup: setup.app.jinja_env.globals.update(longest_words=LONGEST_WORDS))
 
 
 @blueprint.before_request

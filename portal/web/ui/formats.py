@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from portal.core.ids import public_id
 from portal.core.money import decimal_mark, format_amount, format_rate, grouped, read_in
+from portal.core.text_rules import LONGEST_REASON
 from portal.orders.figures.open_orders import COUNTED_TO
 from portal.reference.queries import find_bank, find_method, get_currency
 from portal.web.shell.languages import current_language, current_timezone
@@ -183,4 +184,4 @@ def register(app: Flask) -> None:
         unbroken=unbroken,
         public_id=lambda value, prefix: public_id(prefix, value),
     )
-    app.jinja_env.globals["here"] = here
+    app.jinja_env.globals.update(here=here, longest_reason=LONGEST_REASON)

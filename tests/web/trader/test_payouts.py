@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from portal.core.uploads import turns
 from portal.identity.models import Role
 from portal.merchants.service import set_traffic_rule
 from portal.orders.models import Status
+from portal.web.labels.reasons import OF_PAYOUT
 from tests.web.desk import Browser, Desk, new_user, path_of, picture
 
 ACTIONS = ("acceptance", "proof", "claim", "decline")
@@ -121,6 +123,21 @@ def test_a_payout_given_back_is_offered_to_others_and_not_to_me(desk: Desk) -> N
     again = desk.browser.post(path_of(order, "decline"), {"reason": "recipient_refused"})
     assert "given this payout back already" in again.text
     assert desk.browser.post(path_of(order, "claim"), proof()).status_code == 404
+
+
+def test_the_words_that_fill_their_field_fit_beside_the_longest_reason(desk: Desk) -> None:
+    order = desk.payout(accepted=True)
+    most = re.search(r'name="words" maxlength="(\d+)"', desk.browser.get("/trader/queue").text)
+    assert most is not None
+    words = "x" * int(most[1])
+    refused = desk.browser.post(
+        path_of(order, "decline"), {"reason": "recipient_refused", "words": f"{words}x"}
+    )
+    assert refused.status_code == 422
+    assert f'value="{words}x"' in refused.text
+    longest = {"reason": max(OF_PAYOUT, key=len), "words": words}
+    assert desk.browser.post(path_of(order, "decline"), longest).status_code == 200
+    assert desk.now(order).status == Status.MATCHING
 
 
 def test_a_paid_payout_cannot_be_given_back(desk: Desk) -> None:

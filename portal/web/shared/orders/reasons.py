@@ -20,6 +20,8 @@ DISPUTE_REASONS = {
     "wrong_requisite": DisputeReason.WRONG_REQUISITE,
     "other": DisputeReason.OTHER,
 }
+# Beside the longest code that words can stand with.
+LONGEST_WORDS = LONGEST_REASON - max(len(f"{code}: ") for code in (*OF_PAYOUT, *BEFORE_CLAIM, *AFTER_CLAIM))
 
 
 def reasons_for(order: OrderRecord) -> Mapping[str, LazyString]:
@@ -42,9 +44,8 @@ class DeclineForm:
             return _("Choose a reason.")
         if self.reason == "other" and not self.words:
             return _("Say in a few words what is wrong.")
-        if len(self.reason_and_words) > LONGEST_REASON:
-            most = LONGEST_REASON - len(f"{self.reason}: ")
-            return _("Use at most %(count)s characters.", count=most)
+        if len(self.words) > LONGEST_WORDS:
+            return _("Use at most %(count)s characters.", count=LONGEST_WORDS)
         if not is_clean(self.words):
             return _("This holds a line break, or a character that can't be seen.")
         return ""
