@@ -11,14 +11,14 @@ from portal.api.answers import answer
 from portal.api.authentication import current_caller
 from portal.api.operations import operation
 from portal.api.v1 import api_v1
-from portal.api.v1.new_orders import active_currency, amount_of
+from portal.api.v1.new_orders import amount_of
 from portal.api.validation import Amount, Answer, Code, Currency, Query, validated_query
-from portal.core.errors import ValidationFailed
 from portal.core.money import format_amount
 from portal.identity.models import Scope
 from portal.orders.availability import Availability, availability
 from portal.orders.models import Direction
 from portal.reference.queries import CurrencyInfo, list_methods
+from portal.reference.ways import active_currency, usable_terms
 
 
 class AskAvailability(Query):
@@ -77,15 +77,16 @@ def ask() -> Response:
     asked = validated_query(AskAvailability, request.args)
     currency = active_currency(asked.currency)
     amount_minor = amount_of(asked.amount, currency)
-    known = [method.code for method in list_methods(currency.code)]
-    if asked.method is not None and asked.method not in known:
-        raise ValidationFailed.of("method", "unknown", f"There is no such method for {currency.code}.")
+    if asked.method is not None:
+        usable_terms(asked.method, currency.code)
+        methods = [asked.method]
+    else:
+        methods = [method.code for method in list_methods(currency.code)]
     found = [
         availability(
             caller.store, caller.mode, asked.direction, method, asked.bank, currency.code, amount_minor
         )
-        for method in known
-        if asked.method in {None, method}
+        for method in methods
     ]
     return answer(_written(asked, currency, amount_minor, found))
 

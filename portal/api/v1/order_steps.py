@@ -12,7 +12,6 @@ from portal.api.idempotency import call_of, read_key, run_once
 from portal.api.operations import operation
 from portal.api.strict_json import read_json
 from portal.api.v1 import api_v1
-from portal.api.v1.new_orders import active_currency, check_method
 from portal.api.v1.orders import order_of, shown
 from portal.api.v1.orders_answers import OrderOut
 from portal.api.v1.orders_schemas import CancelOrder, ChooseMethod, ClaimOrder, Nothing
@@ -68,11 +67,11 @@ def _body_or_nothing() -> object:
 def choose(order_id: str) -> Response:
     asked = validated(ChooseMethod, read_json(request))
 
-    def verb(caller: Caller, order: OrderRecord) -> OrderRecord:
-        check_method(asked.method, asked.bank, active_currency(order.currency))
-        return choose_method(order, asked.method, asked.bank, actor=caller.actor)
-
-    return _step(order_id, asked, verb)
+    return _step(
+        order_id,
+        asked,
+        lambda caller, order: choose_method(order, asked.method, asked.bank, actor=caller.actor),
+    )
 
 
 @api_v1.post("/orders/<order_id>/claim", provide_automatic_options=False)

@@ -12,7 +12,7 @@ import orjson
 from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import decrypt
 from portal.core.db import hot, is_connection_lost, transaction
-from portal.core.errors import Conflict, NotFound, ValidationFailed
+from portal.core.errors import Conflict, NotFound
 from portal.matching.payouts import may_take, reserve_for_payout
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
@@ -25,7 +25,7 @@ from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
-from portal.reference.queries import method_terms
+from portal.reference.ways import check_method
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +123,11 @@ VALUES (%(id)s, 'method_chosen', 'matching', 'matching', %(actor_kind)s, %(actor
 def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: Actor) -> OrderRecord:
     """Set the method (and bank) that was left open, and match at once.
 
-    Choosing the same again changes nothing. Raises Conflict `method_already_chosen` for another one,
-    InMaintenance, LimitReached, AmountAboveLimit, ValidationFailed for a method this currency or the store's fee plan
-    does not have, and AmountOutOfBounds for one that does not take the order's amount.
+    Choosing the same again changes nothing, as long as it can be used. Raises ValidationFailed (method, bank), Conflict
+    `method_already_chosen` for another one, InMaintenance, LimitReached, AmountAboveLimit, and AmountOutOfBounds for one
+    that does not take the order's amount.
     """
+    check_method(method, bank, order.currency)
     if order.method is not None:
         if (order.method, order.bank) == (method, bank):
             return order
@@ -134,11 +135,6 @@ def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: A
     if order.status != Status.MATCHING:
         raise Conflict(f"The order is {order.status.replace('_', ' ')}.", code="invalid_transition")
     refuse_in_maintenance()
-    terms = method_terms(method, order.currency)
-    if terms is None:
-        raise ValidationFailed.of("method", "unknown", "This method can't be used for this currency.")
-    if terms.bank_required and bank is None:
-        raise ValidationFailed.of("bank", "missing", "Choose a bank.")
     check_amount(order.amount_minor, order.currency, method)
     hot(_CHOOSE, {"id": order.id, "method": method, "bank": bank})
     hot(_CHOSEN, {"id": order.id, "actor_kind": actor.kind.value, "actor_id": actor.id})

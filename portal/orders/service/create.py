@@ -27,10 +27,14 @@ from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
 from portal.reference.queries import RateQuote, current_rate
 from portal.reference.requisite_numbers import RequisiteNumber
+from portal.reference.ways import check_method
 from portal.risk.facts import OrderFacts
 from portal.risk.models import RiskAction
 from portal.risk.queries import rule_book
 from portal.risk.service import Decision, decide, record_decision
+
+# Where a payout's method and bank are named: what is wrong with them is said of these fields.
+OF_RECIPIENT = "recipient."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,9 @@ def create_order(
     """Create one order and answer with its object, or replay the answer given under the same key.
 
     Freezes rate, fees and limits. A payin with a method is matched at once; a payout holds amount + fee of
-    the store's balance. Locks: the key, then requisite, then accounts by id. Raises InMaintenance,
-    RateUnavailable, AmountOutOfBounds, ValidationFailed, InsufficientFunds, DuplicateExternalId, IdempotencyInProgress,
-    IdempotencyKeyReused.
+    the store's balance. Locks: the key, then requisite, then accounts by id. Raises ValidationFailed (method, bank,
+    recipient), InMaintenance, AmountOutOfBounds, RateUnavailable, InsufficientFunds, DuplicateExternalId,
+    IdempotencyInProgress, IdempotencyKeyReused.
     """
     try:
         order = _freeze(store, mode, new)
@@ -128,6 +132,8 @@ def create_order(
 
 def _freeze(store: StoreTerms, mode: Mode, new: NewOrder) -> OrderRecord:
     """The order with everything that its price depends on; its times come from the database."""
+    within = "" if new.direction is Direction.PAYIN else OF_RECIPIENT
+    check_method(new.method, new.bank, new.currency, within=within)
     refuse_in_maintenance()
     check_amount(new.amount_minor, new.currency, new.method)
     plan = _check_store(store, new)

@@ -28,7 +28,6 @@ from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order, choose_method, claim_payin
 from portal.orders.service.claim import PayerDetails, ProofMissing
 from portal.reference.amounts import AmountOutOfBounds
-from portal.reference.queries import list_banks
 from portal.reference.upload_sizes import receipt_max_bytes
 from portal.web.labels.refusals import WORDS
 from portal.web.labels.refused_files import customers_file_words
@@ -55,8 +54,6 @@ def choose(token: str) -> Response:
 
     def work(order: OrderRecord) -> None:
         if order.method is None and order.status == Status.MATCHING:
-            if bank is not None and bank not in {known.code for known in list_banks(method, order.currency)}:
-                raise ValidationFailed.of("bank", "unknown", "This bank can't be used for this method.")
             choose_method(order, method, bank, actor=CUSTOMER)
 
     try:
