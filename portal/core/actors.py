@@ -47,6 +47,11 @@ class Actor:
     def is_staff(self) -> bool:
         return self.kind in STAFF
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody acts on a page; a program of theirs proves itself by a key or a token, and has no session."""
+        return self.origin is not None and self.origin.session_id is not None
+
 
 SYSTEM = Actor(ActorKind.SYSTEM)
 CUSTOMER = Actor(ActorKind.CUSTOMER)

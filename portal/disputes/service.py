@@ -30,7 +30,7 @@ def open_dispute(
     """
     if order.status == Status.DISPUTED:
         return order
-    disputed = mark_disputed(order, reason.value, actor=actor)
+    disputed = mark_disputed(order, reason.value, actor=actor, said=words)
     db.session.add(
         Dispute(
             order_id=order.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from portal.core.db import db, transaction
 from portal.core.errors import Forbidden
 from portal.core.ids import new_id
 from portal.core.modes import Mode
+from portal.disputes.models import DisputeReason
+from portal.disputes.service import open_dispute
 from portal.identity.models import Scope
 from portal.identity.profile import change_profile
 from portal.identity.tokens.api_keys import issue_api_key, revoke_api_key, rotate_api_key
 from portal.merchants.queries import PlanTerms
 from portal.merchants.service import NewStore, create_merchant, create_store, save_fee_plan, set_traffic_rule
 from portal.orders.queries import get_order
+from portal.orders.record import OrderRecord
 from portal.orders.service import cancel_order
 from portal.reference import setting_changes
 from portal.reference.service import PairTerms, change_terms, set_rate, use_feed, use_manual
@@ -251,7 +255,12 @@ def test_the_name_by_which_others_know_somebody(scene: Scene) -> None:
     assert entry.subject_id == str(scene.lead_id)
 
 
-def test_what_staff_do_to_an_order_and_not_what_people_do_to_their_own(scene: Scene) -> None:
+def of_order(order: OrderRecord) -> list[tuple[str, Any, Any, str | None]]:
+    query = db.select(AuditEntry).where(AuditEntry.subject_id == str(order.id)).order_by(AuditEntry.id)
+    return [(*told(entry), entry.reason) for entry in db.session.scalars(query)]
+
+
+def test_what_staff_do_to_an_order_and_not_what_programs_do_to_their_own(scene: Scene) -> None:
     order = scene.payin()
     with transaction():
         cancel_order(get_order(order.id, lock=True), "The shop asked", actor=SOMEBODY)
@@ -261,4 +270,33 @@ def test_what_staff_do_to_an_order_and_not_what_people_do_to_their_own(scene: Sc
     own = scene.payin()
     with transaction():
         cancel_order(get_order(own.id, lock=True), "Changed my mind", actor=scene.merchant)
-    assert not db.session.scalars(db.select(AuditEntry).where(AuditEntry.subject_id == str(own.id))).all()
+    assert of_order(own) == []
+
+
+@pytest.mark.parametrize("session_id", [new_id(), None])
+def test_what_a_merchant_does_to_an_order_by_hand_and_not_by_a_program(
+    scene: Scene, session_id: uuid.UUID | None
+) -> None:
+    mia = Actor(ActorKind.MERCHANT, new_id(), origin=Origin("203.0.113.7", session_id=session_id))
+    scene.requisite(scene.trader())
+    mistaken, disputed = scene.payin(), scene.payin(1600_00)
+    with transaction():
+        cancel_order(get_order(mistaken.id, lock=True), "They asked", actor=mia)
+        open_dispute(get_order(disputed.id, lock=True), DisputeReason.OTHER, "It is another", None, actor=mia)
+    waiting = {"status": "awaiting_payment"}
+    assert of_order(mistaken) == (
+        [("order.cancelled", waiting, {"status": "cancelled"}, "They asked")] if session_id else []
+    )
+    assert of_order(disputed) == (
+        [("order.disputed", waiting, {"status": "disputed"}, "It is another")] if session_id else []
+    )
+
+
+def test_what_staff_say_to_a_dispute_in_their_own_words(scene: Scene) -> None:
+    scene.requisite(scene.trader())
+    worded, bare = scene.payin(), scene.payin(1600_00)
+    with transaction():
+        for order, words in ((worded, "The statement says so"), (bare, None)):
+            locked = get_order(order.id, lock=True)
+            open_dispute(locked, DisputeReason.DUPLICATE, words, None, actor=SOMEBODY)
+    assert [of_order(order)[0][3] for order in (worded, bare)] == ["The statement says so", "duplicate"]

@@ -12,7 +12,7 @@ import orjson
 import psycopg
 
 from portal.audit.service import record_audit
-from portal.core.actors import Actor
+from portal.core.actors import Actor, ActorKind
 from portal.core.db import after_commit, hot
 from portal.core.errors import InvalidTransition
 from portal.core.ids import new_id
@@ -78,13 +78,14 @@ def apply(
     split: Split | None = None,
     extra_events: tuple[str, ...] = (),
     match_trace: dict[str, Any] | None = None,
+    said: str | None = None,
     before: OrderRecord,
 ) -> OrderRecord:
     """Write `order` (already changed in memory) as the result of `row`, compared with `before`.
 
-    `order` must have its new deadlines; status, version, hold and end are set here. The caller holds the
-    order's row lock. Raises InsufficientFunds, ValidationFailed (reason), and InvalidTransition when the row is not as
-    `before` says.
+    `order` must have its new deadlines; status, version, hold and end are set here. What staff do, and merchants by
+    hand, is audited: with what they `said` where `reason` is only a code. The caller holds the order's row lock. Raises
+    InsufficientFunds, ValidationFailed (reason), and InvalidTransition when the row is not as `before` says.
     """
     reason = None if reason is None else reason_of(reason)
     order.status = row.target.value
@@ -117,8 +118,8 @@ def apply(
         raise refusal_of(error) from error
     if not rows:
         raise InvalidTransition()
-    if actor.is_staff:
-        _audit(order, row, actor, reason, before)
+    if actor.is_staff or (actor.kind is ActorKind.MERCHANT and actor.is_by_hand):
+        _audit(order, row, actor, said or reason, before)
     _nudge(order, before)
     return order
 
@@ -126,7 +127,7 @@ def apply(
 def _audit(
     order: OrderRecord, row: Transition, actor: Actor, reason: str | None, before: OrderRecord
 ) -> None:
-    """What staff do to the orders of others; what people do to their own is told by the timeline."""
+    """What programs, traders and customers do to their own is told by the timeline."""
     was = {"status": before.status, "amount_received_minor": before.amount_received_minor}
     became = {"status": order.status, "amount_received_minor": order.amount_received_minor}
     action, subject = f"order.{row.step.value}", ("order", order.id)

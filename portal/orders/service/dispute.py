@@ -14,11 +14,11 @@ from portal.orders.transitions import Step, find_transition
 from portal.reference import configuration as config
 
 
-def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderRecord:
+def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor, said: str | None = None) -> OrderRecord:
     """Stop the clock of a locked order: only a decision moves it now. Money stays where it is.
 
-    After its time was up it can be reopened for a while, and takes no slot of its requisite. Raises
-    InvalidTransition, Forbidden, TooLate.
+    `reason` is the case's, a code; `said` are the person's own words, for the audit log. After its time was up it can be
+    reopened for a while, and takes no slot of its requisite. Raises InvalidTransition, Forbidden, TooLate.
     """
     if order.status == Status.DISPUTED:
         return order
@@ -28,7 +28,7 @@ def mark_disputed(order: OrderRecord, reason: str, *, actor: Actor) -> OrderReco
     before = copy(order)
     order.status_before_dispute = before.status
     order.due_at = order.retry_at = order.ended_at = None
-    return apply(order, row, actor=actor, reason=reason, before=before)
+    return apply(order, row, actor=actor, reason=reason, said=said, before=before)
 
 
 def decide_dispute(

@@ -6,7 +6,6 @@ import uuid
 
 from flask_babel import lazy_gettext as _l
 
-from portal.audit.service import record_audit
 from portal.core.actors import Actor, ActorKind
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
@@ -26,33 +25,15 @@ _READERS = _l("Whoever works on this order can read it. Kept in the audit log as
 
 
 def _cancel(order: OrderRecord, form: OrderForm, actor: Actor) -> None:
-    before = order.status
-    _note(cancel_order(order, form.words, actor=actor), Step.CANCELLED, before, form, actor)
+    cancel_order(order, form.words, actor=actor)
 
 
 def _confirm(order: OrderRecord, form: OrderForm, actor: Actor) -> None:
-    before = order.status
-    _note(confirm_payout(order, actor=actor, reason=form.words), Step.CONFIRMED, before, form, actor)
+    confirm_payout(order, actor=actor, reason=form.words)
 
 
 def _object(order: OrderRecord, form: DisputeForm, actor: Actor) -> None:
-    before = order.status
-    reason = DisputeReason(form.about.data)
-    disputed = open_dispute(order, reason, form.words, form.claimed_minor, actor=actor)
-    _note(disputed, Step.DISPUTED, before, form, actor)
-
-
-def _note(order: OrderRecord, step: Step, before: str, form: OrderForm, actor: Actor) -> None:
-    """What a person does by hand is written down; what their programs do is told by the timeline."""
-    was, became = {"status": before}, {"status": order.status}
-    record_audit(
-        f"order.{step.value}",
-        actor=actor,
-        subject=("order", order.id),
-        before=was,
-        after=became,
-        reason=form.words,
-    )
+    open_dispute(order, DisputeReason(form.about.data), form.words, form.claimed_minor, actor=actor)
 
 
 MERCHANT_ACTIONS = (
