@@ -12,7 +12,8 @@ from tests.api.conftest import Shop, code_of, field_codes, order_uuid
     [(["pay"], "awaiting_confirmation"), (["pay", "confirm"], "completed"), (["confirm"], "completed"),
      (["expire"], "expired"), (["expire", "confirm"], "completed"), (["cancel"], "cancelled"),
      (["dispute"], "disputed"), (["pay", "dispute"], "disputed"), (["pay", "decline"], "disputed"),
-     (["pay", "expire"], "disputed"), (["decline"], "matching"), (["decline", "expire"], "failed")],
+     (["pay", "expire"], "disputed"), (["decline"], "matching"), (["decline", "expire"], "failed"),
+     (["expire", "decline"], "disputed")],
 )  # fmt: skip
 def test_a_payin_goes_where_it_is_driven(served: Shop, actions: list[str], status: str) -> None:
     order = served.order()

@@ -21,16 +21,15 @@ from portal.api.validation import Amount, Body, validated
 from portal.core.actors import CUSTOMER, Actor, ActorKind
 from portal.core.db import run_in_transaction
 from portal.core.errors import Conflict, NotFound
+from portal.disputes.giving_back import give_order_back
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute, open_unconfirmed
 from portal.identity.models import Scope
-from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.cancel import cancel_order
 from portal.orders.service.claim import claim_payin
 from portal.orders.service.confirm import agree_to_amount, confirm_payin, confirm_payout
 from portal.orders.service.deadlines import act_on_deadline
-from portal.orders.service.decline import decline_payin, decline_payout
 from portal.orders.service.sandbox_clock import move_clock
 from portal.reference.queries import get_currency
 
@@ -94,11 +93,8 @@ def _dispute(order: OrderRecord, _: DriveOrder) -> OrderRecord:
 
 
 def _decline(order: OrderRecord, _: DriveOrder) -> OrderRecord:
-    """The trader gives the order back; after a claim the trader of a payin disputes it."""
-    if order.is_payin and order.status == Status.AWAITING_CONFIRMATION:
-        return open_dispute(order, DisputeReason.NOT_RECEIVED, None, None, actor=_trader(order))
-    decline = decline_payin if order.is_payin else decline_payout
-    return decline(order, "test", actor=_trader(order))
+    """The trader gives the order back, saying that the money did not come."""
+    return give_order_back(order, DisputeReason.NOT_RECEIVED, actor=_trader(order))
 
 
 ACTIONS: dict[str, Callable[[OrderRecord, DriveOrder], OrderRecord]] = {

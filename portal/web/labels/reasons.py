@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
 from portal.disputes.models import DisputeReason
+from portal.orders.reasons import parted
 
 DISPUTE_REASON: Mapping[DisputeReason, LazyString] = {
     DisputeReason.NOT_RECEIVED: _l("The money did not come"),
@@ -65,7 +66,7 @@ def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
     """
     if not reason:
         return ""
-    code, _colon, typed = reason.partition(": ")
+    code, typed = parted(reason)
     known = {**OF_PAYOUT, **AFTER_CLAIM, **BEFORE_CLAIM, **dict(dispute_reason_choices()), **_OF_THE_HOUSE}
     if reason.startswith("by_") or reason in _SAID_BY_STEP:
         return ""

@@ -13,13 +13,13 @@ from portal.core.db import run_in_transaction
 from portal.core.errors import NotFound
 from portal.core.money import AmountError
 from portal.core.permissions import Permission, requires
-from portal.disputes.service import open_dispute
+from portal.disputes.giving_back import give_order_back
 from portal.orders.models import Status
 from portal.orders.queries import get_order_for_trader
 from portal.orders.record import OrderRecord
-from portal.orders.service import confirm_payin_at_once, decline_payin
+from portal.orders.service import confirm_payin_at_once
 from portal.orders.trader_view import was_given_back
-from portal.web.shared.orders.reasons import DISPUTE_REASONS, DeclineForm
+from portal.web.shared.orders.reasons import DeclineForm
 from portal.web.trader import blueprint
 from portal.web.trader.answers import FormState, done, still_open
 from portal.web.trader.seat import current_seat
@@ -62,7 +62,7 @@ def confirm(order_id: uuid.UUID) -> ResponseReturnValue:
 @blueprint.post("/payins/<order_id:order_id>/decline")
 @requires(Permission.PAYIN_DECLINE)
 def decline(order_id: uuid.UUID) -> ResponseReturnValue:
-    """Before the customer says that they paid it is matched again; after that it is a dispute."""
+    """The money did not come, or can't: whether that is a dispute the domain decides."""
     trader_id = current_seat().trader_id
     try:
         order = payin_of_mine(order_id)
@@ -77,15 +77,7 @@ def decline(order_id: uuid.UUID) -> ResponseReturnValue:
 
 
 def _decline(order: OrderRecord, form: DeclineForm) -> str:
-    actor = current_seat().actor
-    if order.status == Status.AWAITING_PAYMENT:
-        decline_payin(order, form.reason_and_words, actor=actor)
-        return _("The order was given back. It will not come to you again.")
-    open_dispute(
-        order,
-        DISPUTE_REASONS.get(form.reason, DISPUTE_REASONS["other"]),
-        form.words or None,
-        None,
-        actor=actor,
-    )
-    return _("The dispute is open. An administrator decides; the money on hold stays where it is.")
+    given = give_order_back(order, form.reason, form.words, actor=current_seat().actor)
+    if given.status == Status.DISPUTED:
+        return _("The dispute is open. An administrator decides; the money on hold stays where it is.")
+    return _("The order was given back. It will not come to you again.")

@@ -12,14 +12,13 @@ from portal.core.db import release, run_in_transaction
 from portal.core.errors import NotFound, PayloadTooLarge, UnsupportedMedia, ValidationFailed
 from portal.core.permissions import Permission, requires
 from portal.core.uploads.check import CleanFile, check_upload
-from portal.disputes.models import DisputeReason
-from portal.disputes.service import open_dispute
+from portal.disputes.giving_back import give_order_back
 from portal.orders.models import ReceiptKind, Status
 from portal.orders.queries import get_order_for_trader
 from portal.orders.receipts import add_receipt
 from portal.orders.record import OrderRecord
-from portal.orders.service import accept_payout, claim_payout, decline_payout
-from portal.orders.service.claim import ProofMissing, has_proof
+from portal.orders.service import accept_payout, claim_payout
+from portal.orders.service.claim import ProofMissing
 from portal.orders.trader_view import was_given_back
 from portal.reference.upload_sizes import receipt_max_bytes
 from portal.web.labels.refusals import words_of_error
@@ -93,14 +92,11 @@ def give_back(order_id: uuid.UUID) -> ResponseReturnValue:
 
 
 def _give_back(order: OrderRecord, form: DeclineForm) -> str:
-    """Once there is a proof of payment nobody else is to pay it: an administrator decides."""
-    actor = current_seat().actor
-    if order.status == Status.AWAITING_PAYOUT and has_proof(order):
-        open_dispute(order, DisputeReason.OTHER, form.reason_and_words, None, actor=actor)
+    given = give_order_back(order, form.reason, form.words, actor=current_seat().actor)
+    if given.status == Status.DISPUTED:
         return _(
             "You had attached a proof, so it is a dispute now: nobody else pays it. An administrator decides."
         )
-    decline_payout(order, form.reason_and_words, actor=actor)
     return _("The payout was given back and is offered to others.")
 
 

@@ -8,20 +8,14 @@ from flask_babel import gettext as _
 from flask_babel.speaklater import LazyString
 
 from portal.core.text_rules import LONGEST_REASON, is_clean, one_line
-from portal.disputes.models import DisputeReason
 from portal.orders.models import Status
+from portal.orders.reasons import with_words
 from portal.orders.record import OrderRecord
 from portal.web.labels.reasons import AFTER_CLAIM, BEFORE_CLAIM, OF_PAYOUT
 
-DISPUTE_REASONS = {
-    "not_received": DisputeReason.NOT_RECEIVED,
-    "paid_another_amount": DisputeReason.PAID_ANOTHER_AMOUNT,
-    "fake_receipt": DisputeReason.FAKE_RECEIPT,
-    "wrong_requisite": DisputeReason.WRONG_REQUISITE,
-    "other": DisputeReason.OTHER,
-}
+_CODES = (*OF_PAYOUT, *BEFORE_CLAIM, *AFTER_CLAIM)
 # Beside the longest code that words can stand with.
-LONGEST_WORDS = LONGEST_REASON - max(len(f"{code}: ") for code in (*OF_PAYOUT, *BEFORE_CLAIM, *AFTER_CLAIM))
+LONGEST_WORDS = LONGEST_REASON - max(len(with_words(code, "-")) - 1 for code in _CODES)
 
 
 def reasons_for(order: OrderRecord) -> Mapping[str, LazyString]:
@@ -49,7 +43,3 @@ class DeclineForm:
         if not is_clean(self.words):
             return _("This holds a line break, or a character that can't be seen.")
         return ""
-
-    @property
-    def reason_and_words(self) -> str:
-        return f"{self.reason}: {self.words}" if self.words else self.reason
