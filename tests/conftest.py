@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -290,24 +291,35 @@ def redis(worker: Worker) -> Iterator[redis_client.Redis]:
 
 
 def begin_anew(worker: Worker) -> None:
-    """Nothing is remembered, here or in Redis. Emptied first: the rest looks for its keys among all that are there."""
-    running.empty_redis(worker.redis_url, keep_claim=True)
-    forget_what_is_held()
+    """Nothing is remembered, here or in Redis: one round trip, since it is done around every test."""
+    from portal.reference.snapshot import _snapshots as snapshots
+
+    marks = [uuid.uuid4().hex.encode() for _ in snapshots]
+    held = {snapshot._mark_key: mark for snapshot, mark in zip(snapshots, marks, strict=True)}
+    running.empty_redis(worker.redis_url, keep_claim=True, holding=held)
+    for snapshot, mark in zip(snapshots, marks, strict=True):
+        snapshot._tear(mark)
+    _forget_here()
 
 
 def forget_what_is_held() -> None:
     """What the process remembers of one database says nothing of the next one."""
     from portal.core.answer_cache import SharedAnswers
+    from portal.reference.snapshot import forget_all
+
+    SharedAnswers().clear()
+    forget_all()
+    _forget_here()
+
+
+def _forget_here() -> None:
     from portal.core.circuit_breaker import ask_again
     from portal.core.uploads.turns import costly
     from portal.ledger.accounts import forget_accounts
-    from portal.reference.snapshot import forget_all
     from portal.web.shell.limits import forget as forget_requests
 
     forget_accounts()
     ask_again()
-    SharedAnswers().clear()
-    forget_all()
     # Each test has the minute's requests to itself.
     forget_requests()
     costly.forget()

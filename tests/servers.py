@@ -14,8 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -222,10 +224,20 @@ def claim_redis(url: str) -> str:
     raise RuntimeError(f"No empty database is left on {url}: tests only use empty ones, from number 1 on.")
 
 
-def empty_redis(address: str, *, keep_claim: bool) -> None:
-    with suppress(redis.RedisError), redis.Redis.from_url(address) as client:
-        pipeline = client.pipeline()
+def empty_redis(address: str, *, keep_claim: bool, holding: Mapping[str, bytes] | None = None) -> None:
+    """Leave nothing in it but the claim, and what it is to hold (values by key)."""
+    with suppress(redis.RedisError):
+        # One command, not a transaction: nobody else writes into this database between two tests.
+        pipeline = _client_of(address).pipeline(transaction=False)
         pipeline.flushdb()
         if keep_claim:
             pipeline.set(CLAIM, "1", ex=3600)
+        for key, value in (holding or {}).items():
+            pipeline.set(key, value)
         pipeline.execute()
+
+
+@cache
+def _client_of(address: str) -> redis.Redis:
+    """Kept open: it is asked around every test."""
+    return redis.Redis.from_url(address)
