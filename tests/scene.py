@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import insert, select
 
+from portal.audit.masking import masked
 from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import blind_index, encrypt
 from portal.core.db import db, hot, transaction
 from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.identity.models import Role, User, UserRole
-from portal.ledger.accounts import account_id, store_account
+from portal.ledger.accounts import account_id, store_account, trader_account
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
 from portal.ledger.service import deposit, deposit_to_account
-from portal.merchants.queries import PlanTerms, StoreTerms, get_store
+from portal.merchants.models import FeePlan
+from portal.merchants.queries import PlanTerms, StoreTerms, get_store, stores
 from portal.merchants.service import NewStore, create_merchant, create_store
 from portal.orders.models import Direction
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
 from portal.orders.service.create import Customer, NewOrder, Recipient, create_order
+from portal.reference.queries import default_settlement_currency
 from portal.reference.requisite_numbers import normalise
 from portal.reference.service import set_rate
 from portal.traders.models import Requisite, Trader
+from portal.traders.queries import traders
 from portal.traders.seeding import add_approved_requisite
 from portal.traders.service import (
     NewRequisite,
     create_trader,
+    refresh_readiness,
     set_working,
     verify_trader,
 )
 from portal.traders.teams import open_team
+from tests.moulds import keep, mould_of
 
 USDT = 10**6
 _numbers = itertools.count(1)
@@ -72,29 +80,14 @@ class Scene:
         return Actor(ActorKind.SUPPORT, self.lead_id)
 
     def trader(self, *, deposit_minor: int = 10_000 * USDT, working: bool = True) -> Trader:
-        with transaction():
-            trader = create_trader("Tara", team_id=self.team_id, actor=SYSTEM)
-            verify_trader(trader.id)
-            set_working(trader.id, working)
-            if deposit_minor:
-                deposit(
-                    trader.id,
-                    deposit_minor,
-                    "USDT",
-                    Mode.LIVE,
-                    subject_id=new_id(),
-                    reference="test",
-                    actor=SYSTEM,
-                )
-        return trader
+        return made_trader("Tara", self.team_id, Mode.LIVE, deposit_minor, working=working)
 
     def requisite(self, trader: Trader, *, on: bool = True, **limits: Any) -> Requisite:
         values = {"min_amount": 100_00, "max_amount": 1_000_000_00, "max_open_orders": 100} | limits
         new = NewRequisite(
             method="card", currency="RUB", number=card_number(), holder="TARA P.", bank="sber", **values
         )
-        with transaction():
-            return add_approved_requisite(trader.id, new, is_on=on)
+        return made_requisite(trader, new, on=on)
 
     def copies_of(self, requisite: Requisite, count: int) -> None:
         """As many more of its trader in the same state, each with a number and a place in the ring of its own.
@@ -116,7 +109,7 @@ class Scene:
         with transaction():
             row = db.session.execute(select(table).where(table.c.id == requisite.id)).mappings().one()
             same = {c.name: row[c.name] for c in table.columns if c.computed is None and c.name not in own}
-            db.session.execute(insert(table), [same | _new_card() for _ in range(count)])
+            db.session.execute(insert(table), [same | _card(card_number()) for _ in range(count)])
 
     def payin(self, amount_minor: int = 1500_00, **values: Any) -> OrderRecord:
         new = NewOrder(Direction.PAYIN, amount_minor, "RUB", **({"method": "card"} | values))
@@ -152,7 +145,29 @@ class Scene:
 
 def build_scene(**plan: Any) -> Scene:
     """Call inside transaction() or with its isolation: a merchant with a store, a lead with a team."""
+    what = ("scene", default_settlement_currency(), *sorted(plan.items()))
+    if (mould := mould_of(what)) is None:
+        scene = _scene_by_verbs(plan)
+        plans = db.session.scalars(select(FeePlan.id).where(FeePlan.store_id == scene.store_id))
+        made = (scene.store_id, scene.lead_id, scene.team_id, scene.store.merchant_id, *plans)
+        email = db.session.get_one(User, scene.lead_id).email
+        keep(
+            what, made, [email],
+            users="id", user_role="user_id", team="id", merchant="id", store="id", fee_plan="id",
+        )  # fmt: skip
+    else:
+        scene, others = Scene(new_id(), new_id(), new_id()), (new_id(), new_id(), new_id())
+        mould.cast(
+            scene.store_id, scene.lead_id, scene.team_id, *others, f"lead-{uuid.uuid4().hex}@example.test"
+        )
+        stores.changed()
+        traders.changed()
+    # Last, since a transaction that has changed a rate reads all reference data anew, each time.
     set_rate("USDT", "RUB", 95_000_000, SYSTEM, force=True)
+    return scene
+
+
+def _scene_by_verbs(plan: Mapping[str, Any]) -> Scene:
     lead = User(email=f"lead-{uuid.uuid4().hex}@example.test", name="Lena")
     lead.roles = [UserRole(role=Role.LEAD.value)]
     db.session.add(lead)
@@ -172,9 +187,62 @@ def build_scene(**plan: Any) -> Scene:
     return Scene(store.id, lead.id, team.id)
 
 
-def _new_card() -> dict[str, Any]:
-    """An id with the columns of a number that nobody else has."""
-    number, requisite_id = normalise("card", card_number(), "RUB"), new_id()
+def made_trader(
+    name: str, team_id: uuid.UUID, mode: Mode, deposit_minor: int, *, working: bool = True
+) -> Trader:
+    """A verified trader of this team, with a deposit of USDT unless it is 0."""
+    currency = default_settlement_currency()
+    what = ("trader", name, mode, working, currency)
+    with transaction():
+        if (mould := mould_of(what)) is None:
+            trader = create_trader(name, team_id=team_id, mode=mode, actor=SYSTEM)
+            verify_trader(trader.id)
+            set_working(trader.id, working)
+            keep(what, [trader.id], [team_id], trader="id")
+        else:
+            trader_id = new_id()
+            mould.cast(trader_id, team_id)
+            trader = db.session.get_one(Trader, trader_id)
+            for kind in (AccountKind.AVAILABLE, AccountKind.HELD):
+                account_id(trader_account(trader_id, kind, currency, mode))
+            traders.changed()
+        if deposit_minor:
+            deposit(
+                trader.id, deposit_minor, "USDT", mode, subject_id=new_id(), reference="test", actor=SYSTEM
+            )
+    return trader
+
+
+def made_requisite(trader: Trader, new: NewRequisite, *, on: bool = True) -> Requisite:
+    """An approved card of the trader for roubles, switched on unless told otherwise."""
+    assert (new.method, new.currency) == ("card", "RUB")
+    mode, currency = Mode(trader.mode), default_settlement_currency()
+    what = ("requisite", new.bank, on)
+    with transaction():
+        if (mould := mould_of(what)) is None:
+            requisite = add_approved_requisite(trader.id, new, is_on=on)
+            keep(what, [requisite.id], [trader.id, masked({"number": new.number})["number"]], requisite="id")
+            return requisite
+        row = asdict(new) | _card(new.number) | {"mode": mode.value}
+        for column, kind in (("available", AccountKind.AVAILABLE), ("held", AccountKind.HELD)):
+            row[f"{column}_account_id"] = account_id(trader_account(trader.id, kind, currency, mode))
+        row["decided_at"] = row["approved_at"] = datetime.now(UTC)
+        row = {name: _in_json(value) for name, value in row.items()}
+        mould.cast(row["id"], trader.id, masked({"number": new.number})["number"], requisite=row)
+        refresh_readiness(trader.id)
+        return db.session.get_one(Requisite, uuid.UUID(row["id"]))
+
+
+def _in_json(value: Any) -> Any:
+    """As jsonb_populate_recordset() reads it."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    return value if isinstance(value, int | None) else str(value)
+
+
+def _card(text: str) -> dict[str, Any]:
+    """An id with the columns of this number."""
+    number, requisite_id = normalise("card", text, "RUB"), new_id()
     return {
         "id": requisite_id,
         "number_encrypted": encrypt("requisite", "number", requisite_id, number.number),

@@ -28,16 +28,10 @@ from portal.identity.models import Scope
 from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.accounts import account_id, store_account
 from portal.ledger.models import AccountKind
-from portal.ledger.service import deposit, deposit_to_account
+from portal.ledger.service import deposit_to_account
 from portal.traders.models import Trader
-from portal.traders.seeding import add_approved_requisite
-from portal.traders.service import (
-    NewRequisite,
-    create_trader,
-    set_working,
-    verify_trader,
-)
-from tests.scene import USDT, build_scene
+from portal.traders.service import NewRequisite, set_working
+from tests.scene import USDT, build_scene, made_requisite, made_trader
 
 PAYIN = {"direction": "payin", "amount": "1500.00", "currency": "RUB", "method": "card"}
 
@@ -109,24 +103,12 @@ class Shop:
 
     def trader(self, deposit_minor: int = 100_000 * USDT, **limits: Any) -> Trader:
         """A test trader with one card that takes and pays."""
-        with transaction():
-            trader = create_trader("Tess", team_id=self.team_id, mode=Mode.TEST, actor=SYSTEM)
-            verify_trader(trader.id)
-            set_working(trader.id, True)
-            deposit(
-                trader.id,
-                deposit_minor,
-                "USDT",
-                Mode.TEST,
-                subject_id=new_id(),
-                reference="test",
-                actor=SYSTEM,
-            )
-            values = {"min_amount": 100_00, "max_amount": 100_000_00, "max_open_orders": 1000} | limits
-            new = NewRequisite(
-                method="card", currency="RUB", number=card_number(), holder="TESS T.", bank="sber", **values
-            )
-            add_approved_requisite(trader.id, new)
+        values = {"min_amount": 100_00, "max_amount": 100_000_00, "max_open_orders": 1000} | limits
+        new = NewRequisite(
+            method="card", currency="RUB", number=card_number(), holder="TESS T.", bank="sber", **values
+        )
+        trader = made_trader("Tess", self.team_id, Mode.TEST, deposit_minor)
+        made_requisite(trader, new)
         return trader
 
     def fund(self, minor: int = 1000 * USDT) -> None:

@@ -215,6 +215,7 @@ def open_desk(app: Flask, **limits: Any) -> Desk:
     user = new_user(Role.TRADER)
     with transaction():
         scene = build_scene()
+    with transaction():
         trader = scene.trader()
         trader.user_id = user.id
         db.session.flush()
