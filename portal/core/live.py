@@ -42,9 +42,11 @@ class _Publisher(threading.Thread):
                 for channel in channels:
                     pipeline.publish(PREFIX + channel, b"1")
                 pipeline.execute()
-            # The client raises the latter two where its connection is closed while it reads.
-            except (redis.RedisError, OSError, ValueError):
+            except redis.RedisError:
                 log.debug("nudges were lost", exc_info=True)
+            except Exception:
+                # The client fails in ways of its own where its connection is closed under it; the next one is new.
+                log.warning("nudges were lost", exc_info=True)
 
 
 _starting = threading.Lock()
