@@ -338,6 +338,7 @@ class Stage:
             "events that a store was never told": happened - told,
             "a store was told what did not happen": told - happened,
             "webhooks that are not ours": self.shop.refused,
+            "webhooks that never came in time": sorted(self.shop.untimely - self.shop.told.keys()),
         }
         return {what: list(found)[:5] for what, found in facts.items() if found}
 
