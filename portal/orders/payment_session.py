@@ -12,7 +12,9 @@ from portal.core.crypto import decrypt, is_derived_token, token_hash
 from portal.core.db import hot, read_rows, transaction
 from portal.core.errors import NotFound
 from portal.orders.models import BEING_PAID, sql_list
+from portal.orders.reasons import HouseReason
 from portal.orders.record import COLUMNS, OrderRecord, record_of
+from portal.orders.transitions import Note
 
 _TOKEN = re.compile(r"[a-z2-7]{26}", re.ASCII)
 
@@ -52,7 +54,7 @@ class SessionStatus:
 
 _SESSION = f"""
 SELECT {COLUMNS}, now() AS now, r.number_encrypted,
-       EXISTS (SELECT 1 FROM order_event e WHERE e.order_id = o.id AND e.event = 'requisite_shown'
+       EXISTS (SELECT 1 FROM order_event e WHERE e.order_id = o.id AND e.event = '{Note.REQUISITE_SHOWN.value}'
                   AND e.at >= o.assigned_at) AS is_disclosed,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(c.id, c.content_type, c.picture_key IS NOT NULL) ORDER BY c.id), '[]')
           FROM receipt c WHERE c.order_id = o.id AND c.kind = 'payment') AS receipts
@@ -69,12 +71,12 @@ _LOCK = f"""
 SELECT {COLUMNS} FROM orders o WHERE o.token_hash = %(hash)s AND o.direction = 'payin'
    FOR NO KEY UPDATE OF o
 """  # noqa: S608
-_DISCLOSED = """
+_DISCLOSED = f"""
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
-SELECT o.id, 'requisite_shown', o.status, o.status, 'customer', 'payment_page' FROM orders o
+SELECT o.id, '{Note.REQUISITE_SHOWN.value}', o.status, o.status, 'customer', '{HouseReason.PAYMENT_PAGE.value}' FROM orders o
  WHERE o.id = %(id)s AND NOT EXISTS (SELECT 1 FROM order_event e WHERE e.order_id = o.id
-   AND e.event = 'requisite_shown' AND e.at >= o.assigned_at)
-"""
+   AND e.event = '{Note.REQUISITE_SHOWN.value}' AND e.at >= o.assigned_at)
+"""  # noqa: S608 - constants of this house
 
 
 def _one(sql: str, token: str) -> dict[str, Any]:

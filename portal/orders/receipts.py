@@ -19,6 +19,7 @@ from portal.core.uploads.keeping import KeptFile, kept
 from portal.orders.evidence import refuse_poor_proof
 from portal.orders.models import Direction, ReceiptKind, Status
 from portal.orders.record import OrderRecord
+from portal.orders.transitions import Note
 from portal.reference import configuration as config
 
 # Two difference hashes that differ in this many bits are the same picture for the eye (see near_looks).
@@ -100,7 +101,7 @@ WITH bumped AS (
   UPDATE orders SET version = version + 1, updated_at = now() WHERE id = %(order_id)s RETURNING status
 ), noted AS (
   INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id)
-  SELECT %(order_id)s, 'receipt_added', status, status, %(actor_kind)s, %(actor_id)s::uuid FROM bumped
+  SELECT %(order_id)s, '{Note.RECEIPT_ADDED.value}', status, status, %(actor_kind)s, %(actor_id)s::uuid FROM bumped
 )
 INSERT INTO receipt AS c (id, order_id, kind, file_key, content_type, size_bytes, sha256, seen_sha256, look,
                      picture_key, width, height, pages, is_blank, actor_kind, actor_id)

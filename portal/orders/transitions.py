@@ -18,7 +18,6 @@ class Step(StrEnum):
     """What happens to an order."""
 
     CREATED = "created"
-    METHOD_CHOSEN = "method_chosen"
     RELEASED = "released"
     REFUSED = "refused"
     MATCHED = "matched"
@@ -34,6 +33,17 @@ class Step(StrEnum):
     DISPUTED = "disputed"
     DECIDED_COMPLETED = "decided_completed"
     DECIDED_CANCELLED = "decided_cancelled"
+
+
+class Note(StrEnum):
+    """What is noted in an order's timeline and moves nothing; some are written without the order's lock."""
+
+    METHOD_CHOSEN = "method_chosen"
+    DEADLINE_EXTENDED = "deadline_extended"
+    DEADLINE_CORRECTED = "deadline_corrected"
+    CLOCK_MOVED = "clock_moved"
+    RECEIPT_ADDED = "receipt_added"
+    REQUISITE_SHOWN = "requisite_shown"
 
 
 class Money(StrEnum):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from portal.orders.reasons import HouseReason
+from portal.orders.transitions import Note, Step
 from tests.conventions.test_limits_of_requisites import LIMITS
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +124,25 @@ def test_a_status_is_written_as_its_enum() -> None:
     # The simulator is a shop: it knows what the API says, and none of our enums.
     ours = [path for path in MODULES if "simulator" not in path.parts]
     assert [name_of(path) for path in ours if loose.search(path.read_text(encoding="utf-8"))] == []
+
+
+# A field of the database's type `new_order`, not the note of the same name.
+NOT_NOTES = {("portal/orders/service/place.py", "requisite_shown")}
+
+
+def test_notes_and_reasons_of_the_house_are_written_as_their_enums() -> None:
+    """In a timeline they are text that nothing holds to the enum; what a step is called as well says nothing by itself."""
+    named = {*Note, *HouseReason} - set(Step)
+    written = re.compile(rf"[\"'](?:{'|'.join(sorted(named))})[\"']")
+    homes = {"portal/orders/transitions.py", "portal/orders/reasons.py"}
+    sources = [*MODULES, *PORTAL.rglob("*.sql"), *(ROOT / "templates").rglob("*.html")]
+    found = {
+        (name_of(path), text.strip("'\""))
+        for path in sources
+        if name_of(path) not in homes
+        for text in written.findall(path.read_text(encoding="utf-8"))
+    }
+    assert found == NOT_NOTES
 
 
 def test_clients_of_redis_are_made_in_one_place() -> None:

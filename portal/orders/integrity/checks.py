@@ -9,7 +9,7 @@ from portal.ledger.integrity import Check
 from portal.orders.integrity.rates import CHECKS as RATE_CHECKS
 from portal.orders.integrity.settlements import CHECKS as SETTLEMENT_CHECKS
 from portal.orders.models import ASSIGNED, ENDED, sql_list
-from portal.orders.transitions import PAYIN, PAYOUT, Step
+from portal.orders.transitions import PAYIN, PAYOUT, Note, Step
 
 _OPEN = sql_list(ASSIGNED)
 
@@ -25,8 +25,7 @@ def _lawful_steps() -> str:
     return ", ".join(f"('{direction}', '{step}', '{a}', '{b}')" for direction, step, a, b in sorted(rows))
 
 
-# Notes in a timeline that move nothing; some are written without the order's lock.
-_STILL = "('method_chosen', 'deadline_extended', 'deadline_corrected', 'clock_moved', 'receipt_added', 'requisite_shown')"
+_STILL = "(" + ", ".join(f"'{note.value}'" for note in Note) + ")"
 
 # A trader's deposit holds what their open payins hold; a store's balance what its open payouts hold.
 _HELD = """

@@ -21,7 +21,7 @@ from portal.orders.models import Status
 from portal.orders.queries import get_order
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
-from portal.orders.transitions import Step, find_transition
+from portal.orders.transitions import Note, Step, find_transition
 from portal.reference import configuration as config
 from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
@@ -114,10 +114,10 @@ _CHOOSE = """
 UPDATE orders SET method = %(method)s, bank = %(bank)s, version = version + 1, updated_at = now()
  WHERE id = %(id)s AND status = 'matching' AND method IS NULL
 """
-_CHOSEN = """
+_CHOSEN = f"""
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id, reason)
-VALUES (%(id)s, 'method_chosen', 'matching', 'matching', %(actor_kind)s, %(actor_id)s, NULL)
-"""
+VALUES (%(id)s, '{Note.METHOD_CHOSEN.value}', 'matching', 'matching', %(actor_kind)s, %(actor_id)s, NULL)
+"""  # noqa: S608 - a constant of this house
 
 
 def choose_method(order: OrderRecord, method: str, bank: str | None, *, actor: Actor) -> OrderRecord:

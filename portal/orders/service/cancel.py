@@ -7,6 +7,7 @@ from copy import copy
 from portal.core.actors import Actor
 from portal.core.errors import InvalidTransition
 from portal.orders.models import Status
+from portal.orders.reasons import cancelled_by
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.transitions import Step, find_transition
@@ -33,4 +34,4 @@ def cancel_order(order: OrderRecord, reason: str | None, *, actor: Actor) -> Ord
     row = find_transition(order.direction, order.status, Step.CANCELLED, actor)
     before = copy(order)
     order.ended_at = order.read_at
-    return apply(order, row, actor=actor, reason=reason or f"by_{actor.kind.value}", before=before)
+    return apply(order, row, actor=actor, reason=reason or cancelled_by(actor), before=before)

@@ -21,6 +21,7 @@ from portal.core.modes import Mode
 from portal.merchants.queries import PlanTerms, StoreTerms
 from portal.orders.models import Direction, Status
 from portal.orders.pricing import settlement_of, split_of
+from portal.orders.reasons import HouseReason
 from portal.orders.record import FIELDS, OrderRecord
 from portal.orders.service.place import answer_of, place_order
 from portal.reference.amounts import check_amount
@@ -208,7 +209,7 @@ def _ask_risk(order: OrderRecord, store: StoreTerms, new: NewOrder) -> Decision 
         return None
     decision = decide(_facts(order, store, new, transaction_now()))
     if decision.action is RiskAction.DENY:
-        order.status, order.status_reason = Status.FAILED.value, "declined"
+        order.status, order.status_reason = Status.FAILED.value, HouseReason.DECLINED.value
     elif decision.action is RiskAction.REVIEW:
         order.status = Status.REVIEW.value
     return decision

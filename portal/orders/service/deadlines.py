@@ -10,6 +10,7 @@ from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.processes.heartbeat import DOORS_CLOSED_S
 from portal.orders.models import Direction, Status
+from portal.orders.reasons import HouseReason
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
 from portal.orders.service.claim import claim_payout, has_proof
@@ -70,9 +71,9 @@ def act_on_deadline(
     """What follows when the deadline of a locked order's present status has passed."""
     match (order.direction, order.status):
         case (_, Status.MATCHING | Status.REVIEW):
-            return _end(order, Step.MATCH_RAN_OUT, "nobody_free")
+            return _end(order, Step.MATCH_RAN_OUT, HouseReason.NOBODY_FREE)
         case (Direction.PAYIN, Status.AWAITING_PAYMENT):
-            return _end(order, Step.PAY_RAN_OUT, "not_paid_in_time")
+            return _end(order, Step.PAY_RAN_OUT, HouseReason.NOT_PAID_IN_TIME)
         case (Direction.PAYIN, Status.AWAITING_CONFIRMATION):
             assert open_case is not None
             return open_case(order)
@@ -81,7 +82,7 @@ def act_on_deadline(
         case (Direction.PAYOUT, Status.AWAITING_CONFIRMATION):
             if may_silence_complete(order):
                 count_silent_completion(order)
-                return confirm_payout(order, actor=SYSTEM, reason="nobody_objected")
+                return confirm_payout(order, actor=SYSTEM, reason=HouseReason.NOBODY_OBJECTED)
             assert open_case is not None
             return open_case(order)
     raise AssertionError(f"{order.direction} {order.status} has no deadline")
@@ -92,10 +93,10 @@ def _not_claimed_in_time(order: OrderRecord) -> OrderRecord:
     if has_proof(order):
         return claim_payout(order, actor=SYSTEM)
     row = find_transition(order.direction, order.status, Step.PAY_RAN_OUT, SYSTEM)
-    return back_to_matching(order, row, "not_paid_in_time", actor=SYSTEM)
+    return back_to_matching(order, row, HouseReason.NOT_PAID_IN_TIME, actor=SYSTEM)
 
 
-def _end(order: OrderRecord, step: Step, reason: str) -> OrderRecord:
+def _end(order: OrderRecord, step: Step, reason: HouseReason) -> OrderRecord:
     row = find_transition(order.direction, order.status, step, SYSTEM)
     before = copy(order)
     order.due_at = order.retry_at = None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.text_rules import reason_of
+from portal.orders.reasons import HouseReason
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.service.assign import assign_payin
@@ -36,4 +37,4 @@ def refuse_review(order: OrderRecord, reason: str | None = None, *, actor: Actor
     order.ended_at = order.read_at
     if reason:
         record_audit("review.refused", actor=actor, subject=("order", order.id), reason=reason_of(reason))
-    return apply(order, row, actor=actor, reason="declined", before=before)
+    return apply(order, row, actor=actor, reason=HouseReason.DECLINED, before=before)

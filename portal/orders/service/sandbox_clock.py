@@ -10,8 +10,9 @@ from portal.core.errors import Forbidden
 from portal.core.modes import Mode
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
+from portal.orders.transitions import Note
 
-_MOVE = """
+_MOVE = f"""
 WITH moved AS (
   UPDATE orders SET version = version + 1, updated_at = now(), due_at = due_at - %(by)s,
          match_by = match_by - %(by)s, pay_by = pay_by - %(by)s, confirm_by = confirm_by - %(by)s,
@@ -20,8 +21,8 @@ WITH moved AS (
   RETURNING id, status
 )
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, actor_id, reason)
-SELECT id, 'clock_moved', status, status, %(actor_kind)s, %(actor_id)s, %(reason)s FROM moved
-"""
+SELECT id, '{Note.CLOCK_MOVED.value}', status, status, %(actor_kind)s, %(actor_id)s, %(reason)s FROM moved
+"""  # noqa: S608 - a constant of this house
 
 
 def move_clock(order: OrderRecord, seconds: int, *, actor: Actor) -> OrderRecord:

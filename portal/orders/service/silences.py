@@ -9,6 +9,8 @@ from typing import Any
 from portal.core.db import hot, transaction
 from portal.core.processes.heartbeat import DOORS_BEAT_S, DOORS_CLOSED_S, DOORS_SILENT_S
 from portal.orders.models import OPEN, Status, sql_list
+from portal.orders.reasons import HouseReason
+from portal.orders.transitions import Note
 
 # Whoever began to wait within the silence gets what is missing to them: its rest from then on.
 _EXTEND = f"""
@@ -29,9 +31,9 @@ WITH waiting AS (
   RETURNING o.id, o.status
 )
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
-SELECT id, 'deadline_extended', status, status, 'system', 'outage' FROM moved
+SELECT id, '{Note.DEADLINE_EXTENDED.value}', status, status, 'system', '{HouseReason.OUTAGE.value}' FROM moved
 """  # noqa: S608
-_SET_BACK = """
+_SET_BACK = f"""
 WITH moved AS (
   UPDATE orders SET due_at = due_at - %(by)s, version = version + 1, updated_at = now(),
          match_by = CASE WHEN match_by = due_at THEN match_by - %(by)s ELSE match_by END,
@@ -41,8 +43,8 @@ WITH moved AS (
   RETURNING id, status
 )
 INSERT INTO order_event (order_id, event, from_status, to_status, actor_kind, reason)
-SELECT id, 'deadline_corrected', status, status, 'system', 'clock_set_back' FROM moved
-"""
+SELECT id, '{Note.DEADLINE_CORRECTED.value}', status, status, 'system', '{HouseReason.CLOCK_SET_BACK.value}' FROM moved
+"""  # noqa: S608 - constants of this house
 _WINDOWS_BACK = """
 UPDATE orders SET window_leaves_at = window_leaves_at - %(by)s, version = version + 1
  WHERE window_leaves_at > now() AND updated_at > now()

@@ -47,7 +47,6 @@ ACTIONS = {
     "order.disputed": _l("Dispute opened"),
     "order.match_ran_out": _l("No trader found in time"),
     "order.matched": _l("Order matched"),
-    "order.method_chosen": _l("Method chosen"),
     "order.pay_ran_out": _l("Not paid in time"),
     "order.refused": _l("Order refused in review"),
     "order.released": _l("Order let through by review"),

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from portal.orders.transitions import Step
+from portal.orders.transitions import Note, Step
 
 # What happened, and the colour of its mark.
 STEP: Mapping[str, tuple[LazyString, str]] = {
     Step.CREATED: (_l("Created"), "azure"),
-    Step.METHOD_CHOSEN: (_l("The customer chose a method"), "azure"),
     Step.RELEASED: (_l("Let through after review"), "green"),
     Step.REFUSED: (_l("Refused in review"), "gray"),
     Step.MATCHED: (_l("Given to a trader"), "azure"),
@@ -28,15 +27,18 @@ STEP: Mapping[str, tuple[LazyString, str]] = {
     Step.DISPUTED: (_l("Dispute opened"), "red"),
     Step.DECIDED_COMPLETED: (_l("Dispute decided: completed"), "green"),
     Step.DECIDED_CANCELLED: (_l("Dispute decided: cancelled"), "gray"),
-    "receipt_added": (_l("Receipt attached"), "azure"),
-    "requisite_shown": (_l("The customer saw where to pay"), "azure"),
-    "deadline_extended": (_l("More time was given"), "azure"),
-    "deadline_corrected": (_l("The deadline was put right"), "azure"),
-    "clock_moved": (_l("The test's clock was moved"), "gray"),
+}
+NOTE: Mapping[str, tuple[LazyString, str]] = {
+    Note.METHOD_CHOSEN: (_l("The customer chose a method"), "azure"),
+    Note.RECEIPT_ADDED: (_l("Receipt attached"), "azure"),
+    Note.REQUISITE_SHOWN: (_l("The customer saw where to pay"), "azure"),
+    Note.DEADLINE_EXTENDED: (_l("More time was given"), "azure"),
+    Note.DEADLINE_CORRECTED: (_l("The deadline was put right"), "azure"),
+    Note.CLOCK_MOVED: (_l("The test's clock was moved"), "gray"),
 }
 
 
 def step_words(event: str) -> tuple[str, str]:
-    """The words of a step, and its colour; the log's own name where there are none."""
-    words, colour = STEP.get(event, (event, "azure"))
+    """The words of a step or a note, and its colour; the log's own name where there are none."""
+    words, colour = STEP.get(event) or NOTE.get(event, (event, "azure"))
     return str(words), colour

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
 from portal.disputes.models import DisputeReason
-from portal.orders.reasons import parted
+from portal.orders.reasons import HouseReason, parted
 
 DISPUTE_REASON: Mapping[DisputeReason, LazyString] = {
     DisputeReason.NOT_RECEIVED: _l("The money did not come"),
@@ -44,15 +44,21 @@ OF_PAYOUT: Mapping[str, LazyString] = {
     "not_available": _l("I can't look after it now"),
     "other": _l("Something else"),
 }
-_OF_THE_HOUSE: Mapping[str, LazyString] = {
-    "nobody_free": _l("Nobody was free"),
-    "nobody_objected": _l("Nobody objected in time"),
-    "declined": _l("Declined"),
-    "outage": _l("Nostro was not running"),
-    "clock_set_back": _l("The server's clock was set back"),
+# Nothing where the step, or who did it, says as much.
+HOUSE_REASON: Mapping[str, LazyString | str] = {
+    HouseReason.NOBODY_FREE: _l("Nobody was free"),
+    HouseReason.NOT_PAID_IN_TIME: "",
+    HouseReason.NOBODY_OBJECTED: _l("Nobody objected in time"),
+    HouseReason.DECLINED: _l("Declined"),
+    HouseReason.OUTAGE: _l("Nostro was not running"),
+    HouseReason.CLOCK_SET_BACK: _l("The server's clock was set back"),
+    HouseReason.PAYMENT_PAGE: "",
+    HouseReason.BY_CUSTOMER: "",
+    HouseReason.BY_MERCHANT: "",
+    HouseReason.BY_SUPPORT: "",
+    HouseReason.BY_ADMIN: "",
+    HouseReason.BY_OPS: "",
 }
-# The step, or who did it, says as much.
-_SAID_BY_STEP = {"payment_page", "not_paid_in_time"}
 
 
 def dispute_reason_choices() -> Sequence[tuple[str, str]]:
@@ -67,9 +73,7 @@ def reason_words(reason: str | None, *, with_typed: bool = True) -> str:
     if not reason:
         return ""
     code, typed = parted(reason)
-    known = {**OF_PAYOUT, **AFTER_CLAIM, **BEFORE_CLAIM, **dict(dispute_reason_choices()), **_OF_THE_HOUSE}
-    if reason.startswith("by_") or reason in _SAID_BY_STEP:
-        return ""
+    known = {**OF_PAYOUT, **AFTER_CLAIM, **BEFORE_CLAIM, **dict(dispute_reason_choices()), **HOUSE_REASON}
     if code not in known:
         return reason if with_typed else ""
     return f"{known[code]}: {typed}" if typed and with_typed else str(known[code])
