@@ -15,7 +15,7 @@ from portal.cli.origin import OPS
 from portal.cli.terminal import echo
 from portal.core.db import transaction
 from portal.core.errors import DomainError
-from portal.core.ids import new_id, parse_public_id, public_id
+from portal.core.ids import parse_public_id, public_id
 from portal.core.modes import Mode
 from portal.core.money import AmountError, format_amount, parse_amount
 from portal.disputes.models import DisputeOutcome
@@ -23,12 +23,11 @@ from portal.disputes.service import resolve_dispute
 from portal.matching.queries import count_reasons
 from portal.matching.service import Wanted, match
 from portal.merchants.queries import get_store
-from portal.orders.pricing import settlement_of
 from portal.orders.queries import get_match_trace, get_order, list_steps
 from portal.orders.record import OrderRecord
 from portal.orders.representation import order_object
 from portal.orders.service import cancel_order, confirm_payin, confirm_payout
-from portal.orders.service.assign import wanted_of
+from portal.orders.service.assign import imagined, wanted_of
 from portal.reference.queries import current_rate, get_currency
 
 orders = AppGroup("orders", help="Look at an order, learn why it was matched or not, and help it along.")
@@ -177,7 +176,10 @@ def try_(
     """Who would get an imaginary payin now. Nothing is reserved."""
     try:
         with transaction():
-            wanted = _imagine(store_id, amount, currency, method, bank, mode)
+            store = get_store(store_id)
+            minor = parse_amount(amount, get_currency(currency).exponent)
+            rate = current_rate(currency, store.settlement_currency, "payin")
+            wanted = imagined(store, Mode(mode), method, bank, currency, minor, rate)
             trace = match(wanted, reserve=False).trace
     except DomainError as error:
         raise click.ClickException(f"{error.detail} ({error.code})") from None
@@ -189,16 +191,6 @@ def try_(
         return
     _print_trace(trace)
     _print_reasons(counts)
-
-
-def _imagine(
-    store_id: uuid.UUID, amount: str, currency: str, method: str, bank: str | None, mode: str
-) -> Wanted:
-    store = get_store(store_id)
-    minor = parse_amount(amount, get_currency(currency).exponent)
-    rate = current_rate(currency, store.settlement_currency, "payin")
-    hold = settlement_of(minor, currency, store.settlement_currency, rate.micros)
-    return Wanted(new_id(), 0, mode, method, bank, currency, minor, hold, store.traffic_for(mode))
 
 
 @orders.command("complete")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from portal.core.ids import new_id
 from portal.core.modes import Mode
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
 from portal.matching.availability import Corner, list_payout_takers, payin_edges
-from portal.matching.service import Wanted, match
+from portal.matching.service import match
 from portal.merchants.queries import StoreTerms
 from portal.orders.models import Direction
 from portal.orders.pricing import settlement_of, split_of
+from portal.orders.service.assign import imagined
 from portal.reference.queries import RateQuote, current_rate, get_currency, method_terms
 
 
@@ -50,8 +50,10 @@ def availability(
         return Availability(method, is_available=False)
 
     def fits(amount: int) -> bool:
-        inside = terms.min_minor <= amount <= terms.max_minor
-        return inside and _would_match(store, mode, method, bank, currency, amount, rate)
+        if not terms.min_minor <= amount <= terms.max_minor:
+            return False
+        wanted = imagined(store, mode, method, bank, currency, amount, rate)
+        return match(wanted, reserve=False).taken is not None
 
     if fits(amount_minor):
         return Availability(method, is_available=True)
@@ -76,23 +78,6 @@ def _corner(store: StoreTerms, mode: Mode, method: str, bank: str | None, curren
     return Corner(
         mode.value, method, currency, bank, store.traffic_for(mode).pinned, store.traffic_for(mode).excluded
     )
-
-
-def _would_match(
-    store: StoreTerms,
-    mode: Mode,
-    method: str,
-    bank: str | None,
-    currency: str,
-    amount_minor: int,
-    rate: RateQuote,
-) -> bool:
-    hold = settlement_of(amount_minor, currency, store.settlement_currency, rate.micros)
-    wanted = Wanted(
-        order_id=new_id(), round=0, mode=mode.value, method=method, bank=bank, currency=currency,
-        amount_minor=amount_minor, hold_minor=hold, traffic=store.traffic_for(mode),
-    )  # fmt: skip
-    return match(wanted, reserve=False).taken is not None
 
 
 def _payout(

@@ -13,11 +13,14 @@ from portal.core.actors import SYSTEM, Actor, ActorKind
 from portal.core.crypto import decrypt
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.errors import Conflict, NotFound
+from portal.core.ids import new_id
+from portal.core.modes import Mode
 from portal.matching.payouts import may_take, reserve_for_payout
 from portal.matching.service import MatchResult, Taken, Wanted, match
 from portal.merchants.queries import StoreTerms, get_store
 from portal.orders.exposure.limits import lock_figures, refusal_of
 from portal.orders.models import Status
+from portal.orders.pricing import settlement_of
 from portal.orders.queries import get_order
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
@@ -25,6 +28,7 @@ from portal.orders.transitions import Note, Step, find_transition
 from portal.reference import configuration as config
 from portal.reference.amounts import check_amount
 from portal.reference.maintenance import refuse_in_maintenance
+from portal.reference.queries import RateQuote
 from portal.reference.ways import check_method
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,22 @@ def wanted_of(order: OrderRecord, store: StoreTerms) -> Wanted:
         order.id, order.round, order.mode, order.method, order.bank, order.currency, order.amount_minor,
         order.settlement_minor, store.traffic_for(order.mode),
     )  # fmt: skip
+
+
+def imagined(
+    store: StoreTerms,
+    mode: Mode,
+    method: str,
+    bank: str | None,
+    currency: str,
+    amount_minor: int,
+    rate: RateQuote,
+) -> Wanted:
+    """What would be looked for to serve a payin that is not there, at this rate; `amount_minor` is fiat."""
+    hold = settlement_of(amount_minor, currency, store.settlement_currency, rate.micros)
+    return Wanted(
+        new_id(), 0, mode.value, method, bank, currency, amount_minor, hold, store.traffic_for(mode)
+    )
 
 
 def search(order: OrderRecord, store: StoreTerms) -> MatchResult:
