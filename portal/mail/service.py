@@ -10,9 +10,9 @@ from portal.core.crypto import encrypt
 from portal.core.db import db
 from portal.core.ids import new_id
 from portal.mail.kinds import RECEIVER, SHAPES
+from portal.mail.languages import LANGUAGES
 from portal.mail.models import Mail, MailKind
 
-LANGUAGES = ("en", "ru")
 _LONGEST_ADDRESS = 254
 
 

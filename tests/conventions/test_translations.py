@@ -6,6 +6,7 @@ import ast
 import io
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -13,6 +14,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+
+from portal.api.v1.orders_answers import OrderOut
+from portal.api.v1.orders_schemas import CreateOrder
+from portal.mail.languages import LANGUAGES
+from portal.web.labels.languages import LANGUAGE
 
 HOUSE = Path(__file__).resolve().parents[2]
 CATALOGUES = HOUSE / "portal" / "translations"
@@ -106,3 +112,11 @@ def test_no_words_stand_inside_an_f_string() -> None:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in KEYWORDS
     ]
     assert found == []
+
+
+def test_every_language_has_its_name_its_catalogue_and_its_place_in_the_api() -> None:
+    assert tuple(LANGUAGE) == LANGUAGES
+    assert {"en", *(path.parents[1].name for path in CATALOGUES.rglob("messages.po"))} == set(LANGUAGES)
+    for body in (CreateOrder, OrderOut):
+        (asked, _none) = get_args(body.model_fields["locale"].annotation)
+        assert set(get_args(asked)) == set(LANGUAGES)

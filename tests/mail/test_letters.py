@@ -12,11 +12,12 @@ from flask import Flask
 
 from portal.core.db import db, release, transaction
 from portal.mail.kinds import SHAPES
+from portal.mail.languages import LANGUAGES
 from portal.mail.models import Mail, MailboxMessage, MailKind
 from portal.mail.outbox import ClaimedMail, forget_old_mail
 from portal.mail.rendering import render_mail
 from portal.mail.sending import send_next_mail
-from portal.mail.service import LANGUAGES, queue_mail
+from portal.mail.service import queue_mail
 from portal.mail.transport import MailboxTransport
 from portal.settings import get_settings
 from portal.workers.postman import post_until

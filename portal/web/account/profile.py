@@ -16,10 +16,10 @@ from portal.core.db import transaction
 from portal.core.permissions import Permission, requires
 from portal.core.text_rules import LONGEST_NAME
 from portal.identity.profile import change_profile, zones
+from portal.mail.languages import LANGUAGES
 from portal.web.labels.languages import language_choices
 from portal.web.shell.acting import acting_person
 from portal.web.shell.flashes import flash
-from portal.web.shell.languages import LANGUAGES
 from portal.web.shell.next_page import safe_next
 from portal.web.shell.theme import chosen_density, chosen_theme, keep_look
 from portal.web.ui.forms import PageForm

@@ -12,7 +12,7 @@ from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
-LANGUAGES = ("en", "ru")
+from portal.mail.languages import LANGUAGES
 
 
 def current_language() -> str:
