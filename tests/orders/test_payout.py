@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from PIL import Image
@@ -33,8 +34,11 @@ from portal.orders.service import (
 )
 from portal.orders.service.claim import ProofMissing
 from portal.orders.service.decline import ProofAttached
+from portal.orders.service.silences import beat
+from portal.traders.models import Trader
 from portal.traders.requisites import switch_own
 from tests.orders.test_payin import FEE, A, events, locked, make_due
+from tests.rows import change
 from tests.scene import USDT, Scene, as_trader, counters
 from tests.sent_files import LARGEST, receipt_pdf, screenshot
 
@@ -48,12 +52,15 @@ def funded(scene: Scene) -> Scene:
     return scene
 
 
-def attach_proof(order: OrderRecord) -> None:
+def attach_proof(order: OrderRecord, by: Trader | None = None) -> None:
+    """As the trader who has the payout now, or `by` one who had it before."""
     with transaction():
+        trader_id = by.id if by else get_order(order.id).trader_id
         db.session.add(
             Receipt(
                 order_id=order.id, kind="payout_proof", file_key=f"k{order.id}", content_type="image/png",
-                size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader", width=400, height=600, pages=1, is_blank=False,
+                size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader", actor_id=trader_id, width=400, height=600,
+                pages=1, is_blank=False,
             )
         )  # fmt: skip
         db.session.flush()
@@ -232,9 +239,57 @@ def test_nobody_gives_a_payout_with_proof_to_another_trader(funded: Scene, by_st
     assert get_order(order.id).status == "awaiting_payout"
 
 
+def set_the_clock_back(order: OrderRecord, minutes: int) -> None:
+    """What the house wrote of this order is from a time that is yet to come, until the clock process sees it."""
+    beat(60)
+    change(
+        "UPDATE heartbeat SET beat_at = beat_at + %(by)s WHERE role = 'clock'",
+        {"by": timedelta(minutes=minutes)},
+    )
+    change(
+        "UPDATE orders SET assigned_at = assigned_at + %(by)s, updated_at = updated_at + %(by)s, due_at = due_at + %(by)s,"
+        " pay_by = pay_by + %(by)s WHERE id = %(id)s",
+        {"by": timedelta(minutes=minutes), "id": order.id},
+    )
+
+
 @pytest.mark.proves("tried S5")
-def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(funded: Scene) -> None:
-    """Such a history can only be from before nobody could give a payout with proof back."""
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_clock_set_back_before_the_proof_offers_a_proven_payout_to_nobody(
+    funded: Scene, is_seen: bool
+) -> None:
+    first, second, third = funded.trader(), funded.trader(), funded.trader()
+    for trader in (first, second, third):
+        funded.requisite(trader)
+    order = funded.payout()
+    with transaction():
+        accept_payout(first.id, order.id, actor=as_trader(first))
+        decline_payout(locked(order), "bank_problem", actor=as_trader(first))
+        accept_payout(second.id, order.id, actor=as_trader(second))
+    set_the_clock_back(order, 20)
+    if is_seen:
+        beat(60)
+    attach_proof(order)
+    with pytest.raises(ProofAttached), transaction():
+        decline_payout(locked(order), "bank_problem", actor=as_trader(second))
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    now = get_order(order.id)
+    assert (now.status, now.trader_id) == ("awaiting_confirmation", second.id)
+    assert list_payout_offers(third.id, Mode.LIVE) == []
+    make_due(order)
+    assert act_on_due_orders(open_case=open_unconfirmed) == 1
+    assert get_order(order.id).status == "completed", "it is as good as any other proof"
+
+
+@pytest.mark.proves("tried S5")
+@pytest.mark.parametrize("moved_by", [timedelta(hours=-1), timedelta(hours=1)])
+def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(
+    funded: Scene, moved_by: timedelta
+) -> None:
+    """Such a history can only be from before nobody could give a payout with proof back. The clock was set back since
+    where the proof is of later than who has the payout now.
+    """
     first, second = funded.trader(), funded.trader()
     funded.requisite(first)
     funded.requisite(second)
@@ -242,11 +297,11 @@ def test_what_the_trader_before_attached_proves_nothing_for_the_next_one(funded:
     with transaction():
         accept_payout(first.id, order.id, actor=as_trader(first))
         decline_payout(locked(order), "bank_problem", actor=as_trader(first))
-        attach_proof(order)
+        attach_proof(order, by=first)
     with transaction():
         hot(
-            "UPDATE receipt SET created_at = now() - interval '1 hour' WHERE order_id = %(id)s",
-            {"id": order.id},
+            "UPDATE receipt SET created_at = now() + %(by)s WHERE order_id = %(id)s",
+            {"id": order.id, "by": moved_by},
         )
         accept_payout(second.id, order.id, actor=as_trader(second))
     with pytest.raises(ProofMissing), transaction():
@@ -268,7 +323,7 @@ def test_silence_completes_on_the_strength_of_the_present_traders_proof_alone(
     with transaction():
         accept_payout(first.id, order.id, actor=as_trader(first))
         decline_payout(locked(order), "bank_problem", actor=as_trader(first))
-        attach_proof(order)
+        attach_proof(order, by=first)
     with transaction():
         sql = "UPDATE receipt SET created_at = now() - interval '1 hour', file_key = 'old', sha256 = %(sha)s WHERE order_id = %(id)s"
         hot(sql, {"id": order.id, "sha": second.id.bytes * 2})

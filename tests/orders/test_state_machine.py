@@ -165,7 +165,7 @@ class Orders(RuleBasedStateMachine):
             Receipt(
                 order_id=order.id, kind="payout_proof", file_key=f"{order.id}-{order.version}", look=None,
                 content_type="image/png", size_bytes=1, sha256=order.id.bytes * 2, actor_kind="trader",
-                width=400, height=400, pages=1, is_blank=order.version % 2 == 0,
+                actor_id=order.trader_id, width=400, height=400, pages=1, is_blank=order.version % 2 == 0,
             )
         )  # fmt: skip
         db.session.flush()

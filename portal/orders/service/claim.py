@@ -12,6 +12,7 @@ from portal.core.actors import Actor
 from portal.core.crypto import encrypt
 from portal.core.db import hot
 from portal.core.errors import Conflict
+from portal.orders.evidence import has_proof
 from portal.orders.models import Status
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
@@ -38,19 +39,6 @@ class ProofMissing(Conflict):
 
 
 _HAS_RECEIPT = "SELECT EXISTS (SELECT 1 FROM receipt WHERE order_id = %(id)s AND kind = 'payment') AS found"
-_HAS_PROOF = """
-SELECT EXISTS (SELECT 1 FROM receipt WHERE order_id = %(id)s AND kind = 'payout_proof'
-                  AND (created_at >= %(assigned_at)s
-                       OR NOT EXISTS (SELECT 1 FROM past_assignment a WHERE a.order_id = %(id)s))) AS found
-"""
-
-
-def has_proof(order: OrderRecord) -> bool:
-    """Whether the trader who has this locked payout now attached a proof that they paid it.
-
-    What a trader before them attached proves nothing for them.
-    """
-    return bool(hot(_HAS_PROOF, {"id": order.id, "assigned_at": order.assigned_at})[0]["found"])
 
 
 def claim_payin(

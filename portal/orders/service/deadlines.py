@@ -9,11 +9,12 @@ from copy import copy
 from portal.core.actors import SYSTEM
 from portal.core.db import hot, is_connection_lost, transaction
 from portal.core.processes.heartbeat import DOORS_CLOSED_S
+from portal.orders.evidence import has_proof
 from portal.orders.models import Direction, Status
 from portal.orders.reasons import HouseReason
 from portal.orders.record import COLUMNS, OrderRecord, record_of
 from portal.orders.service.apply import apply
-from portal.orders.service.claim import claim_payout, has_proof
+from portal.orders.service.claim import claim_payout
 from portal.orders.service.confirm import confirm_payout
 from portal.orders.service.decline import back_to_matching
 from portal.orders.service.quiet_period import count_silent_completion, may_silence_complete

@@ -9,10 +9,10 @@ from portal.core.actors import SYSTEM, Actor
 from portal.core.db import hot
 from portal.core.errors import Conflict
 from portal.core.text_rules import reason_of
+from portal.orders.evidence import has_proof
 from portal.orders.record import OrderRecord
 from portal.orders.service.apply import apply
 from portal.orders.service.assign import assign_payin, take_requisite_away
-from portal.orders.service.claim import has_proof
 from portal.orders.transitions import Step, Transition, find_transition
 from portal.reference import configuration as config
 
