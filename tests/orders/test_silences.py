@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from portal.core.db import hot
+from portal.core.actors import CUSTOMER, Actor, ActorKind
+from portal.core.db import hot, transaction
 from portal.core.processes.heartbeat import beat_as_web
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
-from portal.orders.service import act_on_due_orders
+from portal.orders.service import act_on_due_orders, claim_payin
+from portal.orders.service.amounts import report_amount
 from portal.orders.service.silences import beat
 from tests.rows import change
 from tests.scene import Scene
@@ -32,12 +34,7 @@ def waiting(
 ) -> OrderRecord:
     """A matched payin that began to wait so long ago, whatever its timeline says of when it was written."""
     order = scene.payin(amount)
-    hot("SET LOCAL session_replication_role = replica")
-    change(
-        "UPDATE order_event SET at = clock_timestamp() - make_interval(secs => %(s)s) WHERE order_id = %(id)s",
-        {"id": order.id, "s": since_s},
-    )
-    hot("SET LOCAL session_replication_role = origin")
+    written(order, since_s=since_s)
     change(
         "UPDATE orders SET due_at = m.at, pay_by = m.at"
         " FROM (SELECT clock_timestamp() + make_interval(secs => %(s)s) AS at) m WHERE id = %(id)s",
@@ -46,10 +43,21 @@ def waiting(
     return get_order(order.id)
 
 
+def written(order: OrderRecord, *, since_s: float, last_only: bool = False) -> None:
+    """All of the order's timeline, or its last step, was written so long ago."""
+    hot("SET LOCAL session_replication_role = replica")
+    change(
+        "UPDATE order_event SET at = clock_timestamp() - make_interval(secs => %(s)s) WHERE order_id = %(id)s"
+        " AND (NOT %(last)s OR id = (SELECT max(id) FROM order_event WHERE order_id = %(id)s))",
+        {"id": order.id, "s": since_s, "last": last_only},
+    )
+    hot("SET LOCAL session_replication_role = origin")
+
+
 def moved(order: OrderRecord) -> timedelta:
     now = get_order(order.id)
     assert isinstance(now.due_at, datetime)
-    assert now.due_at == now.pay_by
+    assert now.due_at == (now.pay_by if now.status == "awaiting_payment" else now.confirm_by)
     assert order.due_at is not None
     return now.due_at - order.due_at
 
@@ -141,6 +149,31 @@ def test_an_order_that_was_made_within_a_silence_gets_what_is_missing_to_it(site
     assert close_to(600, moved(before))
     assert close_to(200, moved(within))
     assert moved(last) < SOON
+
+
+@pytest.mark.proves("tried C8")
+@pytest.mark.parametrize(
+    ("reported_s", "given_back"), [([200], 200), ([1], 1), ([700], 600), ([700, 100], 600), ([200, 100], 200)]
+)
+def test_who_is_asked_about_another_amount_waits_from_its_first_report(
+    site: Scene, reported_s: list[float], given_back: float
+) -> None:
+    """A correction gives no more time, and takes none of what is missing."""
+    order = waiting(site)
+    with transaction():
+        claim_payin(get_order(order.id, lock=True), None, actor=CUSTOMER)
+    written(order, since_s=1800)
+    for number, since_s in enumerate(reported_s):
+        with transaction():
+            locked = get_order(order.id, lock=True)
+            assert locked.trader_id is not None
+            actor = Actor(ActorKind.TRADER, locked.trader_id)
+            report_amount(locked, 500_00 + number, actor=actor)
+        written(order, since_s=since_s, last_only=True)
+    asked = get_order(order.id)
+    quiet_for(600, "clock")
+    assert close_to(600, beat(60))
+    assert close_to(given_back, moved(asked))
 
 
 @pytest.mark.proves("tried C5")

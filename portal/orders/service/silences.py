@@ -12,13 +12,16 @@ from portal.orders.models import OPEN, Status, sql_list
 from portal.orders.reasons import HouseReason
 from portal.orders.transitions import Note
 
-# Whoever began to wait within the silence gets what is missing to them: its rest from then on.
+# Whoever began to wait within the silence gets what is missing to them: its rest from then on. The first report of
+# another amount begins a wait too, in whatever status it finds the order.
 _EXTEND = f"""
 WITH waiting AS (
   SELECT o.id, o.status, %(until)s::timestamptz - greatest(%(since)s::timestamptz, w.began) AS lost
     FROM orders o CROSS JOIN LATERAL (
       SELECT max(v.at) AS began FROM order_event v
-       WHERE v.order_id = o.id AND v.from_status IS DISTINCT FROM v.to_status) w
+       WHERE v.order_id = o.id AND (v.from_status IS DISTINCT FROM v.to_status
+          OR v.event = 'amount_reported' AND NOT EXISTS (
+               SELECT 1 FROM order_event r WHERE r.order_id = v.order_id AND r.event = 'amount_reported' AND r.id < v.id))) w
    WHERE o.due_at > %(since)s
      AND o.status IN {sql_list(OPEN - {Status.DISPUTED})}
 ), moved AS (
