@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,3 +35,11 @@ def at_once(app: Flask, *works: Callable[[], Any]) -> list[Any]:
         thread.join(120)
     assert not any(thread.is_alive() for thread in threads)
     return results
+
+
+def pause_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does; it is a failure when that takes 20 seconds."""
+    end = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)

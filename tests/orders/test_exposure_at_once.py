@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import psycopg
@@ -14,7 +13,7 @@ from portal.core.ids import new_id
 from portal.ops.postgres_programs import conninfo_of
 from portal.orders.exposure import limits
 from tests.orders.attacker import Attacker
-from tests.orders.racing import at_once
+from tests.orders.racing import at_once, pause_until
 
 pytestmark = [pytest.mark.races, pytest.mark.proves("tried S6")]
 # Each of the eight rows may hold 100 with its own lock alone, all of them together 808.
@@ -48,10 +47,7 @@ def test_a_payin_beside_one_that_fills_its_row_is_counted_with_all_of_the_stores
             target=lambda: answers.extend(at_once(attacker.app, lambda: run_in_transaction(ask)))
         )
         thread.start()
-        end = time.monotonic() + 20
-        while watcher.execute(WAITING, [other.info.backend_pid]).fetchone() is None:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        pause_until(lambda: watcher.execute(WAITING, [other.info.backend_pid]).fetchone() is not None)
         other.commit()
         thread.join(30)
     with transaction():

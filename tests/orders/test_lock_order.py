@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -27,7 +26,7 @@ from portal.orders.service.assign import assign_payin
 from portal.orders.service.deadlines import act_on_deadline
 from portal.reference import setting_changes
 from tests.orders.attacker import allow
-from tests.orders.racing import at_once
+from tests.orders.racing import at_once, pause_until
 from tests.scene import Scene, build_scene
 
 pytestmark = [pytest.mark.races, pytest.mark.proves("ASVS 40", "tried M5")]
@@ -102,13 +101,6 @@ def declined(arena: Scene) -> tuple[OrderRecord, Work]:
         decline_payin(locked(order), "busy", actor=Actor(ActorKind.TRADER, order.trader_id))
     arena.requisite(arena.trader())
     return order, lambda: assign_payin(locked(order), actor=SYSTEM)
-
-
-def pause_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("made", [in_time, cancelled, late, reopened, declined])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from portal.orders.service.deadlines import act_on_deadline, free_limits
 from portal.orders.service.silences import beat
 from portal.traders.models import Requisite, Trader
 from portal.traders.requisites import Terms, change_requisite
+from tests.orders.racing import at_once, pause_until
 from tests.rows import change
 from tests.scene import Scene, as_trader, build_scene, counters
 
@@ -254,6 +256,36 @@ def test_a_window_is_not_recounted_beside_somebody_who_works_on_one_of_its_order
         other.rollback()
     run_in_transaction(lambda: set_window(trader, requisite, 2))
     assert in_window(requisite) == AMOUNT
+
+
+@pytest.mark.races
+@pytest.mark.proves("tried C3")
+@pytest.mark.parametrize(("minutes_old", "hours", "counted"), [(90, 2, AMOUNT), (0, None, 0)])
+def test_a_late_completion_beside_a_window_that_changes_lies_in_the_new_one(
+    arena: Scene, committed_db: Flask, minutes_old: int, hours: int | None, counted: int
+) -> None:
+    """The new length is written, not committed, when the order comes back into its window."""
+    trader = arena.trader()
+    requisite, receiver = windowed(arena, trader), as_trader(trader)
+    order = arena.payin()
+    with transaction():
+        age(order, minutes_old * 60)
+    end(order, "expired", arena)
+
+    def complete() -> OrderRecord:
+        return confirm_payin(get_order(order.id, lock=True), None, actor=receiver)
+
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    with ThreadPoolExecutor(1) as other:
+        with transaction():
+            set_window(trader, requisite, hours)
+            result = other.submit(at_once, committed_db, lambda: run_in_transaction(complete))
+            pause_until(lambda: bool(hot(waits)))
+        assert [done.status for done in result.result(30)] == ["completed"]
+    assert in_window(requisite) == counted
+    now = get_order(order.id)
+    assert now.assigned_at is not None
+    assert now.window_leaves_at == (now.assigned_at + timedelta(hours=hours) if hours else None)
 
 
 def test_a_clock_that_is_set_back_takes_windows_along_and_says_so(scene: Scene) -> None:
