@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import uuid
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -22,7 +24,7 @@ from portal.approvals.errors import (
     TooManyProposals,
 )
 from portal.approvals.kinds import Subject
-from portal.approvals.marks import hash_of, seen_mark
+from portal.approvals.marks import hash_of, mac_of, seen_mark
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import MOST_AN_HOUR, propose, withdraw
@@ -43,6 +45,12 @@ from tests.access.people import acting, person
 from tests.approvals.room import RECEIVED, Room, past_the_house
 
 pytestmark = pytest.mark.proves("tried S7")
+
+# The payload by its hash; when it was made decides nothing.
+SAID = sorted(
+    {column.name for column in ApprovalRequest.__table__.columns}
+    - {"payload", "mac", "created_at", "state", "decided_by", "decision_reason", "ended_at"}
+)
 
 
 @pytest.fixture
@@ -131,6 +139,23 @@ def test_another_payload_with_its_own_hash_is_approved_by_nobody(room: Room) -> 
     with pytest.raises(RequestForged):
         room.decide(request)
     assert nothing_moved(room, request, before)
+
+
+def other_than(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value + timedelta(seconds=1)
+    if isinstance(value, uuid.UUID):
+        return new_id()
+    return value + (b"x" if isinstance(value, bytes) else "x")
+
+
+@pytest.mark.parametrize("column", SAID)
+def test_the_houses_mark_is_on_everything_that_was_proposed(room: Room, column: str) -> None:
+    request = room.propose()
+    mark = bytes(request.mac)
+    assert mac_of(request) == mark
+    setattr(request, column, other_than(getattr(request, column)))
+    assert mac_of(request) != mark
 
 
 def test_a_row_written_in_another_persons_name_is_approved_by_nobody(room: Room) -> None:
