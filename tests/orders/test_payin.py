@@ -402,3 +402,21 @@ def test_twenty_reopened_orders_take_no_slot_and_no_limits_of_their_requisite(sc
         "open_orders": 1, "day_amount": 2900_00, "day_count": 2, "window_amount": 0, "total_amount": 2900_00,
     }  # fmt: skip
     assert run_checks((*CHECKS, *ORDER_CHECKS)) == []
+
+
+@pytest.mark.proves("tried S9")
+def test_a_reopened_order_keeps_its_amount_from_nobody_unlike_another_dispute(scene: Scene) -> None:
+    requisite = scene.requisite(scene.trader())
+    reopened = reopen(expired(scene), CUSTOMER)
+    order = scene.payin(reopened.amount_minor)
+    assert (order.status, order.requisite_id) == ("awaiting_payment", requisite.id)
+    assert scene.payin(order.amount_minor).status == "matching"
+    with transaction():
+        resolve_dispute(
+            locked(reopened), DisputeOutcome.COMPLETED, None, "the statement", actor=scene.support
+        )
+    with transaction():
+        claim_payin(locked(order), None, actor=CUSTOMER)
+        open_dispute(locked(order), DisputeReason.NOT_CONFIRMED, "I paid", None, actor=CUSTOMER)
+    assert scene.payin(order.amount_minor).status == "matching"
+    assert run_checks((*CHECKS, *ORDER_CHECKS)) == []

@@ -155,9 +155,10 @@ end $$;
 -- p_limits: a store's open volume, its claimed volume, requisites shown in an hour, as many more for each paid one;
 -- then of a customer, then of a network: open payins, their volume, requisites shown in an hour, unpaid in a row.
 --
--- Exact, for the open volume too: each of a store's rows may grow to an eighth of the limit with its own lock alone;
--- beyond it all are locked, added up, and levelled. Of one customer and one network of a store one payin is placed at
--- a time. Locks: the customer, the network, then the store's row (or rows); keep them before requisites and accounts.
+-- Exact, for the open volume too: while none of a store's rows is above an eighth of the limit, each may grow to it with
+-- its own lock alone; else, as after a limit was lowered, all are locked, added up, and levelled. Of one customer and one
+-- network of a store one payin is placed at a time. Locks: the customer, the network, then the store's row (or rows);
+-- keep them before requisites and accounts.
 --
 -- Planning the payer's payins anew each time would cost more than the rest of it: hence the generic plans, which can only
 -- look rows up by their keys, so that what they cost does not grow with the history until the table is analysed.
@@ -200,6 +201,7 @@ begin
   own := exposure_slot(p_order);
   select count(*) as rows, coalesce(sum(claimed_minor), 0)::bigint as claimed,
          coalesce(sum(open_minor) filter (where slot = own), 0)::bigint as own,
+         coalesce(max(open_minor), 0) as fullest,
          coalesce(sum(shown) filter (where hour = this_hour), 0) as shown,
          coalesce(sum(case when hour = this_hour then paid + paid_before
                            when hour = this_hour - interval '1 hour' then paid else 0 end), 0) as paid
@@ -213,7 +215,7 @@ begin
   elsif s.shown >= p_limits[3] + s.paid * p_limits[4] then
     limit_name := 'store_requisites'; used := s.shown; allowed := p_limits[3] + s.paid * p_limits[4];
     retry_s := extract(epoch from this_hour + interval '1 hour' - now())::integer + 1;
-  elsif s.own + p_amount <= (p_limits[1] - 8) / 8 then
+  elsif greatest(s.own + p_amount, s.fullest) <= (p_limits[1] - 8) / 8 then
     select open_minor into mine from exposure
      where store_id = p_store and mode = p_mode and currency = p_currency and slot = own for no key update;
     if coalesce(mine, 0) + p_amount > (p_limits[1] - 8) / 8 then
