@@ -46,6 +46,11 @@ def mould_of(what: Hashable) -> Mould | None:
     return _moulds.get(what)
 
 
+def forget() -> None:
+    """What stores, traders and requisites are made with is another after a migration of their defaults."""
+    _moulds.clear()
+
+
 def keep(what: Hashable, made: Sequence[uuid.UUID], beside: Sequence[object] = (), **found_by: str) -> None:
     """What the verbs have made: the rows of these tables whose column is one of the ids, and what was audited of them.
 

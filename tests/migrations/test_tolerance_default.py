@@ -14,6 +14,7 @@ from flask_migrate import downgrade, upgrade
 from portal.core.actors import Actor, ActorKind
 from portal.core.db import db, hot, transaction
 from portal.merchants.tolerance import Tolerance, set_tolerance, tolerance_of
+from tests import moulds
 from tests.scene import USDT, build_scene
 
 FOLDER = str(Path(__file__).parents[2] / "migrations")
@@ -25,6 +26,7 @@ def own_app(worker: Any) -> Iterator[Flask]:
     app = worker.new_app(worker.new_database("tolerance"))
     with app.app_context():
         yield app
+        moulds.forget()
         db.session.remove()
         db.engine.dispose()
 
@@ -39,6 +41,7 @@ def test_stores_that_were_given_the_former_tolerance_get_the_new_one_and_others_
     own_app: Flask,
 ) -> None:
     downgrade(directory=FOLDER, revision="0041")
+    moulds.forget()
     with transaction():
         given, other, decided, changed = (build_scene().store_id for _ in range(4))
         set_tolerance(other, Tolerance(50, 5 * USDT), "agreed", actor=Actor(ActorKind.OPS))
@@ -51,6 +54,7 @@ def test_stores_that_were_given_the_former_tolerance_get_the_new_one_and_others_
     assert read(given, decided, changed) == [FORMER] * 3
     upgrade(directory=FOLDER)
     assert read(given, other, decided, changed) == [NOW, Tolerance(50, 5 * USDT), FORMER, FORMER]
+    moulds.forget()
     with transaction():
         assert tolerance_of(build_scene().store_id) == NOW
     downgrade(directory=FOLDER, revision="0041")
