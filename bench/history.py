@@ -54,11 +54,11 @@ _AT = ("created_at", "updated_at", "ended_at", "assigned_at")
 _CHANGED: dict[str, dict[str, str]] = {
     "orders": {"id": "c.id", "external_id": "'past-' || c.n", "token_hash": "sha256(c.id::text::bytea)"}
     | dict.fromkeys(_AT, "c.at")
-    | {"counted_day": "c.at::date"},
+    | {"counted_day": "c.at::date", "claimed_at": "CASE WHEN r.claimed_at IS NOT NULL THEN c.at END"},
     "order_event": {"order_id": "c.id", "at": "c.at"},
     "event": {
         "id": "pg_temp.past_id(c.n, r.type)", "subject_id": "c.id", "created_at": "c.at", "state": "'done'",
-        "done_at": "c.at", "next_at": "c.at",
+        "done_at": "c.at", "next_at": "c.at", "data": "r.data || jsonb_build_object('updated_at', api_moment(c.at)::jsonb)",
     },
     "idempotency_key": {"key": "'past-' || c.n", "created_at": "c.at"},
 }  # fmt: skip

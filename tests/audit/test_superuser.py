@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from portal.audit import images
 from portal.audit.chain_proof import prove_chains, prove_watched
@@ -24,6 +26,7 @@ from portal.core.db import db, hot, transaction
 from portal.core.modes import Mode
 from portal.disputes.models import DisputeReason
 from portal.disputes.service import open_dispute
+from portal.events.relay import relay_events
 from portal.identity.models import Role, Scope, User, UserRole
 from portal.identity.tokens.api_keys import issue_api_key
 from portal.ledger.integrity import run_checks
@@ -32,6 +35,7 @@ from portal.orders.queries import get_order
 from portal.orders.service import cancel_order, claim_payin
 from portal.reference import setting_changes
 from portal.traders.service import NewRequisite, add_requisite
+from portal.webhooks.fanout import create_deliveries
 from portal.webhooks.service import EndpointUrl, set_endpoint
 from tests.orders.test_settlements_recomputed import Settled, settled, shifted
 from tests.rows import change
@@ -39,6 +43,8 @@ from tests.scene import card_number
 
 __all__ = ["settled"]
 WATCHED = "past the house"
+# What comes so long after an endpoint's last change came after it, whatever was done to clocks.
+LATER = timedelta(minutes=40)
 PEOPLE = next(watched for watched in images.WATCHED if watched.table == "users")
 
 
@@ -54,12 +60,18 @@ class World:
 def world(settled: Settled) -> World:
     """Settled orders, a cancelled one, people with power, a key, an endpoint, a setting, the audit log; all sealed."""
     scene = settled.scene
+    with transaction():
+        endpoint, _ = set_endpoint(scene.store_id, Mode.LIVE, EndpointUrl("https://shop.example/hook"))
+    seal_all()
     cancelled, disputed = scene.payin(2000_00), scene.payin(2100_00)
     with transaction():
         claim_payin(get_order(disputed.id, lock=True), None, actor=CUSTOMER)
         open_dispute(
             get_order(disputed.id, lock=True), DisputeReason.NOT_CONFIRMED, "?", 2100_00, actor=scene.support
         )
+    while relay_events(create_deliveries):
+        pass
+    with transaction():
         cancel_order(get_order(cancelled.id, lock=True), "changed my mind", actor=scene.merchant)
         person = User(email=f"{uuid.uuid4().hex}@example.test", name="Ada", password_hash="argon")
         person.roles = [UserRole(role=Role.SUPPORT.value)]
@@ -71,7 +83,6 @@ def world(settled: Settled) -> World:
             {"who": person.id, "by": scene.lead_id},
         )
         key, _ = issue_api_key(scene.store_id, Mode.LIVE, "till", [Scope.ORDERS_READ])
-        endpoint, _ = set_endpoint(scene.store_id, Mode.LIVE, EndpointUrl("https://shop.example/hook"))
         setting_changes.set_value("pay_window_s", 600, SYSTEM)
         new = NewRequisite(
             "card", "RUB", card_number(), "TARA P.", "sber", 100_00, 1_000_00, max_open_orders=3
@@ -86,7 +97,12 @@ def world(settled: Settled) -> World:
         db.session.flush()
     with transaction():
         seal_waiting()
-    seal_all()
+        hot(
+            "UPDATE event SET created_at = created_at + %(later)s WHERE subject_id = ANY(%(orders)s::uuid[])",
+            {"later": LATER, "orders": [cancelled.id, disputed.id]},
+        )
+    with time_machine.travel(datetime.now(UTC) + LATER):
+        seal_all()
     with transaction():
         # As some seconds later: the marks have followed.
         hot(
@@ -277,6 +293,52 @@ LIST: dict[str, tuple[tuple[str, ...], str]] = {
             "UPDATE ledger_entry SET reason = 'other' WHERE id = (SELECT min(id) FROM ledger_entry)",
             "UPDATE chain_link SET digests[1] = sha256('x'), mac = sha256('y') WHERE chain = 'ledger' AND sequence = 2",
         ), "was not sealed by who has the key",
+    ),
+    "where a customer is sent back to": (
+        ("UPDATE orders SET return_url = 'https://evil.example' WHERE id = '{payin}'",), "order {payin}: order.matched, with other",
+    ),
+    "what an order is for": (("UPDATE orders SET description = 'a cow' WHERE id = '{payin}'",), "order.completed, with other terms"),
+    "an order's metadata": (("UPDATE orders SET metadata = '{{\"cart\": \"1\"}}' WHERE id = '{payin}'",), ", with other terms"),
+    "an order's language": (("UPDATE orders SET locale = 'de' WHERE id = '{payout}'",), "order {payout}: "),
+    "the method of a completed order": (("UPDATE orders SET method = 'sbp' WHERE id = '{payin}'",), "order {payin}: "),
+    "the bank of a completed order": (("UPDATE orders SET bank = 'vtb' WHERE id = '{payin}'",), "order {payin}: "),
+    "why an order is what it is": (
+        ("UPDATE orders SET status_reason = 'by_customer' WHERE id = '{cancelled}'",), "because of by_customer, by its last step of",
+    ),
+    "when an order ended": (
+        ("UPDATE orders SET ended_at = ended_at - interval '1 second' WHERE id = '{payin}'",), "order {payin}: order.completed, at",
+    ),
+    "when an order was cancelled": (("UPDATE orders SET ended_at = NULL WHERE id = '{cancelled}'",), "{cancelled}: order.cancelled, at"),
+    "that an order ended": (("UPDATE orders SET ended_at = now() WHERE id = '{disputed}'",), "{disputed} is disputed and ended at"),
+    "when an order was claimed": (
+        ("UPDATE orders SET claimed_at = claimed_at - interval '1 second' WHERE id = '{payout}'",), "{payout}: order.claimed, at",
+    ),
+    "that an order was claimed": (("UPDATE orders SET claimed_at = now() WHERE id = '{other}'",), "{other} was claimed at"),
+    "who had an order before": (("DELETE FROM past_assignment WHERE order_id = '{again}'",), "{again}: requisite"),
+    "that somebody had an order before": (
+        (
+            ("INSERT INTO past_assignment (order_id, requisite_id, trader_id, reason)"
+            " VALUES ('{payout}', '{mine}', '{first}', 'busy')"),
+        ), "{payout}: requisite {mine} of trader {first} had it never",
+    ),
+    "why somebody lost an order": (
+        ("UPDATE past_assignment SET reason = 'other' WHERE order_id = '{again}'",), "or lost it otherwise",
+    ),
+    "deliveries that are gone": (
+        ("DELETE FROM webhook_delivery WHERE event_id IN (SELECT id FROM event WHERE subject_id = '{disputed}')",),
+        "(order.claimed) was handed on, and endpoint {endpoint} has no delivery",
+    ),
+    "an event that is said to have been handed on": (
+        ("UPDATE event SET state = 'done', done_at = now() WHERE state = 'pending'",), "(order.cancelled) was handed on",
+    ),
+    "a delivery that is said to have arrived": (
+        ("UPDATE webhook_delivery SET state = 'delivered', done_at = now() WHERE endpoint_id = '{endpoint}'",), "no attempt was answered so",
+    ),
+    "silences that are given back until another year": (
+        (
+            ("INSERT INTO heartbeat (role, given_back_until) VALUES ('clock', now() + interval '10 years')"
+            " ON CONFLICT (role) DO UPDATE SET given_back_until = excluded.given_back_until"),
+        ), "silences are given back until",
     ),
     "a link that is gone": (("DELETE FROM chain_link WHERE chain = 'timeline' AND sequence = 1",), "timeline"),
 }  # fmt: skip

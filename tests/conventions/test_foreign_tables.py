@@ -62,9 +62,16 @@ READS: Mapping[str, tuple[str, str]] = {
         "whom it concerns, their language and choices in the statement that tells them",
     ),
     "orders/exposure/limits.py": ("ledger_account store", ROUND_TRIP),
-    "orders/integrity/checks.py": ("event ledger_account ledger_entry ledger_posting requisite", PROOF),
+    "orders/integrity/checks.py": (
+        "event heartbeat ledger_account ledger_entry ledger_posting requisite",
+        PROOF,
+    ),
     "orders/integrity/rates.py": ("audit_entry rate_history", PROOF),
     "orders/integrity/settlements.py": ("currency ledger_account ledger_entry ledger_posting", PROOF),
+    "orders/integrity/told.py": (
+        "chain_link change_image event webhook_attempt webhook_delivery webhook_endpoint",
+        PROOF,
+    ),
     "orders/payment_session.py": ("requisite", ROUND_TRIP),
     "orders/queries.py": ("requisite store_traffic", ROUND_TRIP),
     "orders/retention.py": ("event", ONE_STATEMENT),

@@ -61,6 +61,12 @@ def age(order: OrderRecord, days: int) -> None:
      WHERE id = :id
     """
     db.session.execute(text(sql), {"days": days, "id": order.id})
+    # What was told of the end says when it was.
+    told = """
+    UPDATE event v SET data = v.data || jsonb_build_object('updated_at', api_moment(o.ended_at)::jsonb)
+      FROM orders o WHERE o.id = :id AND v.subject_id = o.id AND v.type LIKE '%.' || o.status AND o.ended_at IS NOT NULL
+    """
+    db.session.execute(text(told), {"id": order.id})
 
 
 def paid_payin(scene: Scene, trader: Trader, amount: int) -> OrderRecord:

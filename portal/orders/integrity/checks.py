@@ -8,6 +8,7 @@ from __future__ import annotations
 from portal.ledger.integrity import Check
 from portal.orders.integrity.rates import CHECKS as RATE_CHECKS
 from portal.orders.integrity.settlements import CHECKS as SETTLEMENT_CHECKS
+from portal.orders.integrity.told import CHECKS as TOLD_CHECKS
 from portal.orders.models import ASSIGNED, ENDED, sql_list
 from portal.orders.transitions import PAYIN, PAYOUT, Note, Step
 
@@ -103,6 +104,12 @@ SELECT format('order %s has no timeline', o.id) AS example FROM orders o
  WHERE NOT EXISTS (SELECT 1 FROM order_event v WHERE v.order_id = o.id)
 """
 
+_REASON = f"""
+SELECT format('order %s is %s because of %s, by its last step of %s', o.id, o.status, o.status_reason, v.reason) AS example
+  FROM (SELECT DISTINCT ON (order_id) order_id, reason FROM order_event WHERE event NOT IN {_STILL} ORDER BY order_id, id DESC) v
+  JOIN orders o ON o.id = v.order_id WHERE v.reason IS DISTINCT FROM o.status_reason
+"""  # noqa: S608 - constants of this module
+
 _TOLD = f"""
 SELECT format('order %s is %s and nobody was told', o.id, o.status) AS example
   FROM orders o
@@ -130,6 +137,14 @@ SELECT format('store %s (%s, %s): open %s/%s, claimed %s/%s (kept/orders)', stor
  WHERE (coalesce(k.open, 0), coalesce(k.claimed, 0)) <> (coalesce(o.open, 0), coalesce(o.claimed, 0))
 """
 
+# What has been given back is given back no more. A database's clock that was set back by less than `outage_threshold_s`,
+# a day at most, leaves a moment that is as much ahead; one that was set back further leaves the last beat ahead as well,
+# until the house's clock corrects both.
+_AHEAD = """
+SELECT format('silences are given back until %s', given_back_until) AS example FROM heartbeat
+ WHERE given_back_until > greatest(beat_at, clock_timestamp()) + interval '25 hours'
+"""
+
 CHECKS = (
     Check(
         "every trader's held deposit equals the holds of their payins",
@@ -146,7 +161,10 @@ CHECKS = (
     Check("every order's requisite is of its trader and mode", _ASSIGNED),
     Check("every order's timeline is lawful and without gaps", _PATH),
     Check("every order has a timeline", _NO_PATH),
+    Check("every order's reason is that of its last step", _REASON),
     Check("every end of an order was told", _TOLD),
+    *TOLD_CHECKS,
+    Check("no silence is given back before it was", _AHEAD),
     *SETTLEMENT_CHECKS,
     *RATE_CHECKS,
 )

@@ -177,13 +177,13 @@ def _waits_an_hour(site: Site) -> list[Any]:
 
 
 def _shift(site: Site, by: timedelta) -> None:
-    """All moments of the store's orders and the last beat, as if the clock had been moved since."""
+    """What is decided by of the store's orders, and the last beat, as if the clock had been moved since."""
     with site.connection() as connection, connection.transaction():
         connection.execute("SET LOCAL session_replication_role = replica")
         connection.execute("UPDATE heartbeat SET beat_at = beat_at + %s WHERE role = 'clock'", [by])
         connection.execute(
             "UPDATE orders SET created_at = created_at + %(by)s, due_at = due_at + %(by)s, pay_by = pay_by + %(by)s,"
-            " match_by = match_by + %(by)s, confirm_by = confirm_by + %(by)s, claimed_at = claimed_at + %(by)s,"
+            " match_by = match_by + %(by)s, confirm_by = confirm_by + %(by)s,"
             " updated_at = updated_at + %(by)s, retry_at = retry_at + %(by)s"
             " WHERE store_id = %(store)s",
             {"by": by, "store": site.shop.store_id},
