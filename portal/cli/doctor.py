@@ -14,6 +14,8 @@ from portal.cli.json_output import AS_JSON, echo_json
 from portal.cli.terminal import echo
 from portal.core.crypto import newest_key_id
 from portal.core.db import hot, transaction
+from portal.core.ids import public_id
+from portal.merchants.tolerance import list_too_wide
 from portal.ops.diagnosis import EXAMINATIONS, Diagnosis, Examination, Grade, examine
 from portal.ops.encrypted_columns import COLUMNS
 from portal.ops.key_rotation import sample
@@ -142,6 +144,20 @@ def _rates(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
         yield Grade.OK, f"{len(ages)} rates are fresh", ""
 
 
+def _tolerances(_settings: Settings) -> Iterator[tuple[Grade, str, str]]:
+    """Within its tolerance one of the staff completes alone above an order's amount."""
+    with transaction():
+        wide = [public_id("st", store_id) for store_id in list_too_wide()]
+    for store in wide:
+        yield (
+            Grade.WARNING,
+            f"{store} has a wider tolerance than can be set: one person completes alone what takes two elsewhere.",
+            f"flask stores tolerance {store} --bps ... --amount ... --reason ...",
+        )
+    if not wide:
+        yield Grade.OK, "no store's tolerance is wider than can be set", ""
+
+
 _WHO = """
 SELECT r.rolname AS name, r.rolsuper AS is_superuser, pg_has_role(c.relowner, 'MEMBER') AS is_owner
   FROM pg_roles r, pg_class c WHERE r.rolname = current_user AND c.oid = 'public.ledger_entry'::regclass
@@ -179,5 +195,6 @@ CATALOGUE = Examination("catalogue", _catalogue, needs_database=True)
 KEY_MATERIAL = Examination("key material", _key_material, needs_database=True)
 CHAINS = Examination("chains", _chains, needs_database=True)
 RATES = Examination("rates", _rates, needs_database=True)
-ALL_EXAMINATIONS = (*EXAMINATIONS, KEY_MATERIAL, CHAINS, RATES, DATABASE_ROLE, CATALOGUE)
+TOLERANCES = Examination("tolerances", _tolerances, needs_database=True)
+ALL_EXAMINATIONS = (*EXAMINATIONS, KEY_MATERIAL, CHAINS, RATES, TOLERANCES, DATABASE_ROLE, CATALOGUE)
 commands = [doctor]

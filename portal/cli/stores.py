@@ -11,7 +11,7 @@ from portal.core.errors import DomainError
 from portal.core.ids import parse_public_id
 from portal.core.money import AmountError, format_amount, parse_amount
 from portal.merchants.queries import get_store
-from portal.merchants.tolerance import Tolerance, set_tolerance, tolerance_of
+from portal.merchants.tolerance import MOST_BPS, MOST_UNITS, Tolerance, set_tolerance, tolerance_of
 from portal.reference.queries import get_currency
 
 stores = AppGroup("stores", help="What is set for a store.")
@@ -20,8 +20,14 @@ commands = [stores]
 
 @stores.command("tolerance")
 @click.argument("store", metavar="STORE")
-@click.option("--bps", type=int, help="Ten-thousandths of the order's amount: 100 is one percent.")
-@click.option("--amount", help="In the store's settlement currency, such as 5.00.")
+@click.option(
+    "--bps",
+    type=int,
+    help=f"Ten-thousandths of the order's amount: 100 is one percent. At most {MOST_BPS}.",
+)
+@click.option(
+    "--amount", help=f"In the store's settlement currency, such as 5.00. At most {MOST_UNITS} units of it."
+)
 @click.option("--reason", help="Kept in the audit log. Required to change anything.")
 def tolerance(store: str, bps: int | None, amount: str | None, reason: str | None) -> None:
     """How far what came may be from an order's amount without the customer's word; both limits hold."""

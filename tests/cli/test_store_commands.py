@@ -34,7 +34,8 @@ def test_a_tolerance_is_told_and_set_with_a_reason(committed_db: Flask, scene: S
     [
         ("--bps", "50"),
         ("--bps", "-1", "--reason", "x"),
-        ("--bps", "10001", "--reason", "x"),
+        ("--bps", "501", "--reason", "x"),
+        ("--amount", "100.000001", "--reason", "x"),
         ("--amount", "1.0000001", "--reason", "x"),
         ("--amount", "-1", "--reason", "x"),
         ("--amount", "1e3", "--reason", "x"),

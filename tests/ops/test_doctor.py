@@ -21,6 +21,7 @@ from portal.audit.service import record_audit
 from portal.cli.doctor import ALL_EXAMINATIONS, DATABASE_ROLE
 from portal.core.actors import SYSTEM
 from portal.core.db import db, transaction
+from portal.core.ids import public_id
 from portal.ops import diagnosis
 from portal.ops.diagnosis import Diagnosis, Grade, examine
 from portal.settings import Settings, get_settings
@@ -42,6 +43,20 @@ def test_a_sound_installation_has_no_failures_and_exits_with_0(app: Flask) -> No
     assert [one for one in said["findings"] if one["grade"] == "failure"] == []
     assert (said["ok"], result.exit_code) == (True, 0)
     assert {one["check"] for one in said["findings"]} == {e.name for e in ALL_EXAMINATIONS}
+
+
+@pytest.mark.parametrize(
+    "wide",
+    ["tolerance_bps = 501", "tolerance_minor = 100000001", "tolerance_bps = 10000, tolerance_minor = 0"],
+)
+def test_a_tolerance_that_is_wider_than_can_be_set_is_named(app: Flask, wide: str) -> None:
+    with transaction():
+        store_id = build_scene().store_id
+    assert [one.grade for one in found("tolerances")] == [Grade.OK]
+    db.session.execute(text(f"UPDATE store SET {wide} WHERE id = :id"), {"id": store_id})
+    (one,) = bad("tolerances")
+    assert one.grade is Grade.WARNING
+    assert f"flask stores tolerance {public_id('st', store_id)} " in one.cure
 
 
 def test_a_failure_is_told_with_its_cure_and_exits_with_1(app: Flask) -> None:

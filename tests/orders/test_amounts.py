@@ -15,7 +15,7 @@ from portal.disputes.service import find_open_dispute, open_dispute, open_unconf
 from portal.ledger.errors import InsufficientFunds
 from portal.ledger.integrity import CHECKS, run_checks
 from portal.ledger.models import AccountKind
-from portal.merchants.tolerance import Tolerance, set_tolerance
+from portal.merchants.tolerance import Tolerance, set_tolerance, tolerance_of
 from portal.orders.integrity.checks import CHECKS as ORDER_CHECKS
 from portal.orders.queries import get_order, list_steps
 from portal.orders.record import OrderRecord
@@ -95,20 +95,20 @@ def test_within_the_tolerance_a_traders_word_is_enough(scene: Scene, received: i
 @pytest.mark.parametrize(
     ("tolerance", "is_enough"),
     [
-        (Tolerance(1000, 1 * USDT), False),
-        (Tolerance(1000, 1_052_632), True),
-        (Tolerance(600, 100 * USDT), False),
-        (Tolerance(667, 100 * USDT), True),
+        (Tolerance(500, 736_841), False),
+        (Tolerance(500, 736_842), True),
+        (Tolerance(466, 100 * USDT), False),
+        (Tolerance(467, 100 * USDT), True),
         (Tolerance(0, 0), False),
     ],
 )
 def test_a_difference_is_within_the_tolerance_when_it_is_within_both_limits(
     scene: Scene, tolerance: Tolerance, is_enough: bool
 ) -> None:
-    """100.00 RUB too little of 1500.00: 6.67 % and 1.052632 USDT."""
+    """70.00 RUB too little of 1500.00: 4.667 % and 0.736842 USDT."""
     with transaction():
         set_tolerance(scene.store_id, tolerance, "agreed with the shop", actor=OPS)
-    _, order = reported(scene, 1400_00)
+    _, order = reported(scene, 1430_00)
     assert (order.status == "completed") is is_enough
 
 
@@ -118,9 +118,36 @@ def test_setting_a_tolerance_is_audited_and_nonsense_is_refused(scene: Scene) ->
     row = hot("SELECT * FROM audit_entry WHERE action = 'store.tolerance_set' ORDER BY id DESC LIMIT 1")[0]
     assert (row["subject_id"], row["reason"]) == (str(scene.store_id), "agreed with the shop")
     assert (row["before"], row["after"]) == ({"bps": 10, "minor": 1 * USDT}, {"bps": 50, "minor": 2 * USDT})
-    for nonsense in (Tolerance(-1, 0), Tolerance(10_001, 0), Tolerance(0, -1)):
-        with pytest.raises(ValidationFailed), transaction():
-            set_tolerance(scene.store_id, nonsense, "?", actor=OPS)
+    for field, nonsense in (("bps", Tolerance(-1, 0)), ("amount", Tolerance(0, -1))):
+        with pytest.raises(ValidationFailed) as refused, transaction():
+            set_tolerance(scene.store_id, nonsense, "agreed with the shop", actor=OPS)
+        assert [problem.field for problem in refused.value.errors] == [field]
+
+
+@pytest.mark.proves("tried S7")
+def test_no_tolerance_is_wide_enough_to_go_round_the_second_person(scene: Scene) -> None:
+    """Set to its most, and then still nobody alone completes 1,500.00 with more than a twentieth above."""
+    for field, wide in (("bps", Tolerance(501, 0)), ("amount", Tolerance(0, 100 * USDT + 1))):
+        with pytest.raises(ValidationFailed) as refused, transaction():
+            set_tolerance(scene.store_id, wide, "agreed with the shop", actor=OPS)
+        assert [problem.field for problem in refused.value.errors] == [field]
+    with transaction():
+        assert tolerance_of(scene.store_id) == Tolerance(10, 1 * USDT)
+        set_tolerance(scene.store_id, Tolerance(500, 100 * USDT), "agreed with the shop", actor=OPS)
+    _, order = claimed(scene)
+    with pytest.raises(NeedsSecondPerson), transaction():
+        confirm_payin(locked(order), 1575_01, actor=OPS)
+    with transaction():
+        assert confirm_payin(locked(order), 1575_00, actor=OPS).status == "completed"
+
+
+def test_a_tolerance_from_before_there_was_a_most_goes_on_and_is_lowered(scene: Scene) -> None:
+    with transaction():
+        hot("UPDATE store SET tolerance_bps = 10000 WHERE id = %(id)s", {"id": scene.store_id})
+    with transaction():
+        assert tolerance_of(scene.store_id) == Tolerance(10_000, 1 * USDT)
+        set_tolerance(scene.store_id, Tolerance(10, 1 * USDT), "agreed with the shop", actor=OPS)
+    assert tolerance_of(scene.store_id) == Tolerance(10, 1 * USDT)
 
 
 @pytest.mark.parametrize("received", [500_00, 2000_00])
