@@ -38,6 +38,7 @@ class Invited:
     has_login: bool
 
 
+_OWN_EMAIL = "SELECT EXISTS (SELECT 1 FROM users WHERE id = %(user)s AND email = %(email)s) AS found"
 _FOREIGN_STORES = """
 SELECT count(*) AS n FROM unnest(%(ids)s::uuid[]) AS wanted(id)
  WHERE NOT EXISTS (SELECT 1 FROM store s WHERE s.id = wanted.id AND s.merchant_id = %(merchant)s)
@@ -74,8 +75,8 @@ def create_invitation(
     """The token of a link that is good once, for `ttl_s`; it is shown this once. Needs transaction().
 
     `store_ids` empty means all stores of the merchant, `team_id` is a trader's. Who may invite whom is the
-    caller's to ask. Raises ValidationFailed (email, roles, store_ids), and Forbidden `needs_two_people` when one
-    person would let somebody in with power over others.
+    caller's to ask. Raises ValidationFailed (email, roles, store_ids), Forbidden `needs_two_people` when one
+    person would let somebody in with power over others, and `not_for_oneself` when they would let themselves in.
     """
     granted = list(dict.fromkeys(roles))
     if not granted or (Role.MERCHANT in granted) != (merchant_id is not None and member_role is not None):
@@ -93,6 +94,8 @@ def create_invitation(
     if hot(_FOREIGN_STORES, {"ids": stores, "merchant": merchant_id})[0]["n"]:
         raise ValidationFailed.of("store_ids", "unknown", "Choose stores of this merchant.")
     known_as = normal_email(email)
+    if hot(_OWN_EMAIL, {"user": invited_by.id, "email": known_as})[0]["found"]:
+        raise Forbidden("Nobody invites themselves.", code="not_for_oneself")
     token = bound_token(_PURPOSE, *_gift(known_as, granted, merchant_id, member_role, team_id, stores))
     hot(_INSERT, {
         "id": new_id(), "hash": token_hash(token), "email": known_as,

@@ -151,7 +151,7 @@ def invite(
 ) -> str:
     """Invite somebody, by mail unless told otherwise; the token of the link. `invited_by` is a name.
 
-    Raises ValidationFailed. Needs transaction().
+    Raises ValidationFailed, and Forbidden as create_invitation(). Needs transaction().
     """
     token = create_invitation(
         email, roles, invited_by=actor, merchant_id=merchant_id, member_role=member_role,

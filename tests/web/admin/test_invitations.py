@@ -134,6 +134,18 @@ def test_row_69_nobody_alone_invites_an_administrator(office: Office) -> None:
     assert column(ROLES, email=email) == []
 
 
+@pytest.mark.proves("attack 69")
+@pytest.mark.parametrize("roles", [["trader"], ["lead"], ["support"]])
+def test_row_69_nobody_invites_themselves(office: Office, roles: list[str]) -> None:
+    for typed in (office.ada.email, f" {office.ada.email.upper()} "):
+        answer = office.post("/admin/invitations", form(typed, roles=roles))
+        assert answer.status_code == 403
+        assert "ask another administrator" in answer.get_data(as_text=True)
+    assert column(ROLES, email=office.ada.email) == []
+    assert column("SELECT kind FROM mail WHERE recipient = %(to)s", to=office.ada.email) == []
+    assert office.post("/admin/invitations", form(office.ben.email, roles=roles)).status_code == 303
+
+
 def test_an_invitation_is_withdrawn_once(office: Office) -> None:
     email = some_email()
     office.post("/admin/invitations", form(email))
