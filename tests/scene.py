@@ -46,6 +46,7 @@ from portal.traders.teams import open_team
 from tests.moulds import keep, mould_of
 
 USDT = 10**6
+_SUPPORT = new_id()  # a party to no order
 _numbers = itertools.count(1)
 
 
@@ -77,7 +78,7 @@ class Scene:
 
     @property
     def support(self) -> Actor:
-        return Actor(ActorKind.SUPPORT, self.lead_id)
+        return Actor(ActorKind.SUPPORT, _SUPPORT)
 
     def trader(self, *, deposit_minor: int = 10_000 * USDT, working: bool = True) -> Trader:
         return made_trader("Tara", self.team_id, Mode.LIVE, deposit_minor, working=working)

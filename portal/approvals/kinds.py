@@ -34,6 +34,10 @@ class Subject:
     id: str
 
 
+def is_themselves(subject: Subject, user_id: uuid.UUID) -> bool:
+    return subject == Subject("user", str(user_id))
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     minor: int
@@ -81,7 +85,8 @@ class Kind(Generic[P]):
 
     `version` says how the subject stands, and locks it on demand; `check` raises a DomainError when it can't be done;
     `apply` does it, inside the decision's transaction; `needs_two` is asked when it is proposed. `told` gives what
-    those who may decide are told by bell and mail: `subject` and `amount`, perhaps empty.
+    those who may decide are told by bell and mail: `subject` and `amount`, perhaps empty. Whose own the subject `is_own`
+    (themselves, or what they have a part in) neither proposes nor decides.
     """
 
     name: str
@@ -96,6 +101,7 @@ class Kind(Generic[P]):
     apply: Callable[[P, Approved], None]
     told: Callable[[P], Mapping[str, str]]
     needs_two: Callable[[P], bool] = field(default=lambda _payload: True)
+    is_own: Callable[[Subject, uuid.UUID], bool] = field(default=is_themselves)
 
     def read(self, stored: Mapping[str, Any]) -> P:
         """The payload of a row. Raises ValidationFailed for one that this release does not know."""

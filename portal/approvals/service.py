@@ -67,7 +67,7 @@ def propose(
     if proposer not in keep_standing([proposer]) or not holds_for_all(proposer, kind.may_propose):
         raise MissingPermission(kind.may_propose)
     subject = kind.subject(payload)
-    if subject == _themselves(proposer):
+    if kind.is_own(subject, proposer):
         raise OneselfRefused("Another person has to propose this.")
     version = kind.version(payload, True)
     kind.check(payload, actor)
@@ -93,10 +93,6 @@ def _person(actor: Actor) -> uuid.UUID:
     if actor.id is None:
         raise ValueError("a person proposes, and a person decides")
     return actor.id
-
-
-def _themselves(user_id: uuid.UUID) -> Subject:
-    return Subject("user", str(user_id))
 
 
 def _written(
@@ -193,13 +189,14 @@ def decide(
     """Approve or refuse what another proposed, exactly as the decider saw it (`seen_mark`). Needs transaction().
 
     What has expired or moved is written down as such, and its state returned: nothing is done then. Raises
-    OneselfRefused for who proposed and whom it is about, MissingPermission, RequestDecided, ValidationFailed for a
+    OneselfRefused for who proposed and whose own it is, MissingPermission, RequestDecided, ValidationFailed for a
     refusal without a reason, and for an approval RequestForged, RequestChanged, ProposerMayNot and what the kind
     refuses. Locks the request, both people and what it is about.
     """
     request, decider = _locked(request_id), _person(actor)
     kind = get_kind(request.kind)
-    if decider == request.proposed_by or _subject_of(request) == _themselves(decider):
+    subject = _subject_of(request)
+    if decider == request.proposed_by or kind.is_own(subject, decider):
         raise OneselfRefused("Another person must decide this.")
     standing = keep_standing([decider, request.proposed_by])
     if decider not in standing or not holds_for_all(decider, kind.may_decide):
@@ -212,7 +209,9 @@ def decide(
     if not is_genuine(request):
         log.error("a request is not as the house wrote it", extra={"request": str(request.id)})
         raise RequestForged()
-    if request.proposed_by not in standing or not holds_for_all(request.proposed_by, kind.may_propose):
+    proposer = request.proposed_by
+    may_still = proposer in standing and holds_for_all(proposer, kind.may_propose)
+    if not may_still or kind.is_own(subject, proposer):
         raise ProposerMayNot()
     return _approve(request, kind, seen, decider, actor, reason)
 

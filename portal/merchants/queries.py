@@ -186,6 +186,17 @@ def list_stores_of_merchant(merchant_id: uuid.UUID) -> list[StoreTerms]:
     return sorted(mine, key=lambda store: (store.name.lower(), store.id))
 
 
+_WORKS_FOR = """
+SELECT EXISTS (SELECT 1 FROM store s JOIN merchant_member m ON m.merchant_id = s.merchant_id
+                WHERE s.id = %(store)s AND m.user_id = %(user)s) AS found
+"""
+
+
+def works_for_store(user_id: uuid.UUID, store_id: uuid.UUID) -> bool:
+    """Whether this person works for the store's merchant, in this store or in others of theirs."""
+    return bool(hot(_WORKS_FOR, {"user": user_id, "store": store_id})[0]["found"])
+
+
 _MEMBER_OF = """
 SELECT m.merchant_id, c.name, m.role, m.has_all_stores,
        ARRAY(SELECT s.name FROM merchant_member_store w JOIN store s ON s.id = w.store_id

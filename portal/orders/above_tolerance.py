@@ -13,13 +13,14 @@ from pydantic import Field
 
 from portal.approvals.kinds import Amount, Approved, Kind, Line, Payload, Preview, Subject
 from portal.core.actors import Actor
-from portal.core.errors import Forbidden, InvalidTransition
+from portal.core.errors import Forbidden, InvalidTransition, NotFound
 from portal.core.ids import public_id
 from portal.core.modes import Mode
 from portal.core.money import MAX_MINOR, format_amount
 from portal.core.permissions import Permission
 from portal.ledger.models import AccountKind, OwnerKind
 from portal.ledger.queries import balance_minor
+from portal.orders.parties import is_party
 from portal.orders.pricing import price
 from portal.orders.queries import get_order
 from portal.orders.record import OrderRecord
@@ -41,6 +42,14 @@ def subject_of(payload: CompletionPayload) -> Subject:
 
 def version_of(payload: CompletionPayload, lock: bool) -> str:
     return str(get_order(payload.order_id, lock=lock).version)
+
+
+def is_own(subject: Subject, user_id: uuid.UUID) -> bool:
+    """Whether they are a party to the order. A request that names no order, past the house, is nobody's."""
+    try:
+        return is_party(get_order(uuid.UUID(subject.id)), user_id)
+    except (ValueError, NotFound):
+        return False
 
 
 def is_above(payload: CompletionPayload) -> bool:
@@ -149,6 +158,7 @@ def kind_of_completion(
         apply=apply,
         told=told_of,
         needs_two=is_above,
+        is_own=is_own,
     )
 
 

@@ -26,6 +26,7 @@ from portal.ledger.service import POST_SQL, entry_params, post_entry, refusal_of
 from portal.orders.accounts import accounts_of, store_accounts
 from portal.orders.exposure.limits import lock_figures
 from portal.orders.models import FINAL
+from portal.orders.parties import refuse_own
 from portal.orders.record import OrderRecord
 from portal.orders.representation import event_data
 from portal.orders.transitions import Limits, Money, Transition
@@ -85,8 +86,10 @@ def apply(
 
     `order` must have its new deadlines; status, version, hold and end are set here. What staff do, and merchants by
     hand, is audited: with what they `said` where `reason` is only a code. The caller holds the order's row lock. Raises
-    InsufficientFunds, ValidationFailed (reason), and InvalidTransition when the row is not as `before` says.
+    OwnOrder for staff who are a party to it, InsufficientFunds, ValidationFailed (reason), and InvalidTransition when
+    the row is not as `before` says.
     """
+    refuse_own(before, actor)
     reason = None if reason is None else reason_of(reason)
     order.status = row.target.value
     order.status_reason = reason

@@ -15,17 +15,19 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import Length
 
 from portal.approvals.errors import RequestDecided
-from portal.approvals.kinds import Kind, get_kind
+from portal.approvals.kinds import Kind, Subject, get_kind
 from portal.approvals.models import ApprovalRequest, ApprovalState
 from portal.approvals.queries import get_request, look_at
 from portal.approvals.service import decide_now, withdraw
 from portal.core.errors import DomainError, NotFound
 from portal.core.permissions import Permission, requires
 from portal.core.text_rules import LONGEST_REASON
+from portal.orders.parties import OwnOrder
 from portal.web.admin import blueprint
 from portal.web.admin.approval_list import approval_listing, lines_of, visible_kinds
 from portal.web.admin.audit.history import history_of
 from portal.web.labels.approval_states import state_pill
+from portal.web.labels.refusals import WORDS
 from portal.web.shared.approvals.words import words_of_kind
 from portal.web.shared.orders.staff_scope import is_everybodys
 from portal.web.shell.acting import acting_person
@@ -134,12 +136,13 @@ def _page(
     words, session = words_of_kind(kind.name), current_user.session
     look = look_at(asked) if is_waiting else None
     preview = look.preview if look else None
-    is_mine, is_about_me = asked.proposed_by == current_user.id, asked.subject_id == str(current_user.id)
+    is_mine, subject = asked.proposed_by == current_user.id, Subject(asked.subject_kind, asked.subject_id)
+    is_about_me = is_waiting and kind.is_own(subject, current_user.id)
     page = render_template(
         "admin/approvals/one.html", line=lines_of([asked])[0], asked=asked, kind_words=words, words=problem,
         is_problem=True, form=form or DecisionForm(), is_waiting=is_waiting, pill_of=state_pill, preview=preview,
         sentence=words.sentence(kind.read(asked.payload), preview) if preview else "",
-        seen=look.seen.hex() if look else "", is_mine=is_mine, is_about_me=is_about_me,
+        seen=look.seen.hex() if look else "", is_mine=is_mine, is_about_me=is_about_me, own_words=WORDS[OwnOrder.code],
         may_decide=not (is_mine or is_about_me) and is_everybodys(kind.may_decide),
         is_proven=session.has_proof if kind.moves_money else session.has_sudo,
         history=history_of(asked.subject_kind, uuid.UUID(asked.subject_id)) if is_everybodys(Permission.AUDIT_VIEW)

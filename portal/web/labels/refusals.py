@@ -78,6 +78,10 @@ WORDS = {
         "There is nothing that could be tried again: endpoints that are off take nothing."
     ),
     "order_changed": _l("The order has changed meanwhile. Look at it again before you do this."),
+    "own_order": _l(
+        "This order is your own: you are its trader, their team lead, or one of the shop's people. Somebody else of the staff"
+        " works on it."
+    ),
     "proof_attached": _l(
         "There is a proof that this payout was paid, so nobody else is to pay it. Open a dispute instead."
     ),

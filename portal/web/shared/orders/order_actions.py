@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from portal.core.actors import Actor
 from portal.core.errors import Conflict, DomainError
 from portal.core.permissions import Permission
+from portal.orders.parties import refuse_own
 from portal.orders.pricing import price
 from portal.orders.queries import list_steps
 from portal.orders.record import OrderRecord
@@ -70,7 +71,7 @@ def add_actions(blueprint: Blueprint, desk: Desk = STAFF) -> None:
 
 def _asking(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def ask(order_id: uuid.UUID) -> Response:
-        order = desk.load(order_id, action.permission)
+        order = _loaded(action, desk, order_id)
         if not action.fits(order, desk.actor().kind):
             raise Conflict(_("This is not possible as the order stands."))
         return _page(action, action.form(None, order))
@@ -80,7 +81,7 @@ def _asking(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
 
 def _doing(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
     def do(order_id: uuid.UUID) -> Response:
-        form = action.form(request.form, desk.load(order_id, action.permission))
+        form = action.form(request.form, _loaded(action, desk, order_id))
         if not form.validate():
             return _page(action, form, 422)
         if _takes_two(action, form):
@@ -96,6 +97,13 @@ def _doing(action: OrderAction, desk: Desk) -> Callable[[uuid.UUID], Response]:
         )
 
     return do
+
+
+def _loaded(action: OrderAction, desk: Desk, order_id: uuid.UUID) -> OrderRecord:
+    """Raises NotFound, and OwnOrder before anything is asked that could not be done."""
+    order = desk.load(order_id, action.permission)
+    refuse_own(order, desk.actor())
+    return order
 
 
 def _takes_two(action: OrderAction, form: OrderForm) -> bool:

@@ -24,6 +24,7 @@ from portal.core.errors import Conflict, DomainError
 from portal.core.permissions import Permission, requires
 from portal.disputes.above_tolerance import DISPUTE_COMPLETION
 from portal.orders.above_tolerance import COMPLETION, CompletionPayload
+from portal.orders.parties import refuse_own
 from portal.orders.record import OrderRecord
 from portal.orders.service.amounts import most_alone_minor, takes_two
 from portal.web.shared.approvals.asking import approval_life, asked
@@ -138,7 +139,8 @@ def _proposing(proposal: OrderProposal) -> Callable[[uuid.UUID], Response]:
 
 
 def _refuse_unless_possible(proposal: OrderProposal, order: OrderRecord) -> None:
-    """Whether the order can be completed at all, whatever came. Raises Conflict."""
+    """Whether the order can be completed at all, whatever came. Raises Conflict, OwnOrder."""
+    refuse_own(order, acting_person())
     try:
         payload = CompletionPayload(order_id=order.id, received_minor=order.amount_minor)
         proposal.kind.check(payload, acting_person())

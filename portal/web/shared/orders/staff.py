@@ -17,10 +17,12 @@ from portal.core.permissions import Permission, requires
 from portal.matching.queries import count_reasons
 from portal.merchants.queries import get_store, list_store_names
 from portal.orders.order_list import OrderLine
+from portal.orders.parties import OwnOrder, acts_on_own
 from portal.orders.receipts import get_receipt
 from portal.orders.record import OrderRecord
 from portal.orders.service.assign import wanted_of
 from portal.traders.queries import trader_name
+from portal.web.labels.refusals import WORDS
 from portal.web.shared.orders.amounts import Share
 from portal.web.shared.orders.lines import order_listing
 from portal.web.shared.orders.order_actions import actions_for, add_actions
@@ -30,6 +32,7 @@ from portal.web.shared.orders.resending import resend
 from portal.web.shared.orders.revealing import requisite_number, show_requisite_number
 from portal.web.shared.orders.staff_scope import is_everybodys, staff_order, whose_orders
 from portal.web.shared.receipts import upload_response
+from portal.web.shell.acting import acting_person
 from portal.web.ui.lists.declaration import Listing
 from portal.web.ui.lists.export import export
 from portal.web.ui.lists.shown import render
@@ -81,10 +84,11 @@ def export_orders() -> ResponseReturnValue:
 @requires(Permission.ORDER_VIEW)
 def order(order_id: uuid.UUID) -> ResponseReturnValue:
     page = read_page(order_id, staff_eyes(_portal()))
-    resends = is_everybodys(Permission.WEBHOOK_RESEND)
+    resends, actions = is_everybodys(Permission.WEBHOOK_RESEND), actions_for(page.order)
+    is_own = bool(actions) and acts_on_own(page.order, acting_person())
     return answer(
-        page, actions=actions_for(page.order), may_resend=resends, reveal_url=_reveal_url(page.order),
-        waiting=waiting_about(page.order),
+        page, actions=[] if is_own else actions, own_words=WORDS[OwnOrder.code] if is_own else "",
+        may_resend=resends, reveal_url=_reveal_url(page.order), waiting=waiting_about(page.order),
     )  # fmt: skip
 
 
