@@ -29,17 +29,25 @@ _WORDS = re.compile(
 
 
 def written_by(make: Callable[[], Any]) -> dict[str, list[str]]:
-    """Table -> the rows that came, with ids named in the order of their coming."""
+    """Table -> the rows that came, ordered by what they say, with ids named in that order."""
     with transaction():
         before = {name: _rows(name) for name in _names()}
         make()
-        new = {name: [row for row in _rows(name) if row not in before[name]] for name in _names()}
+        new = {
+            name: sorted((row for row in _rows(name) if row not in before[name]), key=_said)
+            for name in _names()
+        }
     names: dict[str, str] = defaultdict(lambda: f"#{len(names)}")
 
     def plain(found: re.Match[str]) -> str:
         return names[found[0]] if found["id"] else f"<{found.lastgroup}>"
 
     return {name: [_WORDS.sub(plain, json.dumps(_same(row))) for row in rows] for name, rows in new.items()}
+
+
+def _said(row: dict[str, Any]) -> str:
+    """Where a row is put says nothing: a page that has room may be an earlier one."""
+    return _WORDS.sub("", json.dumps(_same(row)))
 
 
 def _names() -> list[str]:
