@@ -218,6 +218,7 @@ def app(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     begin_anew(worker)
     with isolated.app_context(), db.engine.connect() as connection, connection.begin() as outer:
         monkeypatch.setattr(Session, "get_bind", lambda *_args, **_options: connection)
+        monkeypatch.setattr("portal.core.db.transactions.has_pool", lambda: False)
         db.session.session_factory.configure(join_transaction_mode="create_savepoint")
         db.session.remove()
         yield isolated

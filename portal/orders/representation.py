@@ -18,7 +18,7 @@ def moment(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with milliseconds, as everywhere in the API."""
     if value is None:
         return None
-    return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def payment_url(order: OrderRecord) -> str:

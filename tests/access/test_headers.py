@@ -186,7 +186,7 @@ def test_nothing_of_the_house_itself_is_served(committing_app: Flask, path: str)
 
 
 @pytest.mark.proves("ASVS 41")
-@pytest.mark.parametrize("place", ["find_session", "effective_permissions"])
+@pytest.mark.parametrize("place", ["find_session", "_permissions"])
 def test_a_failure_that_nobody_expected_opens_nothing_and_tells_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -145,6 +145,15 @@ def test_the_same_statement_takes_other_kinds_of_values_and_survives_its_failure
         assert asked("2", "2", True) == {"a": "2", "b": 2, "c": True}
 
 
+def test_a_column_that_was_renamed_has_its_new_name_in_the_next_answer(table: str) -> None:
+    with transaction():
+        hot(f"INSERT INTO {table} VALUES (1)")
+        assert hot(f"SELECT * FROM {table}", {}) == [{"n": 1}]
+        hot(f"ALTER TABLE {table} RENAME n TO m")
+        assert hot(f"SELECT * FROM {table}", {}) == [{"m": 1}]
+        hot(f"ALTER TABLE {table} RENAME m TO n")
+
+
 def test_what_a_connection_keeps_to_be_quicker_has_a_bound(table: str) -> None:
     with transaction():
         hot("SELECT 0 AS n")

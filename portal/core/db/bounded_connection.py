@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import RawCursor
+from psycopg import Cursor, RawCursor
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
+from psycopg.rows import RowMaker, dict_row
 from sqlalchemy import Engine, event
 
 from portal.settings import Settings
@@ -25,6 +25,23 @@ MARGIN_S = 2.0
 # How often the driver looks up from waiting.
 _INTERVAL_S = 0.1
 _KEPT_CURSORS, _KEPT_ROWS = 40, 20
+
+
+class _Rows:
+    """A row as a dict, as by psycopg's dict_row; names are decoded when they are others than those of the last answer."""
+
+    __slots__ = ("_make", "_names")
+
+    def __init__(self) -> None:
+        self._names: list[bytes | None] | None = None
+        self._make: RowMaker[dict[str, Any]] | None = None
+
+    def __call__(self, cursor: Cursor[Any]) -> RowMaker[dict[str, Any]]:
+        result = cursor.pgresult
+        names = [result.fname(at) for at in range(result.nfields)] if result is not None else None
+        if self._make is None or not names or names != self._names:
+            self._names, self._make = names, dict_row(cursor)
+        return self._make
 
 
 def answer_within_s(settings: Settings) -> float:
@@ -51,7 +68,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         A cursor that runs its statement again knows how to write the values and how to read the columns. It holds
         what it read last: those of long answers are not kept.
         """
-        cursor = self._kept.pop(statement, None) or RawCursor(self, row_factory=dict_row)
+        cursor = self._kept.pop(statement, None) or RawCursor(self, row_factory=_Rows())
         cursor.execute(statement, values)
         result = cursor.pgresult
         # Not cursor.description, which builds an object for every column.

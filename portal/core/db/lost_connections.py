@@ -6,6 +6,7 @@ import select
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -23,6 +24,10 @@ def install(engine: Engine) -> None:
     undo = engine.dialect.do_rollback
 
     def undo_if_alive(connection: Any) -> None:
+        # The pool asks it of each connection that comes back; after a single statement there is nothing to undo.
+        driver = getattr(connection, "dbapi_connection", connection)
+        if driver.pgconn.transaction_status == TransactionStatus.IDLE:
+            return
         try:
             undo(connection)
         except psycopg.Error as error:
@@ -34,13 +39,15 @@ def install(engine: Engine) -> None:
     event.listen(engine, "checkout", _refuse_the_dead)
 
 
-def _refuse_the_dead(connection: Any, _record: Any, _fairy: Any) -> None:
-    if connection.closed or _is_hung_up(connection):
+def _refuse_the_dead(connection: Any, record: Any, _fairy: Any) -> None:
+    if connection.closed or _is_hung_up(connection, record.info):
         raise InvalidatePoolError("a connection was lost")
 
 
-def _is_hung_up(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the other end has closed it. Asks the kernel alone, which takes a microsecond."""
-    poller = select.poll()
-    poller.register(connection.fileno(), select.POLLRDHUP)
+def _is_hung_up(connection: psycopg.Connection[Any], info: dict[str, Any]) -> bool:
+    """Whether the other end has closed it. Asks the kernel alone; `info` lives as long as the connection."""
+    poller: select.poll | None = info.get("poller")
+    if poller is None:
+        poller = info["poller"] = select.poll()
+        poller.register(connection.fileno(), select.POLLRDHUP)
     return bool(poller.poll(0))

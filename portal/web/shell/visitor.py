@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from flask import Request, current_app, g
@@ -12,14 +14,23 @@ from flask_login import UserMixin
 
 from portal.core.db import transaction
 from portal.core.permissions import MissingPermission, Permission, Reach
+from portal.identity.models import MemberRole, Role
 from portal.identity.queries import SignedIn, find_session
-from portal.identity.roles import effective_permissions
+from portal.identity.roles import Grant, Holdings, effective_permissions
 from portal.identity.tokens.sessions import touch_session
 from portal.reference import configuration as config
 from portal.web.shell.navigation import home_of
 from portal.web.shell.security import session_cookie
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+@lru_cache(maxsize=1024)
+def _permissions(
+    roles: tuple[Role, ...], member_roles: tuple[MemberRole, ...], grants: tuple[Grant, ...]
+) -> Holdings:
+    """Worked out once for all who hold the same: what somebody holds is read anew in each request."""
+    return MappingProxyType(effective_permissions(roles, member_roles, grants))
 
 
 class Visitor(UserMixin):  # type: ignore[misc]
@@ -29,7 +40,7 @@ class Visitor(UserMixin):  # type: ignore[misc]
         self.session = session
         self.locale = session.locale
         self.timezone = session.timezone
-        self.permissions = effective_permissions(session.roles, session.member_roles, session.grants)
+        self.permissions = _permissions(session.roles, session.member_roles, session.grants)
 
     @property
     def id(self) -> uuid.UUID:
