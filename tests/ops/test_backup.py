@@ -222,6 +222,7 @@ def _commands_after_a_total_loss() -> list[list[str]]:
 
 @pytest.mark.proves("tried N8")
 @pytest.mark.timeout(300)
+@pytest.mark.stages
 def test_what_is_written_for_a_total_loss_works_on_a_fresh_server(
     committed_db: Flask, made: Path, key_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

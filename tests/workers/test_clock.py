@@ -234,6 +234,7 @@ def test_old_idempotency_keys_are_forgotten_in_batches_and_young_ones_kept(scene
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.stages
 def test_a_killed_clock_is_replaced_by_the_one_that_stood_by(scene: Scene) -> None:
     clocks = [start_clock(), start_clock()]
     try:

@@ -55,6 +55,7 @@ def web(committed_db: Flask) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.proves("tried C7")
+@pytest.mark.stages
 def test_what_a_customer_could_not_reach_waits_for_them(web: subprocess.Popen[bytes]) -> None:
     with transaction():
         scene: Scene = build_scene()
