@@ -1,4 +1,4 @@
-"""Who is a party to an order does nothing to it as staff: not as its trader, their lead, nor one of the shop's people."""
+"""Who is a party to an order does nothing to it as staff: not as its trader now or before, their lead, nor of the shop."""
 
 from __future__ import annotations
 
@@ -143,6 +143,28 @@ def test_staff_do_nothing_to_an_order_of_their_own_and_others_do(
     with transaction():
         act(locked(order), stranger)
     assert stands(order) != before
+
+
+@pytest.mark.parametrize("who", ["trader", "lead"])
+def test_who_had_an_order_and_gave_it_back_decides_nothing_about_it(scene: Scene, who: str) -> None:
+    """The customer may have paid them: whoever has the order now can't say, and they would keep it."""
+    first, second = scene.trader(), scene.trader()
+    scene.requisite(first)
+    order = waiting(scene, first)
+    scene.requisite(second)
+    with transaction():
+        decline_payin(locked(order), "other: busy", actor=as_trader(first))
+    with transaction():
+        assert claim_payin(locked(order), None, actor=CUSTOMER).trader_id == second.id
+    with transaction():
+        open_dispute(locked(order), DisputeReason.NOT_RECEIVED, None, None, actor=as_trader(second))
+    if who == "lead":
+        with transaction():
+            change("UPDATE trader SET team_id = NULL WHERE id = %(id)s", {"id": second.id})
+    pat, before = party(scene, first, who, Role.ADMIN), stands(order)
+    with pytest.raises(OwnOrder), transaction():
+        decide(DisputeOutcome.CANCELLED, None)(locked(order), pat)
+    assert stands(order) == before
 
 
 @pytest.mark.parametrize("decide_about", [release_review, refuse_review])

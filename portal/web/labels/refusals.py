@@ -79,8 +79,8 @@ WORDS = {
     ),
     "order_changed": _l("The order has changed meanwhile. Look at it again before you do this."),
     "own_order": _l(
-        "This order is your own: you are its trader, their team lead, or one of the shop's people. Somebody else of the staff"
-        " works on it."
+        "This order is your own: you are or were its trader, lead that trader's team, or work for the shop. Somebody else of"
+        " the staff works on it."
     ),
     "proof_attached": _l(
         "There is a proof that this payout was paid, so nobody else is to pay it. Open a dispute instead."
