@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from portal.audit.service import record_audit
 from portal.core.actors import Actor
 from portal.core.db import db, hot
-from portal.core.errors import NotFound, ValidationFailed
+from portal.core.errors import Forbidden, NotFound, ValidationFailed
 from portal.core.text_rules import name_of
 from portal.identity.models import Role, User
 from portal.traders.models import Team
@@ -56,8 +56,9 @@ def list_possible_leads() -> list[tuple[uuid.UUID, str]]:
 
 
 def open_team(name: str, lead_id: uuid.UUID, *, actor: Actor) -> Team:
-    """A new team. Raises ValidationFailed (name, lead). Needs transaction()."""
+    """A new team. Raises ValidationFailed (name, lead), Forbidden for a team of one's own. Needs transaction()."""
     words = _name(name)
+    _refuse_own(actor, lead_id)
     _refuse_who_is_no_lead(lead_id)
     team = Team(name=words, lead_id=lead_id)
     db.session.add(team)
@@ -70,11 +71,13 @@ def open_team(name: str, lead_id: uuid.UUID, *, actor: Actor) -> Team:
 def change_team(team_id: uuid.UUID, name: str, lead_id: uuid.UUID, *, actor: Actor) -> None:
     """Rename a team, or give it to another lead, who earns with the orders from now on.
 
-    Raises NotFound, ValidationFailed (name, lead). Locks the team. Needs transaction().
+    Raises NotFound, ValidationFailed (name, lead), Forbidden for who gives it away or takes it themselves. Locks the
+    team. Needs transaction().
     """
     words = _name(name)
     team = get_team(team_id, lock=True)
     if lead_id != team.lead_id:
+        _refuse_own(actor, team.lead_id, lead_id)
         _refuse_who_is_no_lead(lead_id)
     before = {"name": team.name, "lead": team.lead_id}
     after = {"name": words, "lead": lead_id}
@@ -89,13 +92,13 @@ def change_team(team_id: uuid.UUID, name: str, lead_id: uuid.UUID, *, actor: Act
 def assign_trader(trader_id: uuid.UUID, team_id: uuid.UUID | None, *, actor: Actor) -> None:
     """Move a trader into a team, or out of theirs. Orders that exist keep their lead.
 
-    Raises NotFound. Locks the trader. Needs transaction().
+    Raises NotFound, Forbidden for the lead of either team. Locks the trader. Needs transaction().
     """
     trader = get_trader(trader_id, lock=True)
-    if team_id is not None:
-        get_team(team_id)
+    teams = [get_team(at) for at in (team_id, trader.team_id) if at is not None]
     if trader.team_id == team_id:
         return
+    _refuse_own(actor, *(team.lead_id for team in teams))
     before, after = {"team": trader.team_id}, {"team": team_id}
     trader.team_id = team_id
     db.session.flush()
@@ -113,6 +116,12 @@ def leave_team(trader_id: uuid.UUID, team_id: uuid.UUID, *, actor: Actor) -> Non
 
 def _name(name: str) -> str:
     return name_of(name, most=MAX_NAME, code="malformed_name")
+
+
+def _refuse_own(actor: Actor, *leads: uuid.UUID) -> None:
+    """Whoever leads a team is a party to its orders: nobody comes or goes by their own hand. Raises Forbidden."""
+    if actor.id in leads:
+        raise Forbidden("Nobody changes who is led by themselves.", code="not_for_oneself")
 
 
 def _refuse_who_is_no_lead(user_id: uuid.UUID) -> None:

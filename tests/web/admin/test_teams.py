@@ -10,6 +10,7 @@ from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.traders.queries import get_trader_terms
 from portal.traders.service import set_team_switches
+from tests.rows import change
 from tests.web.admin.office import Office, column
 from tests.web.desk import Desk, new_user
 
@@ -67,6 +68,30 @@ def test_a_trader_moves_and_follows_the_switches_of_the_new_team(office: Office,
     assert column(READY, id=desk.trader.id) == [True]
     assert office.post(removal).status_code == 404
     assert [action for action, _ in office.audited(desk.trader.id)].count("trader.moved") == 2
+
+
+def test_an_administrator_who_leads_a_team_changes_neither_its_lead_nor_its_traders(
+    office: Office, desk: Desk
+) -> None:
+    """Else they would be no party to its orders for as long as it takes to decide about one."""
+    (team_id, lead_id), me = form_team(office), office.ada.id
+    own = desk.scene.team_id
+    change("INSERT INTO user_role (user_id, role) VALUES (%(me)s, 'lead')", {"me": me})
+    change("UPDATE team SET lead_id = %(me)s WHERE id = %(id)s", {"me": me, "id": own})
+    for path, sent in (
+        (f"/admin/teams/{own}", {"name": "Given away", "lead": str(lead_id)}),
+        (f"/admin/teams/{team_id}", {"name": "Taken", "lead": str(me)}),
+        ("/admin/teams", {"name": "Formed", "lead": str(me)}),
+        (f"/admin/teams/{team_id}/traders", {"trader": str(desk.trader.id)}),
+        (f"/admin/teams/{own}/traders/{desk.trader.id}/removal", {}),
+    ):
+        answer = office.post(path, sent)
+        assert answer.status_code == 403, path
+        assert "Nobody does this to themselves" in answer.text
+    led = column("SELECT id FROM team WHERE lead_id = %(me)s", me=me)
+    assert (led, column("SELECT lead_id FROM team WHERE id = %(id)s", id=team_id)) == ([own], [lead_id])
+    assert column("SELECT team_id FROM trader WHERE id = %(id)s", id=desk.trader.id) == [own]
+    assert office.post(f"/admin/teams/{own}", {"name": "Mine", "lead": str(me)}).status_code == 303
 
 
 def test_nobody_else_changes_teams(office: Office, desk: Desk) -> None:

@@ -30,6 +30,7 @@ from portal.traders.teams import (
 from portal.web.admin import blueprint
 from portal.web.admin.acting import admin_actor
 from portal.web.admin.teams.members import MOST_FOUND, found_outside, members_of
+from portal.web.labels.refusals import words_of_error
 from portal.web.ui.actions import carry_out
 from portal.web.ui.forms import PageForm
 from portal.web.ui.lists.shown import show
@@ -46,6 +47,9 @@ class TeamForm(PageForm):
     lead = SelectField(_l("Team lead"))
 
     def refuse(self, error: DomainError) -> bool:
+        if error.code == "not_for_oneself":
+            self.lead.errors = [words_of_error(error)]
+            return True
         words = {
             "malformed_name": _("Give a name of at most 80 letters."),
             "no_lead": _("Choose somebody with the role of a team lead."),
