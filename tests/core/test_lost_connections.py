@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 
 from portal.core.db import db, hot, is_connection_lost, is_out_of_service, read_rows, release, transaction
+from portal.core.db.bounded_connection import BoundedConnection
 
 pytestmark = pytest.mark.races
 _END_OTHERS = """
@@ -102,3 +105,35 @@ def test_no_request_pays_for_a_restart_that_is_over(committed_db: Flask) -> None
     for connection in again:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
         connection.close()
+
+
+class Interrupted(BaseException):
+    """Not of the driver: as a signal's handler or a lack of memory raises it."""
+
+
+@pytest.mark.proves("F9")
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_nobody_gets_a_connection_that_was_left_in_the_middle_of_a_statement(
+    committed_db: Flask, monkeypatch: pytest.MonkeyPatch, is_alone: bool
+) -> None:
+    def leave(_self: BoundedConnection, gen: Generator[Any, Any, Any], *_: object) -> None:
+        next(gen)
+        raise Interrupted
+
+    def in_transaction() -> None:
+        with transaction():
+            hot("SELECT 1 AS n")
+            monkeypatch.setattr(BoundedConnection, "wait", leave)
+            hot("SELECT 2 AS n")
+
+    read_rows("SELECT 0 AS n")
+    if is_alone:
+        monkeypatch.setattr(BoundedConnection, "wait", leave)
+    with pytest.raises(Interrupted):
+        read_rows("SELECT 1 AS n") if is_alone else in_transaction()
+    monkeypatch.undo()
+    release()
+    for _ in range(2):
+        assert read_rows("SELECT 3 AS n") == [{"n": 3}]
+        with transaction():
+            assert hot("SELECT 4 AS n") == [{"n": 4}]

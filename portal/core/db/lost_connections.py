@@ -26,7 +26,12 @@ def install(engine: Engine) -> None:
     def undo_if_alive(connection: Any) -> None:
         # The pool asks it of each connection that comes back; after a single statement there is nothing to undo.
         driver = getattr(connection, "dbapi_connection", connection)
-        if driver.pgconn.transaction_status == TransactionStatus.IDLE:
+        status = driver.pgconn.transaction_status
+        if status == TransactionStatus.IDLE:
+            return
+        if status == TransactionStatus.ACTIVE:
+            # Left in the middle of a statement: it takes no ROLLBACK, and would fail whoever gets it next.
+            driver.close()
             return
         try:
             undo(connection)

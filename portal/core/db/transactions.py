@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -135,8 +136,10 @@ class _Single:
             connection.autocommit = True
             return run_statement(connection, sql, params)
         finally:
-            if not connection.closed:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
                 connection.autocommit = False
+            else:
+                connection.close()  # gone, or left in the middle: it can't be given to anybody as it was
             pooled.close()
 
 
