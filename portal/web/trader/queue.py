@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import make_response, render_template, request
+from flask import make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -22,6 +22,13 @@ from portal.web.trader.answers import board_variables, done
 from portal.web.trader.board import read_board
 from portal.web.trader.seat import current_seat
 from portal.web.ui.lists.place import id_after
+
+
+@blueprint.get("")
+@requires(Permission.TRADER_QUEUE_VIEW)
+def home() -> ResponseReturnValue:
+    """What people type who work here; the other portals' homes have no name either."""
+    return redirect(url_for("trader.queue"), code=302)
 
 
 @blueprint.get("/queue")

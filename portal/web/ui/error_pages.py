@@ -6,6 +6,7 @@ The pages of our own failures ask the database for nothing: they are what people
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import psycopg
 from flask import (
@@ -31,18 +32,29 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.api.request_id import request_id
 from portal.core.db import db, is_out_of_service
 from portal.core.errors import DomainError
-from portal.core.permissions import NotSignedIn
+from portal.core.permissions import MissingPermission, NotSignedIn, current_visitor
 from portal.web.labels.refusals import words_of_error, words_of_status
 from portal.web.shell.htmx import is_htmx, notice_fragment
+from portal.web.shell.navigation import PORTALS, Group, groups_for
+from portal.web.shell.typed_addresses import page_without_slash
 
 log = logging.getLogger(__name__)
 
 
 def refusal(
-    status: int, title: str, detail: str, retry_after_s: int | None = None, *, page: str | None = None
+    status: int,
+    title: str,
+    detail: str,
+    retry_after_s: int | None = None,
+    *,
+    page: str | None = None,
+    own: Sequence[Group] = (),
 ) -> Response:
-    """The answer itself, as a page or a notice; `page` is where to go on from it, else the start."""
-    variables = {"title": title, "detail": detail, "request_id": request_id(), "status": status, "page": page}
+    """The answer itself, as a page or a notice; `page` is where to go on from it, or the reader's `own` portals,
+    else the start."""
+    variables = {
+        "title": title, "detail": detail, "request_id": request_id(), "status": status, "page": page, "own": own,
+    }  # fmt: skip
     if is_htmx():
         response = notice_fragment("errors/_notice.html", status, **variables)
     else:
@@ -67,9 +79,19 @@ def _has_shell(status: int) -> bool:
 
 def from_refusal(error: DomainError) -> Response:
     title, _detail = words_of_status(error.status)
+    own = _own_portals() if isinstance(error, MissingPermission) else ()
     return refusal(
-        error.status, title, words_of_error(error), error.retry_after_s, page=error.extra.get("page")
+        error.status, title, words_of_error(error), error.retry_after_s, page=error.extra.get("page"), own=own
     )
+
+
+def _own_portals() -> Sequence[Group]:
+    """What is open to somebody who came to a portal that is not; nothing for who lacks one page of their own."""
+    visitor = current_visitor()
+    asked = next((portal for portal in PORTALS if portal.name == request.blueprint), None)
+    if asked is None or visitor.can(asked.home.permission):
+        return ()
+    return tuple(groups_for(visitor))
 
 
 def to_sign_in(error: NotSignedIn) -> BaseResponse:
@@ -89,6 +111,8 @@ def from_http(error: HTTPException) -> BaseResponse:
     if isinstance(error, RequestRedirect) or error.response is not None or (error.code or 500) < 400:
         return BaseResponse(error.get_body(), error.code, error.get_headers())
     status = error.code or 500
+    if status == 404 and (address := page_without_slash()) is not None:
+        return redirect(address, code=308)
     title, detail = words_of_status(status)
     if isinstance(error, CSRFError):
         detail = _(
