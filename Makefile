@@ -100,5 +100,9 @@ translations: setup ## collect the pages' words, merge them into the catalogue, 
 	@$(BIN)/pybabel -q update -N --ignore-obsolete -w 110 -i portal/translations/messages.pot -d portal/translations
 	@$(BIN)/pybabel -q compile -d portal/translations
 
+.PHONY: styles
+styles: setup ## of the framework's style sheet what our pages use -> static/vendor/
+	@$(BIN)/python -m styles
+
 screens: setup ## take the README's pictures from a demo that runs; PORT= says where
 	@$(BIN)/python docs/screens/make_screens.py --port $(or $(PORT),8000)

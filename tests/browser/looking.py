@@ -17,7 +17,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 SMALL_AND_DARK, WIDE_AND_LIGHT = (320, "dark"), (1280, "light")
 BOTH = (SMALL_AND_DARK, WIDE_AND_LIGHT)
 # Colours that are still on their way to the other theme are nobody's colours.
-_SETTLED = """async () => {
+SETTLED = """async () => {
   for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
   for (const moving of document.getAnimations()) if (moving instanceof CSSTransition) moving.finish();
 }"""
@@ -70,7 +70,7 @@ def problems(page: Page, *looks: tuple[int, str]) -> list[str]:
 
 
 def _problems_now(page: Page) -> list[str]:
-    page.evaluate(_SETTLED)
+    page.evaluate(SETTLED)
     result = page.evaluate(_FOUND, RULES)
     assert result["passed"] > 10, page.url
     return list(result["found"])

@@ -16,7 +16,7 @@ GZIP = {"Accept-Encoding": "gzip, br"}
 
 @pytest.mark.proves("tried U11")
 @pytest.mark.parametrize("path", ["/trader/queue", "/trader/requisites", "/account"])
-def test_a_portal_page_and_all_its_files_are_250_kb_on_the_wire(desk: Desk, path: str) -> None:
+def test_a_portal_page_and_all_its_files_are_150_kb_on_the_wire(desk: Desk, path: str) -> None:
     desk.payin(claimed=True)
     page = desk.browser.get(path, headers=GZIP)
     assert "Content-Encoding" not in page.headers
@@ -27,7 +27,7 @@ def test_a_portal_page_and_all_its_files_are_250_kb_on_the_wire(desk: Desk, path
         file = desk.browser.get(address.replace("&amp;", "&"), headers=GZIP)
         assert file.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         total += len(file.data)
-    assert total <= 250_000
+    assert total <= 150_000
 
 
 @pytest.mark.proves("tried U11")
