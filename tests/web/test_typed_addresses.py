@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from portal.identity.models import Role
+from tests.rows import change
 from tests.web.desk import Browser, Desk, new_user
 
 
@@ -87,9 +88,18 @@ def test_a_portal_one_may_not_open_says_which_are_ones_own(
     assert "Open to you:" in content
 
 
-def test_one_page_that_is_missing_of_ones_own_portal_leads_to_the_start(
-    as_somebody: Callable[..., Browser],
+def test_one_page_that_is_denied_of_ones_own_portal_leads_to_the_start(
+    in_context: Flask,
 ) -> None:
-    answer = as_somebody(Role.SUPPORT).get("/support/no")
-    assert answer.status_code == 404
+    support = new_user(Role.SUPPORT)
+    change(
+        "INSERT INTO permission_grant (user_id, permission, is_denied, granted_by, reason)"
+        " VALUES (%(id)s, 'order:view', true, %(id)s, 'for a test')",
+        {"id": support.id},
+    )
+    browser = Browser(in_context.test_client())
+    browser.begin_session(support)
+    answer = browser.get("/support/orders")
+    assert (answer.status_code, "order:view" in answer.text) == (403, True)
     assert "Open to you:" not in answer.text
+    assert "Go to the start" in answer.text
