@@ -6,6 +6,8 @@ import html
 import re
 import uuid
 
+import pytest
+
 from portal.core.db import hot, transaction
 from portal.identity.models import Role
 from portal.traders.queries import get_trader_terms
@@ -70,6 +72,7 @@ def test_a_trader_moves_and_follows_the_switches_of_the_new_team(office: Office,
     assert [action for action, _ in office.audited(desk.trader.id)].count("trader.moved") == 2
 
 
+@pytest.mark.proves("tried S7")
 def test_an_administrator_who_leads_a_team_changes_neither_its_lead_nor_its_traders(
     office: Office, desk: Desk
 ) -> None:
